@@ -1,0 +1,27 @@
+//! Compiles `proto/` and nothing else: messages, services, their proto3 JSON
+//! form, and the descriptor set that reflection serves. Needs no `protoc`.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+const FILES: [&str; 3] =
+    ["switchboard/v1/session.proto", "switchboard/v1/event.proto", "switchboard/v1/system.proto"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // `compile_fds` sees descriptors, not paths, so it cannot say this itself.
+    println!("cargo:rerun-if-changed=proto");
+
+    let descriptors = protox::compile(FILES, ["proto"])?;
+    let encoded = descriptors.encode_to_vec();
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), &encoded)?;
+
+    tonic_prost_build::configure()
+        .bytes(".switchboard.v1")
+        .compile_well_known_types(true)
+        .extern_path(".google.protobuf", "::pbjson_types")
+        .compile_fds(descriptors)?;
+    pbjson_build::Builder::new().register_descriptors(&encoded)?.build(&[".switchboard.v1"])?;
+    Ok(())
+}

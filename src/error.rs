@@ -1,0 +1,178 @@
+//! What can go wrong, in words that a client can act on.
+//!
+//! One enum for the whole server. It names no transport: how a variant looks on
+//! the wire is one row of the table in `wire::error`. Component errors (of the
+//! log, the database, the agents) are small enums of their own that convert
+//! into this one.
+
+use std::{error::Error as StdError, path::PathBuf, time::Duration};
+
+use crate::{
+    id::{Seq, SessionId, TurnNumber},
+    proto::SessionState,
+};
+
+/// The result of an operation of the server.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation was refused or failed.
+///
+/// The text says what was wrong, what was expected and what to do; the fields
+/// are what a program needs to act.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A field of the request is malformed or out of bounds.
+    #[error("{field}: {problem}")]
+    InvalidArgument {
+        /// The request's field, in its proto name, dotted where nested.
+        field: &'static str,
+        /// What is wrong and what was expected.
+        problem: String,
+    },
+    /// The working directory is not an absolute path of a directory that can be entered.
+    #[error("working directory {path:?}: {problem}")]
+    WorkingDirectoryInvalid {
+        /// As it was given.
+        path: PathBuf,
+        /// What is wrong and what was expected.
+        problem: String,
+    },
+    /// There is no such kind of agent.
+    #[error("agent {agent:?}: {problem}")]
+    AgentNotFound {
+        /// As it was given.
+        agent: String,
+        /// What is wrong and what was expected.
+        problem: String,
+    },
+    /// No valid token came with the request.
+    #[error("{problem}")]
+    Unauthenticated {
+        /// What was missing and where to get it.
+        problem: String,
+    },
+    /// The request came from a place that is not allowed.
+    #[error("{problem}")]
+    PermissionDenied {
+        /// What is not allowed and where to allow it.
+        problem: String,
+    },
+    /// No session has this id.
+    #[error("no session has the id {id}")]
+    SessionNotFound {
+        /// As it was given: an id, or a prefix of one.
+        id: String,
+    },
+    /// The session has no such turn.
+    #[error("session {session} has no turn {turn}; it has {turn_count}")]
+    TurnNotFound {
+        /// The session.
+        session: SessionId,
+        /// The turn asked for.
+        turn: TurnNumber,
+        /// How many turns there are.
+        turn_count: u32,
+    },
+    /// The id for the new session is taken.
+    #[error("a session with the id {id} exists already")]
+    SessionExists {
+        /// The id.
+        id: SessionId,
+    },
+    /// A turn runs, so that another cannot start.
+    #[error("session {id} is {}: wait for its turn to end, or interrupt it", .state.as_str_name())]
+    SessionRunning {
+        /// The session.
+        id: SessionId,
+        /// Its state.
+        state: SessionState,
+    },
+    /// No turn runs that could be stopped.
+    #[error("session {id} has no running turn; it is {}", .state.as_str_name())]
+    NoActiveTurn {
+        /// The session.
+        id: SessionId,
+        /// Its state.
+        state: SessionState,
+    },
+    /// Several sessions share the prefix.
+    #[error("{prefix} begins the ids of {} sessions; give more characters", .matches.len())]
+    AmbiguousId {
+        /// As it was given.
+        prefix: String,
+        /// The first ten of the sessions that match.
+        matches: Vec<SessionId>,
+    },
+    /// Something in the request is larger than allowed.
+    #[error("{what} is {size} {unit} long; at most {limit} are allowed")]
+    PayloadTooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its size.
+        size: u64,
+        /// The bound.
+        limit: u64,
+        /// `bytes` or `characters`.
+        unit: &'static str,
+    },
+    /// The cursor is older than the log.
+    #[error(
+        "the events before seq {oldest} have expired; start at {oldest}, or at 0 for new events only"
+    )]
+    CursorExpired {
+        /// The seq asked for.
+        requested: Seq,
+        /// The oldest that is there.
+        oldest: Seq,
+    },
+    /// The server is at a limit.
+    #[error("{problem}")]
+    Overloaded {
+        /// Which limit.
+        problem: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// A fault of ours or of the machine. Its source goes to the log, never to a client.
+    #[error("internal error; the server's log has the details")]
+    Internal(#[source] Box<dyn StdError + Send + Sync>),
+    /// There is no such operation.
+    #[error("{what} is not implemented")]
+    Unimplemented {
+        /// What was called.
+        what: String,
+    },
+    /// The agent cannot be started on this machine as it is.
+    #[error("{problem}")]
+    AgentUnavailable {
+        /// What is missing and how to provide it.
+        problem: String,
+    },
+    /// The server is going down.
+    #[error("the server is shutting down; running turns go on, connect again when it is back")]
+    ShuttingDown {
+        /// The last seq that the ended watch delivered, where there is one.
+        last_seq: Option<Seq>,
+    },
+    /// There is no room left on the disk.
+    #[error("no space left on the disk that holds {path:?}")]
+    StorageFull {
+        /// What could not be written.
+        path: PathBuf,
+    },
+    /// The caller's deadline passed.
+    #[error("the deadline of the call passed")]
+    DeadlineExceeded,
+}
+
+impl Error {
+    /// A malformed or out-of-bounds field.
+    pub fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
+        Self::InvalidArgument { field, problem: problem.into() }
+    }
+
+    /// A fault of ours or of the machine.
+    pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Internal(source.into())
+    }
+}

@@ -1,0 +1,6 @@
+//! Switchboard: one server for every codex session on a machine.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails may panic"))]
+
+pub mod error;
+pub mod id;
+pub mod proto;
