@@ -1,0 +1,222 @@
+//! What became of a turn: the server's judgement at adoption and when a
+//! supervisor has ended.
+//!
+//! The order makes it sound: first the lock, which a supervisor holds until its
+//! last act, then the exit file, and only then the word "lost". A turn that is
+//! once lost stays lost, by its `.lost` file.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io,
+    os::fd::OwnedFd,
+    time::{Duration, Instant, SystemTime},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal},
+};
+
+use super::{
+    SESSION_VARIABLE, THREAD_VARIABLE, TURN_VARIABLE,
+    files::{TurnFiles, read_exit, read_pid, read_record, write_record_durably},
+    launch::open_of_this_boot,
+    procfs::{self, Process},
+    records::{Exit, Lost, PidFile, VERSION},
+};
+
+/// How long strays are hunted before those that do not die are left.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What became of a turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its supervisor is alive; it has named itself, or will in a moment.
+    Alive(Option<PidFile>),
+    /// It ended, and its supervisor said how.
+    Exited(Exit),
+    /// Its supervisor ended without a word.
+    Lost {
+        /// Why, in words for people.
+        cause: String,
+        /// How many processes of the turn were found running and ended.
+        strays_ended: usize,
+    },
+    /// It never had an agent: its supervisor was not started or died before it started one.
+    NeverStarted,
+}
+
+/// Finds out what became of a turn.
+///
+/// A turn without a supervisor and without an exit file is written down as lost,
+/// durably, and what still runs of it is ended: every process that carries its
+/// session and turn in its environment, or codex's `thread_id` where one is
+/// given, the agent itself, and their descendants. Calling this again gives the
+/// same verdict. May block for some seconds when strays do not die, so it is not
+/// for an async thread. To be called by one caller at a time for a turn.
+///
+/// # Errors
+///
+/// Those of the file system; nothing was judged then.
+pub fn judge(files: &TurnFiles, session_id: &str, thread_id: Option<&str>) -> io::Result<Verdict> {
+    // Held until the return, so that nobody judges beside us.
+    let _lock = match File::options().read(true).write(true).open(files.lock()) {
+        Ok(lock) => match lock.try_lock() {
+            Ok(()) => Some(lock),
+            Err(fs::TryLockError::WouldBlock) => {
+                return Ok(Verdict::Alive(readable(read_pid(files))?.flatten()));
+            }
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let exit = readable(read_exit(files))?;
+    if let Some(Some(exit)) = exit {
+        return Ok(Verdict::Exited(exit));
+    }
+    let earlier = readable(read_record::<Lost>(&files.lost()))?.flatten();
+    let lost = match earlier {
+        Some(Lost { cause, strays_ended: Some(ended), .. }) => {
+            let strays_ended = usize::try_from(ended).unwrap_or(usize::MAX);
+            return Ok(Verdict::Lost { cause, strays_ended });
+        }
+        Some(unfinished) => unfinished,
+        None if !files.pid().try_exists()? && exit.is_some() => return Ok(Verdict::NeverStarted),
+        None => {
+            let cause = cause(files, exit.is_none())?;
+            let time = SystemTime::now();
+            let lost = Lost { version: VERSION, cause, time, strays_ended: None };
+            write_record_durably(&files.lost(), &lost)?;
+            lost
+        }
+    };
+    let pid_file = readable(read_pid(files))?.flatten();
+    let marks = Marks::new(session_id, files, thread_id);
+    let strays_ended = end_strays(&marks, pid_file.as_ref())?;
+    let finished = Lost { strays_ended: u64::try_from(strays_ended).ok(), ..lost };
+    write_record_durably(&files.lost(), &finished)?;
+    Ok(Verdict::Lost { cause: finished.cause, strays_ended })
+}
+
+/// `None` in place of a record that is there but is not one: damage is judged, not refused.
+fn readable<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Ok(record) => Ok(Some(record)),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn cause(files: &TurnFiles, exit_is_damaged: bool) -> io::Result<String> {
+    if exit_is_damaged {
+        return Ok("the exit file cannot be read".to_owned());
+    }
+    let boot_id = procfs::boot_id()?;
+    if readable(read_pid(files))?.flatten().is_some_and(|pid_file| pid_file.boot_id != boot_id) {
+        return Ok("the machine went down while the turn ran".to_owned());
+    }
+    let log = fs::read(files.supervisor_log()).unwrap_or_default();
+    Ok(match String::from_utf8_lossy(&log).trim_end().lines().last() {
+        Some(last) => format!("the supervisor gave up: {last}"),
+        None => "the supervisor was killed or crashed".to_owned(),
+    })
+}
+
+/// What a process of the turn carries in its environment.
+#[derive(Debug)]
+struct Marks {
+    session: String,
+    turn: String,
+    thread: Option<String>,
+}
+
+impl Marks {
+    fn new(session_id: &str, files: &TurnFiles, thread_id: Option<&str>) -> Self {
+        Self {
+            session: format!("{SESSION_VARIABLE}={session_id}"),
+            turn: format!("{TURN_VARIABLE}={}", files.turn()),
+            thread: thread_id.map(|id| format!("{THREAD_VARIABLE}={id}")),
+        }
+    }
+
+    fn are_in(&self, environment: &[u8]) -> bool {
+        let has = |mark: &str| environment.split(|&byte| byte == 0).any(|v| v == mark.as_bytes());
+        (has(&self.session) && has(&self.turn)) || self.thread.as_deref().is_some_and(has)
+    }
+}
+
+/// Kills what is found, and looks again until nothing is.
+fn end_strays(marks: &Marks, pid_file: Option<&PidFile>) -> io::Result<usize> {
+    let begin = Instant::now();
+    let mut ended = HashSet::new();
+    loop {
+        let strays = strays(marks, pid_file)?;
+        if strays.is_empty() || begin.elapsed() >= PATIENCE {
+            return Ok(ended.len());
+        }
+        for (process, pidfd) in &strays {
+            if pidfd_send_signal(pidfd, Signal::KILL).is_ok() {
+                ended.insert((process.pid, process.start_time));
+            }
+        }
+        for (_, pidfd) in &strays {
+            let patience = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+            // It is only a pause: the next round looks for itself.
+            let _ = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&patience));
+        }
+    }
+}
+
+/// The processes of the turn that are alive, opened.
+fn strays(marks: &Marks, pid_file: Option<&PidFile>) -> io::Result<Vec<(Process, OwnedFd)>> {
+    let processes = procfs::processes()?;
+    let spared = this_process_and_its_ancestors(&processes);
+    let agent = pid_file.and_then(|pid_file| {
+        let (pid, start_time) = (pid_file.agent_pid?, pid_file.agent_start_time?);
+        open_of_this_boot(pid_file, pid, start_time).ok()?;
+        procfs::parse_pid(&pid.to_string())
+    });
+    let is_marked = |pid: Pid| {
+        Some(pid) == agent
+            || fs::read(format!("/proc/{pid}/environ")).is_ok_and(|e| marks.are_in(&e))
+    };
+    let mut found: HashSet<Pid> = HashSet::new();
+    let mut alive: Vec<Process> =
+        processes.into_iter().filter(|p| !p.is_dead && !spared.contains(&p.pid)).collect();
+    let mut strays = Vec::new();
+    // Again while it finds more: first what is marked, then children of what was found.
+    loop {
+        let before = strays.len();
+        alive.retain(|process| {
+            let is_child = process.parent.is_some_and(|parent| found.contains(&parent));
+            // Opened before it is looked at: see `procfs::open`.
+            let Ok(pidfd) = pidfd_open(process.pid, PidfdFlags::empty()) else { return false };
+            let is_same =
+                procfs::process(process.pid).is_ok_and(|now| now.start_time == process.start_time);
+            if is_same && (is_child || is_marked(process.pid)) {
+                found.insert(process.pid);
+                strays.push((*process, pidfd));
+                return false;
+            }
+            is_same
+        });
+        if strays.len() == before {
+            return Ok(strays);
+        }
+    }
+}
+
+/// The server may itself have been started inside a session: it never ends itself.
+fn this_process_and_its_ancestors(processes: &[Process]) -> HashSet<Pid> {
+    let mut line = HashSet::new();
+    let mut next = Some(getpid());
+    while let Some(pid) = next {
+        if !line.insert(pid) {
+            break;
+        }
+        next = processes.iter().find(|p| p.pid == pid).and_then(|p| p.parent);
+    }
+    line
+}
