@@ -13,7 +13,7 @@ use std::{
 use crate::{
     Error, Result,
     id::Seq,
-    store::log::{Chunk, Epoch, Reader},
+    store::log::{Chunk, Entry, Epoch, Reader},
 };
 
 /// The most chunks that the ring holds. Keeping all trebled the CPU per
@@ -50,11 +50,23 @@ pub(crate) struct Span {
     pub to: Seq,
 }
 
+impl Span {
+    /// The events to deliver.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.chunk.iter_from(self.from).take_while(|entry| entry.seq <= self.to)
+    }
+}
+
 impl Feed {
     /// A feed of what the log has up to `latest`.
     pub(crate) fn new(reader: Reader, latest: Seq) -> Self {
         let ring = Ring { chunks: VecDeque::new(), bytes: 0, latest };
         Self { reader, ring: Mutex::new(ring) }
+    }
+
+    /// Makes what the log has up to `latest` visible.
+    pub(crate) fn reveal(&self, latest: Seq) {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).latest = latest;
     }
 
     /// Makes chunks visible. They continue what was published before.

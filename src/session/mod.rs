@@ -33,6 +33,7 @@ pub(crate) mod actor;
 pub(crate) mod feed;
 pub(crate) mod follow;
 pub(crate) mod hub;
+pub(crate) mod ingest;
 pub(crate) mod registry;
 pub(crate) mod state;
 pub(crate) mod turn;

@@ -323,7 +323,7 @@ impl Watch {
     }
 
     fn passes(&self, span: &Span) -> bool {
-        self.kinds.is_all() || span.frames().any(|frame| self.kinds.contains(frame.kind))
+        self.kinds.is_all() || span.entries().any(|frame| self.kinds.contains(frame.kind))
     }
 
     fn tell_progress(&mut self) -> Delivery {
@@ -350,11 +350,11 @@ impl Watch {
 
 /// The event of the span with which the turn came to rest.
 fn end_of_turn(span: &Span, turn: TurnNumber) -> Result<Option<Seq>> {
-    for frame in span.frames() {
+    for frame in span.entries() {
         if frame.turn != turn.0 || frame.kind != EventKind::StateChanged as u8 {
             continue;
         }
-        if let Some(Kind::StateChanged(changed)) = crate::event::decode_frame(&frame.bytes)?.kind
+        if let Some(Kind::StateChanged(changed)) = crate::event::decode_frame(&frame.frame)?.kind
             && state::is_at_rest(changed.state())
         {
             return Ok(Some(frame.seq));
