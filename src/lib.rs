@@ -1,7 +1,9 @@
 //! Switchboard: one server for every codex session on a machine.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails may panic"))]
 
+pub mod agent;
 pub mod error;
+pub mod event;
 pub mod id;
 pub mod proto;
 pub mod supervise;
