@@ -1,2 +1,3 @@
 //! The integration tests.
-fn main() {}
+
+mod supervisor;
