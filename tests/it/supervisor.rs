@@ -99,7 +99,8 @@ impl Turn {
         self.stdout().lines().filter_map(text).collect()
     }
 
-    /// Waits until the condition holds, woken by every change in the turn's directory.
+    /// Waits until the condition holds, woken by every change in the turn's directory
+    /// and now and then, for what shows elsewhere.
     fn wait_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
         let watch = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK);
         let mut watch = File::from(watch.unwrap());
@@ -111,7 +112,7 @@ impl Turn {
         let begin = Instant::now();
         while !condition() {
             assert!(begin.elapsed() < GIVE_UP, "waited in vain until {what}");
-            wait_readable(&watch, Duration::from_secs(1));
+            wait_readable(&watch, Duration::from_millis(100));
             let _ = watch.read(&mut [0; 4096]);
         }
     }

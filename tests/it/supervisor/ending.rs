@@ -1,9 +1,9 @@
 //! How a turn ends by itself: the exit file, and that nothing is left behind it.
 
-use std::fs;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use rustix::process::{Signal, kill_process};
-use switchboard::supervise::{Outcome, Verdict, judge};
+use switchboard::supervise::{Outcome, Verdict, judge, read_exit, read_pid};
 
 use super::{FOR_EVER, Turn, pid};
 
@@ -62,21 +62,20 @@ fn what_the_agent_left_is_ended_before_the_exit_file() {
 
 #[test]
 fn orphans_are_reaped_while_the_agent_runs() {
-    let turn = Turn::new("");
+    let mut turn = Turn::new("");
     let gate = turn.path("gate");
-    let mut turn = turn;
-    turn.spec.env[0].1 = format!("fork-loop,message:forking,wait:{}", gate.display());
+    // The writer's lines wake this test often.
+    turn.spec.env[0].1 = format!("writer,fork-loop,message:forking,wait:{}", gate.display());
     let mut turn = turn.launch();
     turn.wait_for_message("forking");
     let supervisor = turn.wait_for_agent().supervisor_pid;
     let children = format!("/proc/{supervisor}/task/{supervisor}/children");
     // The loop gives the supervisor a new orphan for every fork: were they not
-    // reaped, dead ones would stay in the list.
-    let mut seen = std::collections::BTreeSet::new();
+    // reaped, the dead ones would stay in the list.
+    let mut seen = BTreeSet::new();
     turn.wait_until("orphans have come and gone", || {
         let now = fs::read_to_string(&children).unwrap();
-        let now: std::collections::BTreeSet<String> =
-            now.split_whitespace().map(str::to_owned).collect();
+        let now: BTreeSet<String> = now.split_whitespace().map(str::to_owned).collect();
         seen.extend(now.iter().cloned());
         seen.difference(&now).count() > 20
     });
@@ -102,6 +101,16 @@ fn signals_for_a_terminals_end_do_not_end_the_supervisor() {
 }
 
 #[test]
+fn a_supervisor_that_nobody_waits_for_leaves_no_zombie() {
+    let mut turn = Turn::new("exit:0").launch();
+    let supervisor = turn.launched.take().unwrap().supervisor_pid();
+    turn.wait_until("the supervisor is reaped", || {
+        !Path::new(&format!("/proc/{supervisor}")).exists()
+    });
+    assert_eq!(read_exit(&turn.files).unwrap().unwrap().outcome, Outcome::Exited { code: 0 });
+}
+
+#[test]
 fn the_exit_file_is_tried_again_until_it_can_be_written() {
     let mut turn = Turn::new("exit:0");
     turn.spec.grace.storage = FOR_EVER;
@@ -111,7 +120,7 @@ fn the_exit_file_is_tried_again_until_it_can_be_written() {
     let temporary = turn.path("turn_3.exit.json.new");
     turn.wait_until("it was tried", || temporary.exists());
     assert_eq!(judge(&turn.files, &turn.session, None).unwrap(), {
-        Verdict::Alive(switchboard::supervise::read_pid(&turn.files).unwrap())
+        Verdict::Alive(read_pid(&turn.files).unwrap())
     });
     fs::remove_dir(turn.files.exit()).unwrap();
     assert_eq!(turn.end().outcome, Outcome::Exited { code: 0 });

@@ -96,7 +96,7 @@ fn the_agent_has_the_turns_files_and_not_its_lock() {
 }
 
 #[test]
-fn the_supervisor_has_a_session_of_its_own_and_the_agent_a_group() {
+fn the_supervisor_has_the_lock_and_a_session_and_the_agent_a_group() {
     let mut turn = Turn::new("sleep").launch();
     let pid_file = turn.wait_for_agent();
     let (supervisor, agent) = (pid(pid_file.supervisor_pid), pid(pid_file.agent_pid.unwrap()));
@@ -104,6 +104,12 @@ fn the_supervisor_has_a_session_of_its_own_and_the_agent_a_group() {
     assert_eq!(getsid(Some(supervisor)).unwrap(), supervisor);
     assert_eq!(getsid(Some(agent)).unwrap(), supervisor);
     assert_eq!(getpgid(Some(agent)).unwrap(), agent);
+    let descriptors = |of: &[u32]| {
+        let of = of.iter().map(|n| format!("/proc/{}/fd/{n}", pid_file.supervisor_pid));
+        of.map(|link| fs::read_link(link).unwrap()).collect::<Vec<_>>()
+    };
+    let null = Path::new("/dev/null");
+    assert_eq!(descriptors(&[0, 1, 2]), [&*turn.files.lock(), null, null]);
     kill_process(agent, Signal::KILL).unwrap();
     turn.end();
 }
