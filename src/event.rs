@@ -5,15 +5,17 @@
 //! A leaf: the log, the sessions, the wire adapters and the CLI name it, and it
 //! names no transport and no agent's dialect.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use pbjson_types::Timestamp;
+use prost::Message as _;
 
+pub use crate::proto::EventKind;
 use crate::{
     error::{Error, Result},
     id::{Seq, SessionId, TurnNumber},
-    proto::{self, EventKind, Origin, TimeSource, event::Kind},
+    proto::{self, Origin, TimeSource, event::Kind, watch_events_response::Message},
+    time::timestamp,
 };
 
 mod elide;
@@ -59,13 +61,13 @@ impl Envelope {
         Self { session_id, turn, time, time_source: TimeSource::Live, origin: Origin::Server }
     }
 
-    /// Makes one event of what happened, as the message that a watch sends.
+    /// Makes an event of what happened.
     ///
     /// `raw` is the agent's line without its line feed, and empty for what the
     /// server says. It is kept as it is, not copied.
     #[must_use]
-    pub fn seal(&self, seq: Seq, kind: Kind, raw: Bytes) -> proto::WatchEventsResponse {
-        let event = proto::Event {
+    pub fn seal(&self, seq: Seq, kind: Kind, raw: Bytes) -> proto::Event {
+        proto::Event {
             session_id: self.session_id.to_string(),
             seq: seq.0,
             time: Some(timestamp(self.time)),
@@ -75,22 +77,41 @@ impl Envelope {
             raw,
             elided: None,
             kind: Some(kind),
-        };
-        proto::WatchEventsResponse {
-            message: Some(proto::watch_events_response::Message::Event(event)),
         }
     }
 }
 
-/// A time as the contract writes it; times before 1970 become its first moment.
+/// The message by which a watch sends an event, which is also what the log
+/// holds.
 #[must_use]
-pub fn timestamp(time: SystemTime) -> Timestamp {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp {
-        seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        nanos: i32::try_from(since.subsec_nanos()).expect("a second has 10^9 nanoseconds"),
+pub fn message(event: proto::Event) -> proto::WatchEventsResponse {
+    proto::WatchEventsResponse { message: Some(Message::Event(event)) }
+}
+
+/// Reads an event back from the frame that the log holds and watches send: the
+/// five bytes of gRPC's prefix and the encoded [`message`]. Its `raw` is a slice
+/// of the frame, not a copy.
+///
+/// # Errors
+///
+/// [`Error::Internal`] where the frame holds no event, which the log's checksum
+/// rules out.
+pub fn decode_frame(frame: &Bytes) -> Result<proto::Event> {
+    if frame.len() < FRAME_PREFIX_BYTES {
+        return Err(Error::internal("a frame of the log has no prefix"));
+    }
+    let response = proto::WatchEventsResponse::decode(frame.slice(FRAME_PREFIX_BYTES..))
+        .map_err(Error::internal)?;
+    match response.message {
+        Some(Message::Event(event)) => Ok(event),
+        Some(Message::Header(_) | Message::Synced(_) | Message::Heartbeat(_)) | None => {
+            Err(Error::internal("a frame of the log holds no event"))
+        }
     }
 }
+
+/// A flag and the length of the message, before each message of gRPC.
+const FRAME_PREFIX_BYTES: usize = 5;
 
 /// The name of an event's kind in filters.
 #[must_use]
@@ -186,7 +207,9 @@ fn bit(kind: EventKind) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use pbjson_types::Timestamp;
 
     use super::*;
 
@@ -211,14 +234,32 @@ mod tests {
             elided: None,
             kind: Some(kind),
         };
-        let message = Some(proto::watch_events_response::Message::Event(event));
-        assert_eq!(sealed, proto::WatchEventsResponse { message });
+        assert_eq!(sealed, event);
     }
 
     #[test]
-    fn a_time_before_1970_is_its_first_moment() {
-        let time = UNIX_EPOCH - Duration::from_secs(9);
-        assert_eq!(timestamp(time), Timestamp { seconds: 0, nanos: 0 });
+    fn a_frame_gives_its_event_back_without_copying_the_line() {
+        let envelope = Envelope::server(SessionId::random(), None, UNIX_EPOCH);
+        let kind = Kind::Warning(proto::Warning::default());
+        let event = envelope.seal(Seq(1), kind, Bytes::from_static(b"a line"));
+        let message = message(event.clone()).encode_to_vec();
+        let frame = Bytes::from([&[0, 0, 0, 0, 9][..], &message].concat());
+
+        let decoded = decode_frame(&frame).unwrap();
+
+        assert_eq!(decoded, event);
+        assert!(frame.as_ptr_range().contains(&decoded.raw.as_ptr()));
+    }
+
+    #[test]
+    fn a_frame_without_an_event_is_an_error() {
+        let synced = Message::Synced(proto::Synced::default());
+        let synced = proto::WatchEventsResponse { message: Some(synced) }.encode_to_vec();
+        for message in [synced, vec![], vec![0xff]] {
+            let frame = Bytes::from([&[0; 5][..], &message].concat());
+            assert!(matches!(decode_frame(&frame), Err(Error::Internal(_))));
+        }
+        assert!(matches!(decode_frame(&Bytes::from_static(b"1234")), Err(Error::Internal(_))));
     }
 
     #[test]

@@ -7,3 +7,4 @@ pub mod event;
 pub mod id;
 pub mod proto;
 pub mod supervise;
+pub mod time;

@@ -13,13 +13,15 @@ use std::{
     sync::Arc,
 };
 
+use rustix::fs::{Access, access};
+
 use crate::{
     error::{Error, Result},
     id::{SessionId, TurnNumber},
     proto,
 };
 
-mod codex;
+pub(crate) mod codex;
 pub mod lines;
 
 #[doc(hidden)]
@@ -263,6 +265,31 @@ pub struct CodexStatus {
     pub version: String,
     /// Why it cannot be started; none when it can.
     pub problem: Option<String>,
+}
+
+/// Whether an agent can work in this directory.
+///
+/// # Errors
+///
+/// [`Error::WorkingDirectoryInvalid`] where it is not the absolute path of a
+/// directory that can be entered.
+pub fn check_working_directory(path: &Path) -> Result<()> {
+    let problem = if !path.is_absolute() {
+        "expected an absolute path".to_owned()
+    } else {
+        match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                "there is no such directory".to_owned()
+            }
+            Err(error) => error.to_string(),
+            Ok(metadata) if !metadata.is_dir() => "is not a directory".to_owned(),
+            Ok(_) => match access(path, Access::EXEC_OK) {
+                Ok(()) => return Ok(()),
+                Err(error) => format!("cannot be entered: {}", io::Error::from(error)),
+            },
+        }
+    };
+    Err(Error::WorkingDirectoryInvalid { path: path.to_owned(), problem })
 }
 
 /// Says what happened, by a line that an agent of this kind printed. The line

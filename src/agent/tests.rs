@@ -147,3 +147,20 @@ fn a_line_that_is_too_long_is_an_event_that_says_so() {
         proto::event::Kind::InvalidLine(proto::InvalidLine { problem })
     );
 }
+
+#[test]
+fn a_working_directory_is_an_absolute_path_of_a_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let problem = |path: &Path| {
+        let said = check_working_directory(path).unwrap_err().to_string();
+        said.strip_prefix(&format!("working directory {path:?}: ")).unwrap().to_owned()
+    };
+    check_working_directory(directory.path()).unwrap();
+    assert_eq!(problem(Path::new("")), "expected an absolute path");
+    assert_eq!(problem(Path::new("work")), "expected an absolute path");
+    assert_eq!(problem(&file), "is not a directory");
+    assert_eq!(problem(&directory.path().join("none")), "there is no such directory");
+    assert_eq!(problem(&file.join("below")), "Not a directory (os error 20)");
+}

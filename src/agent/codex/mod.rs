@@ -20,13 +20,13 @@ use crate::{
 
 mod binary;
 mod command;
-pub(super) mod parse;
+pub(crate) mod parse;
 mod probe;
 mod stderr;
 
 use binary::Binary;
 use command::Retries;
-pub(super) use stderr::last_error;
+pub(crate) use stderr::last_error;
 
 /// The longest prompt that codex takes; beyond it, it exits with status 1.
 pub(super) const MAX_PROMPT_CHARACTERS: usize = 1_048_576;

@@ -33,7 +33,7 @@ mod strict;
 
 /// Reads one line, without its line feed.
 #[must_use]
-pub(in crate::agent) fn parse(line: &[u8]) -> Kind {
+pub(crate) fn parse(line: &[u8]) -> Kind {
     let text = match std::str::from_utf8(line) {
         Ok(text) => text,
         Err(error) => {
@@ -45,7 +45,7 @@ pub(in crate::agent) fn parse(line: &[u8]) -> Kind {
 
 /// What a line is that is longer than can be handed on.
 #[must_use]
-pub(in crate::agent) fn oversized_line(size: u64, limit: usize) -> Kind {
+pub(crate) fn oversized_line(size: u64, limit: usize) -> Kind {
     invalid_line(format!("the line has {size} bytes; at most {limit} are read"))
 }
 

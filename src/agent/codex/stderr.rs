@@ -12,7 +12,7 @@ const MAX_CHARACTERS: usize = 4096;
 /// parser of arguments `error: WHAT`; log lines begin with a time. Without any
 /// of these there is none.
 #[must_use]
-pub(in crate::agent) fn last_error(stderr_tail: &[u8]) -> Option<String> {
+pub(crate) fn last_error(stderr_tail: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(stderr_tail);
     let text = strip_str(&text).to_string();
     let lines: Vec<&str> = text.lines().collect();
