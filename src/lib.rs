@@ -4,3 +4,4 @@
 pub mod error;
 pub mod id;
 pub mod proto;
+pub mod store;

@@ -1,0 +1,6 @@
+//! What is kept on disk: the event log of each session.
+//!
+//! Called by the session's owner task and by subscriptions, always on a thread
+//! that may block. Nothing here knows a transport or an async runtime.
+
+pub mod log;
