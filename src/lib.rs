@@ -1,8 +1,10 @@
 //! Switchboard: one server for every codex session on a machine.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails may panic"))]
 
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod home;
 pub mod id;
 pub mod proto;
+pub mod server;
