@@ -292,7 +292,6 @@ pub(super) enum SessionsCommand {
 
 /// A state, to filter by.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-#[expect(missing_docs, reason = "the names are those of proto::SessionState")]
 pub(super) enum State {
     Pending,
     Running,
