@@ -88,7 +88,9 @@ pub enum Error {
         state: SessionState,
     },
     /// The session's event log is damaged, so that nothing can be added to it.
-    #[error("session {id} can be read but not continued, because its event log is damaged: {problem}")]
+    #[error(
+        "session {id} can be read but not continued, because its event log is damaged: {problem}"
+    )]
     SessionReadOnly {
         /// The session.
         id: SessionId,

@@ -3,8 +3,11 @@
 
 pub mod agent;
 pub mod app;
+pub mod cli;
+pub mod config;
 pub mod error;
 pub mod event;
+pub mod home;
 pub mod id;
 pub mod proto;
 pub mod server;
