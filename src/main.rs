@@ -9,5 +9,5 @@ fn main() -> ExitCode {
     if args.next().is_some_and(|command| command == "supervise") {
         return switchboard::supervise::main(args);
     }
-    ExitCode::SUCCESS
+    switchboard::cli::run(env::args_os())
 }

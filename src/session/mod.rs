@@ -18,11 +18,7 @@
 //!
 //! Called by `app` alone. Names no transport.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    time::SystemTime,
-};
+use std::{collections::BTreeMap, path::PathBuf, time::SystemTime};
 
 use crate::{
     id::{SessionId, TurnNumber},
@@ -33,6 +29,7 @@ pub(crate) mod actor;
 pub(crate) mod feed;
 pub(crate) mod follow;
 pub(crate) mod hub;
+pub(crate) mod ingest;
 pub(crate) mod registry;
 pub(crate) mod state;
 pub(crate) mod turn;

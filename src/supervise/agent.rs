@@ -16,7 +16,7 @@ use std::{
 
 use rustix::{
     io::Errno,
-    process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, waitpid},
+    process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, wait, waitpid},
 };
 use wait4::{ResUse, Wait4 as _};
 
@@ -196,7 +196,7 @@ pub(super) fn end_descendants(signals: &Signals) -> Remains {
             .filter(|&child| kill_process(child, Signal::KILL) == Err(Errno::PERM))
             .collect();
         loop {
-            match waitpid(None, WaitOptions::NOHANG) {
+            match wait(WaitOptions::NOHANG) {
                 Ok(Some(_)) => {
                     remains.ended += 1;
                     pause = Pause::default();

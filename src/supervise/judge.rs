@@ -9,13 +9,12 @@ use std::{
     collections::HashSet,
     fs::{self, File},
     io,
-    os::fd::OwnedFd,
     time::{Duration, Instant, SystemTime},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal},
+    process::{Pid, Signal, getpid, pidfd_send_signal},
 };
 
 use super::{
@@ -33,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Its supervisor is alive; it has named itself, or will in a moment.
+    ///
+    /// Judge again when its pidfd is readable, or at once if [`super::pidfd`]
+    /// finds it gone.
     Alive(Option<PidFile>),
     /// It ended, and its supervisor said how.
     Exited(Exit),
@@ -147,76 +149,79 @@ impl Marks {
     }
 }
 
-/// Kills what is found, and looks again until nothing is.
+/// Kills what is found, and looks again until two looks in a row find nothing:
+/// one can miss a process in the middle of an exec, when it has no environment.
 fn end_strays(marks: &Marks, pid_file: Option<&PidFile>) -> io::Result<usize> {
     let begin = Instant::now();
     let mut ended = HashSet::new();
-    loop {
-        let strays = strays(marks, pid_file)?;
-        if strays.is_empty() || begin.elapsed() >= PATIENCE {
-            return Ok(ended.len());
-        }
-        for (process, pidfd) in &strays {
-            if pidfd_send_signal(pidfd, Signal::KILL).is_ok() {
-                ended.insert((process.pid, process.start_time));
+    let mut looks_in_vain = 0;
+    while looks_in_vain < 2 && begin.elapsed() < PATIENCE {
+        looks_in_vain += 1;
+        let mut last_killed = None;
+        for stray in strays(marks, pid_file)? {
+            looks_in_vain = 0;
+            // Gone meanwhile, or another process by now.
+            let Ok(pidfd) = procfs::open(stray.pid, stray.start_time) else { continue };
+            if pidfd_send_signal(&pidfd, Signal::KILL).is_ok() {
+                ended.insert((stray.pid, stray.start_time));
+                last_killed = Some(pidfd);
             }
         }
-        for (_, pidfd) in &strays {
-            let patience = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
-            // It is only a pause: the next round looks for itself.
-            let _ = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&patience));
+        if let Some(pidfd) = last_killed {
+            // Only a pause: the next look sees for itself who is still there.
+            let pause = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+            let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&pause));
         }
     }
+    Ok(ended.len())
 }
 
-/// The processes of the turn that are alive, opened.
-fn strays(marks: &Marks, pid_file: Option<&PidFile>) -> io::Result<Vec<(Process, OwnedFd)>> {
-    let processes = procfs::processes()?;
-    let spared = this_process_and_its_ancestors(&processes);
+/// The processes of the turn that are alive.
+///
+/// Each is looked at as soon as it is listed. The list goes up the process ids,
+/// and whatever a process forks meanwhile comes after it, so that a process
+/// that does nothing but fork and exit is met further on.
+fn strays(marks: &Marks, pid_file: Option<&PidFile>) -> io::Result<Vec<Process>> {
+    let spared = this_process_and_its_ancestors();
     let agent = pid_file.and_then(|pid_file| {
         let (pid, start_time) = (pid_file.agent_pid?, pid_file.agent_start_time?);
         open_of_this_boot(pid_file, pid, start_time).ok()?;
         procfs::parse_pid(&pid.to_string())
     });
-    let is_marked = |pid: Pid| {
-        Some(pid) == agent
-            || fs::read(format!("/proc/{pid}/environ")).is_ok_and(|e| marks.are_in(&e))
-    };
-    let mut found: HashSet<Pid> = HashSet::new();
-    let mut alive: Vec<Process> =
-        processes.into_iter().filter(|p| !p.is_dead && !spared.contains(&p.pid)).collect();
     let mut strays = Vec::new();
-    // Again while it finds more: first what is marked, then children of what was found.
+    let mut others = Vec::new();
+    procfs::for_each_process(|process| {
+        if process.is_dead || spared.contains(&process.pid) {
+            return;
+        }
+        let environment = fs::read(format!("/proc/{}/environ", process.pid));
+        if Some(process.pid) == agent || environment.is_ok_and(|e| marks.are_in(&e)) {
+            strays.push(process);
+        } else {
+            others.push(process);
+        }
+    })?;
+    // Children of strays are strays too, whatever they did to their environment.
+    let mut found: HashSet<Pid> = strays.iter().map(|stray| stray.pid).collect();
     loop {
-        let before = strays.len();
-        alive.retain(|process| {
-            let is_child = process.parent.is_some_and(|parent| found.contains(&parent));
-            // Opened before it is looked at: see `procfs::open`.
-            let Ok(pidfd) = pidfd_open(process.pid, PidfdFlags::empty()) else { return false };
-            let is_same =
-                procfs::process(process.pid).is_ok_and(|now| now.start_time == process.start_time);
-            if is_same && (is_child || is_marked(process.pid)) {
-                found.insert(process.pid);
-                strays.push((*process, pidfd));
-                return false;
-            }
-            is_same
-        });
-        if strays.len() == before {
+        let (children, rest): (Vec<_>, Vec<_>) = others
+            .into_iter()
+            .partition(|process| process.parent.is_some_and(|parent| found.contains(&parent)));
+        if children.is_empty() {
             return Ok(strays);
         }
+        found.extend(children.iter().map(|child| child.pid));
+        strays.extend(children);
+        others = rest;
     }
 }
 
 /// The server may itself have been started inside a session: it never ends itself.
-fn this_process_and_its_ancestors(processes: &[Process]) -> HashSet<Pid> {
+fn this_process_and_its_ancestors() -> HashSet<Pid> {
     let mut line = HashSet::new();
     let mut next = Some(getpid());
-    while let Some(pid) = next {
-        if !line.insert(pid) {
-            break;
-        }
-        next = processes.iter().find(|p| p.pid == pid).and_then(|p| p.parent);
+    while let Some(pid) = next.filter(|&pid| line.insert(pid)) {
+        next = procfs::process(pid).ok().and_then(|process| process.parent);
     }
     line
 }

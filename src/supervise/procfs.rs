@@ -36,17 +36,16 @@ pub(super) fn process(pid: Pid) -> io::Result<Process> {
     })
 }
 
-/// All processes that there are; those that end meanwhile may be missing.
-pub(super) fn processes() -> io::Result<Vec<Process>> {
-    let mut all = Vec::new();
+/// Looks at every process that there is, in the order of their ids; those that
+/// come or go meanwhile may be missing.
+pub(super) fn for_each_process(mut look: impl FnMut(Process)) -> io::Result<()> {
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(parse_pid) else { continue };
-        if let Ok(process) = process(pid) {
-            all.push(process);
+        if let Some(Ok(process)) = name.to_str().and_then(parse_pid).map(process) {
+            look(process);
         }
     }
-    Ok(all)
+    Ok(())
 }
 
 /// The direct children of this process, those included that wait to be reaped.
@@ -90,7 +89,13 @@ pub(super) fn parse_pid(text: &str) -> Option<Pid> {
 
 fn scan_for_children() -> io::Result<Vec<Pid>> {
     let me = Some(getpid());
-    Ok(processes()?.into_iter().filter(|p| p.parent == me).map(|p| p.pid).collect())
+    let mut children = Vec::new();
+    for_each_process(|process| {
+        if process.parent == me {
+            children.push(process.pid);
+        }
+    })?;
+    Ok(children)
 }
 
 /// Parses by the last parenthesis, because the name before it may hold anything.

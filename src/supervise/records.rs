@@ -296,3 +296,119 @@ mod microseconds {
         u64::deserialize(from).map(Duration::from_micros)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<T>(record: &T, json: &str)
+    where
+        T: Serialize + for<'de> Deserialize<'de> + PartialEq + std::fmt::Debug,
+    {
+        assert_eq!(serde_json::to_string(record).unwrap(), json);
+        assert_eq!(&serde_json::from_str::<T>(json).unwrap(), record);
+        // A later version may say more.
+        let more = json.replacen('{', r#"{"added_later":[1],"#, 1);
+        assert_eq!(&serde_json::from_str::<T>(&more).unwrap(), record);
+    }
+
+    fn moment() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::new(1_767_225_600, 1)
+    }
+
+    #[test]
+    fn records_keep_their_form() {
+        check(
+            &Spec {
+                version: VERSION,
+                session_id: "s".to_owned(),
+                turn: 7,
+                program: "/bin/codex".into(),
+                args: vec!["exec".to_owned()],
+                env: vec![("A".to_owned(), "b".to_owned())],
+                env_remove: vec!["C".to_owned()],
+                working_directory: "/work".into(),
+                grace: Grace::default(),
+            },
+            concat!(
+                r#"{"version":1,"session_id":"s","turn":7,"program":"/bin/codex","args":["exec"],"#,
+                r#""env":[["A","b"]],"env_remove":["C"],"working_directory":"/work","#,
+                r#""grace":{"interrupt_ms":10000,"kill_ms":2000,"terminate_ms":2000,"storage_ms":60000}}"#,
+            ),
+        );
+        check(
+            &PidFile {
+                version: VERSION,
+                supervisor_pid: 10,
+                supervisor_start_time: 1000,
+                boot_id: "b".to_owned(),
+                agent_pid: Some(11),
+                agent_start_time: Some(1001),
+                time: moment(),
+            },
+            concat!(
+                r#"{"version":1,"supervisor_pid":10,"supervisor_start_time":1000,"boot_id":"b","#,
+                r#""agent_pid":11,"agent_start_time":1001,"time":"2026-01-01T00:00:00.000000001Z"}"#,
+            ),
+        );
+        let stop =
+            Stop { version: VERSION, mode: StopMode::Kill, actor: "a".to_owned(), time: moment() };
+        check(
+            &stop,
+            r#"{"version":1,"mode":"kill","actor":"a","time":"2026-01-01T00:00:00.000000001Z"}"#,
+        );
+        check(
+            &Exit {
+                version: VERSION,
+                outcome: Outcome::Signalled { signal: 15, core_dumped: false },
+                start_time: moment(),
+                end_time: moment(),
+                cpu_time: Duration::from_millis(3),
+                peak_memory_bytes: 4096,
+                stopped: Some(Stopped {
+                    mode: StopMode::Interrupt,
+                    actor: "a".to_owned(),
+                    request_time: moment(),
+                    step: StopStep::Terminate,
+                }),
+                descendants_ended: 2,
+                left_behind: vec![12],
+                sync_error: None,
+            },
+            concat!(
+                r#"{"version":1,"outcome":{"kind":"signalled","signal":15,"core_dumped":false},"#,
+                r#""start_time":"2026-01-01T00:00:00.000000001Z","#,
+                r#""end_time":"2026-01-01T00:00:00.000000001Z","#,
+                r#""cpu_time_us":3000,"peak_memory_bytes":4096,"#,
+                r#""stopped":{"mode":"interrupt","actor":"a","#,
+                r#""request_time":"2026-01-01T00:00:00.000000001Z","step":"terminate"},"#,
+                r#""descendants_ended":2,"left_behind":[12],"sync_error":null}"#,
+            ),
+        );
+    }
+
+    #[test]
+    fn outcomes_keep_their_form() {
+        check(&Outcome::Exited { code: 0 }, r#"{"kind":"exited","code":0}"#);
+        check(&Outcome::NotStarted, r#"{"kind":"not_started"}"#);
+        check(
+            &Outcome::SpawnFailed {
+                problem: SpawnProblem::NotFound,
+                errno: Some(2),
+                message: "none".to_owned(),
+            },
+            r#"{"kind":"spawn_failed","problem":"not_found","errno":2,"message":"none"}"#,
+        );
+    }
+
+    #[test]
+    fn what_is_left_out_of_a_spec_has_its_default() {
+        let spec: Spec = serde_json::from_str(
+            r#"{"version":1,"session_id":"s","turn":1,"program":"codex","args":[],
+                "working_directory":"/","grace":{"kill_ms":5}}"#,
+        )
+        .unwrap();
+        assert_eq!(spec.grace, Grace { kill: Duration::from_millis(5), ..Grace::default() });
+        assert_eq!((spec.env, spec.env_remove), (Vec::new(), Vec::new()));
+    }
+}

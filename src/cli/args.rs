@@ -1,0 +1,358 @@
+//! Everything that a person can type.
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::connect::Target;
+use crate::{
+    config::{ListenAddr, LogFormat, Span},
+    proto::FilesystemSandbox,
+};
+
+const EXAMPLES: &str = "\
+Begin here:
+  switchboard demo                         see it work: no account, no codex needed
+  switchboard run \"explain this project\"   start a session and follow it
+  switchboard run -C ~/project -s workspace-write \"fix the failing test\"
+
+Then:
+  switchboard sessions list                every session, newest first
+  switchboard sessions watch 3f9a1c22      follow one, from its first event
+  switchboard send 3f9a1c22 \"and now?\"     give it its next prompt
+  switchboard serve                        run the server in this terminal
+
+Exit codes: 0 done, 1 it failed, 2 bad usage, 3 no server answers, 130 interrupted.";
+
+/// One server for every codex session on this machine.
+///
+/// Switchboard starts codex agents under supervisors of their own, so that they
+/// go on when the server, your terminal or your connection do not, and streams
+/// their events, live and without gaps, to any number of clients over gRPC.
+#[derive(Debug, Parser)]
+#[command(name = "switchboard", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(super) struct Arguments {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// The server to talk to: http://HOST:PORT or unix:PATH [env: SWITCHBOARD_URL]
+    ///
+    /// By default the Unix socket in the home. The home's token is sent to
+    /// loopback addresses only; for any other server set SWITCHBOARD_TOKEN.
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    pub url: Option<Target>,
+    /// The directory that holds the server's state [env: SWITCHBOARD_HOME]
+    ///
+    /// By default $XDG_STATE_HOME/switchboard, which is
+    /// ~/.local/state/switchboard.
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    pub home: Option<PathBuf>,
+    /// Print JSON for programs: one object, or one a line for streams
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the server in the foreground
+    Serve(ServeArgs),
+    /// Start a session with a prompt and follow it
+    ///
+    /// Uses the server that runs; when none does, starts one in the background
+    /// for you (its log is server.log in the home). Ctrl-C once interrupts the
+    /// turn, twice leaves it running and returns. The exit code is the turn's
+    /// outcome: 0 completed, 1 failed, 130 interrupted or left.
+    Run(RunArgs),
+    /// Show what Switchboard does, with a recorded session
+    ///
+    /// Needs no account and no codex. Starts a server of its own in a temporary
+    /// home, runs a recorded session through the real pipeline, and removes
+    /// everything again.
+    Demo(DemoArgs),
+    /// Print a recorded transcript with its pauses, as an agent would
+    ///
+    /// The pauses come from FILE.timing, in the format of script(1): lines of
+    /// "<seconds since the chunk before> <bytes>". Exits with 0 when the last
+    /// turn event in the transcript is turn.completed, else with 1; on SIGINT
+    /// it stops printing and exits with 1. Standard input is read and ignored.
+    Replay(ReplayArgs),
+    /// List, show, follow and read sessions
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
+    /// Give a session its next prompt and follow it
+    Send(SendArgs),
+    /// Ask about the server, or stop it
+    #[command(subcommand)]
+    Server(ServerCommand),
+    /// Check and explain the configuration of the server
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the completions of a shell
+    ///
+    /// For bash: switchboard completions bash > ~/.local/share/bash-completion/completions/switchboard
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Supervise one turn; for the server only
+    #[command(hide = true)]
+    Supervise {
+        /// The turn's files.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<std::ffi::OsString>,
+    },
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Write the pid and the addresses here, as JSON, once the server is ready
+    #[arg(long, value_name = "PATH")]
+    pub ready_file: Option<PathBuf>,
+    /// Leave the terminal: for a server that `run` starts in the background
+    #[arg(long, hide = true)]
+    pub own_session: bool,
+}
+
+/// The flags that set keys of the configuration.
+#[derive(Debug, Args)]
+pub(super) struct ConfigArgs {
+    /// The configuration file [env: SWITCHBOARD_CONFIG]
+    ///
+    /// By default $XDG_CONFIG_HOME/switchboard/config.toml, if it is there.
+    #[arg(long = "config", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Where to listen instead of 127.0.0.1:7420; may be repeated [env: SWITCHBOARD_LISTEN]
+    ///
+    /// ADDRESS:PORT (port 0 for any free one) or unix:PATH. The Unix socket in
+    /// the home is always there too.
+    #[arg(long, value_name = "ADDR", value_parser = listen_addr)]
+    pub listen: Vec<ListenAddr>,
+    /// Let every user of this machine in: ask for no token on loopback
+    #[arg(long)]
+    pub no_token: bool,
+    /// Allow --listen on an address that other machines reach, unencrypted
+    #[arg(long)]
+    pub insecure_public: bool,
+    /// The codex binary [env: SWITCHBOARD_CODEX]
+    ///
+    /// By default the native binary behind `codex` on the PATH.
+    #[arg(long, value_name = "PATH")]
+    pub codex: Option<PathBuf>,
+    /// What to log, such as info or info,switchboard=debug [env: SWITCHBOARD_LOG]
+    #[arg(long = "log", value_name = "FILTER")]
+    pub log_filter: Option<String>,
+    /// How log lines look [env: SWITCHBOARD_LOG_FORMAT]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
+    /// How long a stopping server waits for its clients, such as 10s
+    #[arg(long, value_name = "DURATION")]
+    pub drain_deadline: Option<Span>,
+}
+
+/// What a new session is made of.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// What the agent shall do; - or nothing reads it from standard input
+    pub prompt: Option<String>,
+    /// The directory that the agent works in
+    #[arg(short = 'C', long = "cd", value_name = "DIR", default_value = ".")]
+    pub directory: PathBuf,
+    /// The model; by default the agent's own choice
+    #[arg(short, long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// What the agent's commands may write; by default the agent's own choice
+    #[arg(short, long, value_enum, value_name = "MODE")]
+    pub sandbox: Option<Sandbox>,
+    /// The kind of agent: codex, or replay:FILE for a recorded transcript
+    #[arg(long, value_name = "KIND", default_value = "codex")]
+    pub agent: String,
+    /// A title for the session
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
+    /// Print the session's id and return, without following it
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// What the agent's commands may write.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Sandbox {
+    /// Nothing
+    ReadOnly,
+    /// The working directory and temporary directories
+    WorkspaceWrite,
+    /// Everything
+    DangerFullAccess,
+}
+
+impl From<Sandbox> for FilesystemSandbox {
+    fn from(sandbox: Sandbox) -> Self {
+        match sandbox {
+            Sandbox::ReadOnly => Self::ReadOnly,
+            Sandbox::WorkspaceWrite => Self::WorkspaceWrite,
+            Sandbox::DangerFullAccess => Self::DangerFullAccess,
+        }
+    }
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// How much faster than recorded
+    #[arg(long, value_name = "X", default_value = "1", value_parser = speed)]
+    pub speed: f64,
+}
+
+/// `replay`.
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    /// The transcript
+    pub file: PathBuf,
+    /// How much faster than recorded
+    #[arg(long, value_name = "X", default_value = "1", value_parser = speed)]
+    pub speed: f64,
+    /// Pause this long before each line, when there is no FILE.timing
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub pace: Option<Duration>,
+}
+
+/// `sessions …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum SessionsCommand {
+    /// List sessions, newest first
+    List {
+        /// Only sessions in this state; may be repeated
+        #[arg(long, value_name = "STATE", value_enum)]
+        state: Vec<State>,
+        /// The most sessions to list
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show one session
+    Show {
+        /// Its id, or the first four or more characters of it
+        id: String,
+    },
+    /// Follow a session's events, from its first
+    ///
+    /// When the connection is lost it comes back where it was: no event is
+    /// shown twice and none is left out. Ctrl-C ends the watching, not the
+    /// session.
+    Watch {
+        /// Its id, or the first four or more characters of it
+        id: String,
+        /// The first event to show; 0 for only new ones
+        #[arg(long, value_name = "SEQ", default_value_t = 1)]
+        start: u64,
+        /// End after the turn that runs now, or at once when none does
+        #[arg(long)]
+        until_end: bool,
+    },
+    /// Print what the agent printed in a turn, byte for byte
+    Output {
+        /// Its id, or the first four or more characters of it
+        id: String,
+        /// Which turn; by default the latest
+        #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+        turn: u32,
+        /// The first byte to print
+        #[arg(long, value_name = "BYTE", default_value_t = 0)]
+        offset: u64,
+        /// How many bytes to print; by default all that is there
+        #[arg(long, value_name = "BYTES", default_value_t = 0, hide_default_value = true)]
+        length: u64,
+        /// Its diagnostics instead of its event lines
+        #[arg(long)]
+        stderr: bool,
+    },
+    /// Wait until a session is at rest
+    ///
+    /// Exits like `run`: 0 completed, 1 failed or the time was up, 130
+    /// interrupted.
+    Wait {
+        /// Its id, or the first four or more characters of it
+        id: String,
+        /// How long to wait, such as 30s; by default without end
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        timeout: Option<Duration>,
+    },
+}
+
+/// A state, to filter by.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum State {
+    Pending,
+    Running,
+    Stopping,
+    Completed,
+    Failed,
+    Interrupted,
+    Killed,
+}
+
+/// `send`.
+#[derive(Debug, Args)]
+pub(super) struct SendArgs {
+    /// The session's id, or the first four or more characters of it
+    pub id: String,
+    /// What the agent shall do next; - or nothing reads it from standard input
+    pub prompt: Option<String>,
+    /// Return at once, without following the turn
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// `server …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum ServerCommand {
+    /// Show the server's version, addresses and agents
+    Status,
+    /// Stop the server of this home; running turns go on without it
+    Stop {
+        /// How long to wait for it to end
+        #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
+        timeout: Duration,
+    },
+}
+
+/// `config …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Say whether the configuration is valid
+    Check(ConfigArgs),
+    /// Show each value that is in effect and where it comes from
+    Show(ConfigArgs),
+    /// Print the JSON Schema of the configuration file
+    Schema,
+}
+
+fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
+    humantime::parse_duration(text)
+}
+
+/// A path after `unix:` may be relative here: a person types it in a directory.
+fn listen_addr(text: &str) -> Result<ListenAddr, String> {
+    if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
+        return std::path::absolute(path).map(ListenAddr::Unix).map_err(|error| error.to_string());
+    }
+    ListenAddr::from_str(text).map_err(|error| error.to_string())
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(speed) if speed > 0.0 => Ok(speed),
+        _ => Err("expected a number above 0, such as 2 or 0.5".into()),
+    }
+}

@@ -1,0 +1,372 @@
+//! Following one session: its events in order, each once, across lost
+//! connections and restarts of the server, with Ctrl-C understood.
+
+use std::{future::Future, pin::pin, time::Duration};
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::Instant,
+};
+use tonic::{Code, Status, Streaming};
+use tonic_types::StatusExt as _;
+
+use super::{
+    Context, Failure,
+    connect::{Connector, Server},
+    event_json,
+    output::Output,
+    render::{View, short_id, state_word},
+};
+use crate::proto::{
+    Event, InterruptTurnRequest, SessionState, WatchEventsRequest, WatchEventsResponse,
+    WatchHeader, event::Kind, watch_events_response::Message,
+};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How long a server may be gone before a follower gives up.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How long an interrupt is tried while the server does not answer.
+const INTERRUPT_PATIENCE: Duration = Duration::from_secs(60);
+
+/// When the following is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// When this turn is at rest.
+    Turn(u32),
+    /// After the turn that runs now.
+    CurrentTurn,
+    /// Never.
+    Never,
+}
+
+/// What Ctrl-C means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnInterrupt {
+    /// The first interrupts the turn, the second leaves it alone and returns.
+    StopTurn,
+    /// The first returns.
+    Return,
+}
+
+/// The keyboard of whoever follows a session.
+#[derive(Debug)]
+pub(super) struct Keyboard {
+    interrupts: Signal,
+    presses: u32,
+    meaning: OnInterrupt,
+    /// Set once there is a session to interrupt.
+    session: Option<(Connector, String)>,
+    output: Output,
+}
+
+impl Keyboard {
+    /// Takes Ctrl-C over from here on; until a session is given, it just ends
+    /// the command.
+    pub(super) fn new(cx: &Context, meaning: OnInterrupt) -> Result<Self, Failure> {
+        let interrupts = signal(SignalKind::interrupt())
+            .map_err(|error| Failure::Failed(format!("cannot handle signals: {error}")))?;
+        Ok(Self { interrupts, presses: 0, meaning, session: None, output: cx.output })
+    }
+
+    /// Waits for the work, and for Ctrl-C beside it.
+    ///
+    /// # Errors
+    /// [`Failure::Interrupted`] when Ctrl-C means to return.
+    pub(super) async fn unless_left<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Failure> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                _ = self.interrupts.recv() => self.pressed()?,
+            }
+        }
+    }
+
+    fn pressed(&mut self) -> Result<(), Failure> {
+        self.presses += 1;
+        let Some((connector, id)) = &self.session else { return Err(Failure::Interrupted) };
+        let short = short_id(id);
+        match (self.meaning, self.presses) {
+            (OnInterrupt::Return, _) => Err(Failure::Interrupted),
+            (OnInterrupt::StopTurn, 1) => {
+                self.output.note("\ninterrupting the turn (Ctrl-C again leaves it to itself)");
+                tokio::spawn(interrupt(connector.clone(), id.clone(), self.output));
+                Ok(())
+            }
+            (OnInterrupt::StopTurn, _) => {
+                self.output.note(&format!(
+                    "\nleft; session {short} goes on without you\n  follow it again: switchboard sessions watch {short}"
+                ));
+                Err(Failure::Interrupted)
+            }
+        }
+    }
+}
+
+/// Asks the server to interrupt the turn, also when it is just being restarted.
+async fn interrupt(connector: Connector, session_id: String, output: Output) {
+    let deadline = Instant::now() + INTERRUPT_PATIENCE;
+    loop {
+        let request = InterruptTurnRequest { session_id: session_id.clone() };
+        let answer = match connector.connect().await {
+            Ok(server) => {
+                let answer = server.sessions().interrupt_turn(request).await;
+                answer.map(drop).map_err(|status| server.failure()(status))
+            }
+            Err(failure) => Err(failure),
+        };
+        match answer {
+            Ok(()) => return,
+            // The turn ended by itself meanwhile.
+            Err(Failure::Refused(problem)) if problem.reason == "NO_ACTIVE_TURN" => return,
+            Err(Failure::Unreachable(_)) if Instant::now() < deadline => {
+                tokio::time::sleep(LONGEST_PAUSE).await;
+            }
+            Err(failure) => {
+                output.note(&failure.report(false).unwrap_or_default());
+                return;
+            }
+        }
+    }
+}
+
+/// One follower of one session.
+#[derive(Debug)]
+pub(super) struct Follower {
+    connector: Connector,
+    session_id: String,
+    /// The seq to receive next; 0 until the server said which, for "only new".
+    next: u64,
+    epoch: String,
+    end: End,
+    output: Output,
+    view: View,
+    /// The state of the turn looked for, when the header already had it at rest.
+    at_rest: Option<SessionState>,
+}
+
+/// How a connection ended.
+enum Ended {
+    /// The following is over, in this state.
+    Over(SessionState),
+    /// The connection is lost.
+    Lost(String),
+}
+
+impl Follower {
+    /// Prepares to follow a session from a seq on: 1 for all, 0 for only new ones.
+    pub(super) fn new(
+        cx: &Context,
+        connector: Connector,
+        session_id: &str,
+        start_seq: u64,
+        end: End,
+    ) -> Self {
+        Self {
+            connector,
+            session_id: session_id.to_owned(),
+            next: start_seq,
+            epoch: String::new(),
+            end,
+            output: cx.output,
+            view: View::new(cx.output.colour),
+            at_rest: None,
+        }
+    }
+
+    /// Prints events until the end, and returns the state that the session was
+    /// in then.
+    ///
+    /// # Errors
+    /// What the server refused, [`Failure::Unreachable`] when it stays away,
+    /// and [`Failure::Interrupted`] by Ctrl-C.
+    pub(super) async fn follow(mut self, keyboard: &mut Keyboard) -> Result<SessionState, Failure> {
+        keyboard.session = Some((self.connector.clone(), self.session_id.clone()));
+        let mut pause = FIRST_PAUSE;
+        let mut give_up = Instant::now() + PATIENCE;
+        let mut lost = false;
+        loop {
+            let why = match keyboard.unless_left(self.open()).await? {
+                Ok(stream) => {
+                    if lost {
+                        self.output.note("connected again");
+                    }
+                    (lost, pause, give_up) = (false, FIRST_PAUSE, Instant::now() + PATIENCE);
+                    match self.read(stream, keyboard).await? {
+                        Ended::Over(state) => return Ok(state),
+                        Ended::Lost(why) => why,
+                    }
+                }
+                // A server that never answered is not waited for.
+                Err(failure @ Failure::Unreachable(_)) if self.epoch.is_empty() => {
+                    return Err(failure);
+                }
+                Err(Failure::Unreachable(why)) if Instant::now() < give_up => why,
+                Err(failure) => return Err(failure),
+            };
+            if !lost {
+                lost = true;
+                self.output.note(&format!(
+                    "lost the server ({why}); the agent goes on; trying again from event {} on",
+                    self.next.max(1)
+                ));
+            }
+            keyboard.unless_left(tokio::time::sleep(pause)).await?;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn open(&self) -> Result<Streaming<WatchEventsResponse>, Failure> {
+        let server: Server = self.connector.connect().await?;
+        let request = WatchEventsRequest {
+            session_ids: vec![self.session_id.clone()],
+            start_seq: self.next,
+            epoch: self.epoch.clone(),
+            stop_at_end: self.end == End::CurrentTurn,
+            ..WatchEventsRequest::default()
+        };
+        match server.events().watch_events(request).await {
+            Ok(answer) => Ok(answer.into_inner()),
+            Err(status) => Err(match lost(&status) {
+                Some(why) if !self.epoch.is_empty() => Failure::Unreachable(why),
+                Some(_) | None => server.failure()(status),
+            }),
+        }
+    }
+
+    async fn read(
+        &mut self,
+        mut stream: Streaming<WatchEventsResponse>,
+        keyboard: &mut Keyboard,
+    ) -> Result<Ended, Failure> {
+        loop {
+            let message = match keyboard.unless_left(stream.message()).await? {
+                Ok(Some(message)) => message.message,
+                Ok(None) if self.end == End::CurrentTurn => {
+                    return Ok(Ended::Over(self.at_rest.unwrap_or_default()));
+                }
+                Ok(None) => return Ok(Ended::Lost("it ended the stream".into())),
+                Err(status) => {
+                    return match lost(&status) {
+                        Some(why) => Ok(Ended::Lost(why)),
+                        None => Err(Failure::from_status(&status, self.connector.target())),
+                    };
+                }
+            };
+            match message {
+                Some(Message::Header(header)) => self.header(header)?,
+                Some(Message::Event(event)) => {
+                    if let Some(state) = self.event(&event)? {
+                        return Ok(Ended::Over(state));
+                    }
+                }
+                Some(Message::Synced(_)) => {
+                    // The turn was at rest before its events came, and all of them came.
+                    if let (End::Turn(_), Some(state)) = (self.end, self.at_rest) {
+                        return Ok(Ended::Over(state));
+                    }
+                }
+                Some(Message::Heartbeat(_)) | None => {}
+            }
+        }
+    }
+
+    fn header(&mut self, header: WatchHeader) -> Result<(), Failure> {
+        if !self.epoch.is_empty() && header.epoch != self.epoch {
+            return Err(Failure::Failed("the session's event log was replaced".into()));
+        }
+        self.epoch = header.epoch;
+        self.next = header.start_seq;
+        let Some(session) = header.session else { return Ok(()) };
+        self.view.set_directory(&session.working_directory);
+        let turn = session.last_turn.as_ref();
+        self.at_rest = match self.end {
+            End::Turn(number) => turn
+                .filter(|turn| turn.number == number)
+                .map(|turn| turn.state())
+                .filter(|state| is_rest(*state)),
+            End::CurrentTurn | End::Never => Some(session.state()),
+        };
+        Ok(())
+    }
+
+    /// Prints one event; says the state when the following is over with it.
+    fn event(&mut self, event: &Event) -> Result<Option<SessionState>, Failure> {
+        if event.seq != self.next {
+            return Err(Failure::Failed(format!(
+                "the server sent event {} where {} was due",
+                event.seq, self.next
+            )));
+        }
+        if self.output.json {
+            self.output.line(&event_json::line(event))?;
+        } else {
+            self.output.print(&self.view.event(event))?;
+        }
+        self.next += 1;
+        let Some(Kind::StateChanged(changed)) = &event.kind else { return Ok(None) };
+        if !is_rest(changed.state()) {
+            return Ok(None);
+        }
+        if self.end == End::CurrentTurn {
+            self.at_rest = Some(changed.state());
+        }
+        Ok((self.end == End::Turn(event.turn)).then_some(changed.state()))
+    }
+}
+
+/// How a command that followed a turn ends.
+pub(super) fn outcome(state: SessionState) -> Result<(), Failure> {
+    match state {
+        SessionState::Completed => Ok(()),
+        SessionState::Interrupted => Err(Failure::Interrupted),
+        SessionState::Failed | SessionState::Killed => Err(Failure::BadOutcome),
+        SessionState::Unspecified
+        | SessionState::Pending
+        | SessionState::Running
+        | SessionState::Stopping => {
+            Err(Failure::Failed(format!("the session is {}, not at rest", state_word(state))))
+        }
+    }
+}
+
+/// Whether no turn runs in this state and one did.
+pub(super) fn is_rest(state: SessionState) -> bool {
+    match state {
+        SessionState::Completed
+        | SessionState::Failed
+        | SessionState::Interrupted
+        | SessionState::Killed => true,
+        SessionState::Unspecified
+        | SessionState::Pending
+        | SessionState::Running
+        | SessionState::Stopping => false,
+    }
+}
+
+/// Why the status means that the connection is gone, or the server about to be;
+/// `None` when it is an answer that another try would get again.
+fn lost(status: &Status) -> Option<String> {
+    if let Some(told) = status.get_details_error_info() {
+        return match told.reason.as_str() {
+            "SHUTTING_DOWN" => Some("it is shutting down".into()),
+            "OVERLOADED" => Some("it is overloaded".into()),
+            _ => None,
+        };
+    }
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the codes are gRPC's, not ours")]
+    match status.code() {
+        Code::Unavailable
+        | Code::Unknown
+        | Code::Internal
+        | Code::Cancelled
+        | Code::DeadlineExceeded => Some("the connection broke".into()),
+        _ => None,
+    }
+}

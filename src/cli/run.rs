@@ -1,0 +1,106 @@
+//! `switchboard run` and `switchboard send`: a prompt in, its turn followed to
+//! the end.
+
+use std::path::Path;
+
+use super::{
+    Context, Failure,
+    args::{RunArgs, SendArgs},
+    connect::{Connector, present},
+    follow::{End, Follower, Keyboard, OnInterrupt, outcome},
+    launch, prompt,
+};
+use crate::proto::{
+    CreateSessionRequest, FilesystemSandbox, ListEventsRequest, Session, StartTurnRequest,
+};
+
+pub(super) async fn run(cx: &Context, args: RunArgs) -> Result<(), Failure> {
+    let prompt = prompt::read(args.prompt)?;
+    let session = Session {
+        agent: absolute_agent(&args.agent)?,
+        source: "user".into(),
+        title: args.title.unwrap_or_default(),
+        working_directory: absolute(&args.directory)?,
+        model: args.model.unwrap_or_default(),
+        filesystem_sandbox: args.sandbox.map_or(FilesystemSandbox::Unspecified, Into::into).into(),
+        ..Session::default()
+    };
+    let mut keyboard = Keyboard::new(cx, OnInterrupt::StopTurn)?;
+    let (connector, server) = keyboard.unless_left(launch::connect_or_start(cx)).await??;
+    let request = CreateSessionRequest { session: Some(session), prompt, ..Default::default() };
+    let mut sessions = server.sessions();
+    let answer = keyboard.unless_left(sessions.create_session(request)).await?;
+    let session = present(answer.map_err(server.failure())?.into_inner().session)?;
+    if args.detach {
+        return announce(cx, &session);
+    }
+    let follower = Follower::new(cx, connector, &session.session_id, 1, End::Turn(1));
+    outcome(follower.follow(&mut keyboard).await?)
+}
+
+pub(super) async fn send(cx: &Context, args: SendArgs) -> Result<(), Failure> {
+    let prompt = prompt::read(args.prompt)?;
+    let mut keyboard = Keyboard::new(cx, OnInterrupt::StopTurn)?;
+    let connector = Connector::new(cx)?;
+    let server = keyboard.unless_left(connector.connect()).await??;
+    let session_id = server.session(&args.id).await?.session_id;
+
+    // Where the log ends before the turn begins is where its events begin.
+    let page = ListEventsRequest {
+        session_id: session_id.clone(),
+        page_size: 1,
+        ..ListEventsRequest::default()
+    };
+    let page = server.events().list_events(page).await.map_err(server.failure())?.into_inner();
+    let request = StartTurnRequest { session_id, prompt };
+    let answer = server.sessions().start_turn(request).await.map_err(server.failure())?;
+    let session = present(answer.into_inner().session)?;
+    if args.detach {
+        return announce(cx, &session);
+    }
+    let turn = session.last_turn.as_ref().map_or(session.turn_count, |turn| turn.number);
+    let start = page.latest_seq + 1;
+    let follower = Follower::new(cx, connector, &session.session_id, start, End::Turn(turn));
+    outcome(follower.follow(&mut keyboard).await?)
+}
+
+fn announce(cx: &Context, session: &Session) -> Result<(), Failure> {
+    if cx.output.json {
+        let json = serde_json::to_string(session)
+            .map_err(|error| Failure::Failed(format!("cannot print the session: {error}")))?;
+        return cx.output.line(&json);
+    }
+    cx.output.line(&session.session_id)
+}
+
+/// Paths are absolute on the wire: only this side knows what they are relative to.
+fn absolute(path: &Path) -> Result<String, Failure> {
+    let path = std::path::absolute(path)
+        .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+    // `absolute` keeps a trailing dot component out, but not a trailing slash.
+    let path: std::path::PathBuf = path.components().collect();
+    path.into_os_string()
+        .into_string()
+        .map_err(|path| Failure::Usage(format!("the path {path:?} is not UTF-8")))
+}
+
+fn absolute_agent(agent: &str) -> Result<String, Failure> {
+    match agent.strip_prefix("replay:") {
+        Some(file) if !file.is_empty() => Ok(format!("replay:{}", absolute(Path::new(file))?)),
+        _ => Ok(agent.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_made_absolute_here() {
+        let here = std::env::current_dir().unwrap().into_os_string().into_string().unwrap();
+        assert_eq!(absolute(Path::new(".")).unwrap(), here);
+        assert_eq!(absolute(Path::new("/a/")).unwrap(), "/a");
+        assert_eq!(absolute_agent("replay:x.jsonl").unwrap(), format!("replay:{here}/x.jsonl"));
+        assert_eq!(absolute_agent("codex").unwrap(), "codex");
+    }
+}

@@ -1,0 +1,133 @@
+//! `switchboard serve`: the server in this process, until a signal.
+
+use std::{io, path::Path, time::Duration};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+use super::{
+    Context, Failure,
+    args::ServeArgs,
+    config,
+    connect::{Connector, Target},
+};
+use crate::{
+    config::{Config, LogConfig, LogFormat},
+    home,
+    proto::GetServerInfoRequest,
+    server,
+};
+
+const PROBE_PAUSE: Duration = Duration::from_millis(10);
+
+pub(super) fn serve(cx: &Context, args: ServeArgs) -> Result<(), Failure> {
+    if args.own_session {
+        // Fails only for a leader of a process group, which `run` does not make.
+        let _ = rustix::process::setsid();
+    }
+    let config = config::load(cx, args.config)?.config;
+    start_log(&config.log, io::stderr);
+    if !config.require_token {
+        tracing::warn!(
+            "no token is asked for on TCP: every user of this machine can run code as you"
+        );
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
+    runtime.block_on(until_signal(cx, config, args.ready_file.as_deref()))
+}
+
+async fn until_signal(
+    cx: &Context,
+    config: Config,
+    ready_file: Option<&Path>,
+) -> Result<(), Failure> {
+    let handle = |kind| {
+        signal(kind).map_err(|error| Failure::Failed(format!("cannot handle signals: {error}")))
+    };
+    let mut terminate = handle(SignalKind::terminate())?;
+    let mut interrupt = handle(SignalKind::interrupt())?;
+    let asked = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping; running turns go on, a second signal stops at once");
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            std::process::exit(1);
+        });
+    };
+    let listeners = server::bind(&config).await.map_err(|error| failed(&error))?;
+    let addresses = listeners.addresses();
+    let socket = Target::Unix(config.home.socket());
+    let serving = server::run(config, listeners, asked);
+    let ready = ready(cx, socket, &addresses, ready_file);
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        ended = &mut serving => return ended.map_err(|error| failed(&error)),
+        ready = ready => ready?,
+    }
+    serving.await.map_err(|error| failed(&error))
+}
+
+/// Waits until a client is answered, and tells everyone who waits for that.
+async fn ready(
+    cx: &Context,
+    socket: Target,
+    addresses: &[String],
+    ready_file: Option<&Path>,
+) -> Result<(), Failure> {
+    let connector = Connector::to(socket, None);
+    loop {
+        if let Ok(server) = connector.connect().await
+            && server.system().get_server_info(GetServerInfoRequest {}).await.is_ok()
+        {
+            break;
+        }
+        tokio::time::sleep(PROBE_PAUSE).await;
+    }
+    if let Some(path) = ready_file {
+        home::Server::here(addresses.to_vec()).write_to(path)?;
+    }
+    let line =
+        format!("switchboard {} ready on {}", env!("CARGO_PKG_VERSION"), addresses.join(" and "));
+    match cx.output.line(&line) {
+        // A server goes on when nobody reads what it says.
+        Ok(()) | Err(Failure::OutputClosed) => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Sends the log to a place. A second call in one process changes nothing.
+pub(super) fn start_log<W>(log: &LogConfig, to: W)
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::new(&log.filter);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(to);
+    let _ = match log.format {
+        LogFormat::Text => lines.with_ansi(false).try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+}
+
+/// The whole chain of causes: at the start of a server, whoever reads it can act on it.
+pub(super) fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    Failure::Failed(text)
+}

@@ -1,0 +1,176 @@
+//! The keys of the configuration, as a file, the environment or flags set them.
+//!
+//! One struct is the parser's, the schema's and the merge's; so they cannot
+//! drift apart.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// The configuration of `switchboard serve`.
+///
+/// Every key is optional. A flag beats an environment variable, which beats the
+/// file, which beats the default.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Switchboard configuration")]
+pub struct ConfigFile {
+    /// Where to listen besides the Unix socket in the home: `ADDRESS:PORT`
+    /// (port 0 for any free one) or `unix:/absolute/path`. Default:
+    /// `["127.0.0.1:7420"]`.
+    pub listen: Option<Vec<ListenAddr>>,
+    /// Whether clients on TCP must show the token of the home. Default: true.
+    /// Without it, every user of the machine can run code as you.
+    pub require_token: Option<bool>,
+    /// Allows `listen` to name an address that other machines can reach,
+    /// although the connection is not encrypted. Default: false.
+    pub insecure_public: Option<bool>,
+    /// The origins (such as `https://dashboard.example`) whose web pages may
+    /// call the server. Default: none.
+    pub allowed_origins: Option<Vec<String>>,
+    /// Names, besides the addresses listened on and `localhost`, that a request
+    /// may give in its `Host` header. Default: none.
+    pub allowed_hosts: Option<Vec<String>>,
+    /// How long a stopping server waits for its clients. Agents are never
+    /// stopped with it. Default: `10s`.
+    pub drain_deadline: Option<Span>,
+    /// The agent `codex`.
+    #[serde(default)]
+    pub codex: CodexFile,
+    /// The server's own log, on its standard error.
+    #[serde(default)]
+    pub log: LogFile,
+}
+
+/// The agent `codex`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CodexFile {
+    /// The codex binary. Default: the native binary behind `codex` on the PATH.
+    pub path: Option<PathBuf>,
+    /// Whether codex may try for ever to reach a provider that does not answer.
+    /// Default: false, so that such a turn fails.
+    pub unbounded_connection_retries: Option<bool>,
+}
+
+/// The server's own log.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogFile {
+    /// What to log: `error`, `warn`, `info`, `debug`, `trace`, or directives
+    /// such as `info,switchboard::session=debug`. Default: `info`.
+    pub filter: Option<String>,
+    /// `text` or `json` (one object a line). Default: `text`.
+    pub format: Option<LogFormat>,
+}
+
+/// How a line of the log looks.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A place to listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAddr {
+    /// A TCP address; port 0 for any free port.
+    Tcp(SocketAddr),
+    /// A Unix socket at an absolute path.
+    Unix(PathBuf),
+}
+
+/// The text is not a place to listen on.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0:?} is no place to listen on: expected ADDRESS:PORT such as 127.0.0.1:7420 or [::1]:0, or unix:/absolute/path"
+)]
+pub struct ParseListenAddrError(String);
+
+impl FromStr for ListenAddr {
+    type Err = ParseListenAddrError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let malformed = || ParseListenAddrError(text.to_owned());
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = PathBuf::from(path);
+            return if path.is_absolute() { Ok(Self::Unix(path)) } else { Err(malformed()) };
+        }
+        let numeric = match text.strip_prefix("localhost:") {
+            Some(port) => format!("127.0.0.1:{port}"),
+            None => text.to_owned(),
+        };
+        numeric.parse().map(Self::Tcp).map_err(|_| malformed())
+    }
+}
+
+impl fmt::Display for ListenAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A length of time, written as `10s`, `500ms` or `1m 30s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = humantime::DurationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        humantime::parse_duration(text).map(Self)
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(f)
+    }
+}
+
+/// Both are text in every form: parsed by `FromStr`, written by `Display`.
+macro_rules! text_form {
+    ($type:ty, $description:literal, $examples:expr) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({
+                    "type": "string",
+                    "description": $description,
+                    "examples": $examples,
+                })
+            }
+        }
+    };
+}
+
+text_form!(
+    ListenAddr,
+    "ADDRESS:PORT, or unix: and an absolute path.",
+    ["127.0.0.1:7420", "unix:/run/user/1000/switchboard.sock"]
+);
+text_form!(Span, "A length of time with its unit.", ["10s", "500ms"]);
