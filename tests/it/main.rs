@@ -1,2 +1,12 @@
-//! The integration tests.
-fn main() {}
+//! The integration tests: the real server, the real codex against a scripted
+//! model, and real clients.
+#![allow(
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test that fails may panic, and says why on stderr"
+)]
+
+mod codex_home;
+mod model;
+mod model_selftest;
+mod toolchain;
