@@ -7,6 +7,9 @@
 )]
 
 mod codex_home;
+mod harness;
 mod model;
 mod model_selftest;
+mod programs;
+mod proxy;
 mod toolchain;

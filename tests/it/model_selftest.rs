@@ -188,8 +188,8 @@ fn a_patch_is_applied() {
 #[test]
 fn a_plan_is_shown_and_updated() {
     let stage = Stage::new([
-        Reply::new().plan(&[("Read", Progress::InProgress), ("Write", Progress::Pending)]),
-        Reply::new().plan(&[("Read", Progress::Completed), ("Write", Progress::InProgress)]),
+        Reply::new().plan(&[("Read", Progress::Begun), ("Write", Progress::Pending)]),
+        Reply::new().plan(&[("Read", Progress::Completed), ("Write", Progress::Begun)]),
         done(),
     ]);
     let item = |read: bool| {

@@ -40,7 +40,10 @@ pub(crate) fn python_stubs() -> PathBuf {
 
 /// The TypeScript client, compiled to JavaScript: the argument of `node`.
 pub(crate) fn typescript_client() -> PathBuf {
-    installed("the TypeScript client", tests_dir().join("generated/typescript/build/clients/typescript/client.js"))
+    installed(
+        "the TypeScript client",
+        tests_dir().join("generated/typescript/build/clients/typescript/client.js"),
+    )
 }
 
 fn installed(what: &str, path: PathBuf) -> PathBuf {

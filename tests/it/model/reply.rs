@@ -59,7 +59,7 @@ pub(super) enum Output {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Progress {
     Pending,
-    InProgress,
+    Begun,
     Completed,
 }
 
@@ -110,7 +110,7 @@ impl Reply {
             .map(|(step, progress)| {
                 let status = match progress {
                     Progress::Pending => "pending",
-                    Progress::InProgress => "in_progress",
+                    Progress::Begun => "in_progress",
                     Progress::Completed => "completed",
                 };
                 json!({"step": step, "status": status})
