@@ -87,6 +87,16 @@ pub enum Error {
         /// Its state.
         state: SessionState,
     },
+    /// The session's event log is damaged, so that nothing can be added to it.
+    #[error(
+        "session {id} can be read but not continued, because its event log is damaged: {problem}"
+    )]
+    SessionReadOnly {
+        /// The session.
+        id: SessionId,
+        /// What is damaged.
+        problem: String,
+    },
     /// No turn runs that could be stopped.
     #[error("session {id} has no running turn; it is {}", .state.as_str_name())]
     NoActiveTurn {

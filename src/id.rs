@@ -15,6 +15,12 @@ impl SessionId {
         Self(Uuid::new_v4())
     }
 
+    /// The id whose UUID has these bytes, as a row of the database holds it.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// The sixteen bytes of the UUID, for tables keyed by it.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {

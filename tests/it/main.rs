@@ -1,2 +1,4 @@
 //! The integration tests.
-fn main() {}
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
+
+mod supervisor;

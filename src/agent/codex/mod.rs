@@ -1,0 +1,184 @@
+//! The codex CLI: `codex exec --json`, one process for each turn.
+//!
+//! Where the binary is ([`binary`]), what it says about itself ([`probe`]), its
+//! arguments ([`command`]), its lines ([`parse`]) and its last words
+//! ([`stderr`]).
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use crate::{
+    agent::{CodexStatus, Launch, TurnRequest},
+    error::{Error, Result},
+    proto::Warning,
+};
+
+mod binary;
+mod command;
+pub(crate) mod parse;
+mod probe;
+mod stderr;
+
+use binary::Binary;
+use command::Retries;
+pub(crate) use stderr::last_error;
+
+/// The longest prompt that codex takes; beyond it, it exits with status 1.
+pub(super) const MAX_PROMPT_CHARACTERS: usize = 1_048_576;
+
+/// How codex is found and started, and what is known about it.
+#[derive(Debug)]
+pub(super) struct Codex {
+    explicit: Option<PathBuf>,
+    path_var: Option<OsString>,
+    home: Option<PathBuf>,
+    unbounded_connection_retries: bool,
+    /// The binary asked last. Held while one is asked, so that turns that start
+    /// together do not all ask: a lock of the standard library, because callers
+    /// may block.
+    known: Mutex<Option<Known>>,
+}
+
+/// What a binary said about itself.
+#[derive(Debug, Clone)]
+struct Known {
+    file: FileIdentity,
+    version: Option<String>,
+    /// None until it was asked.
+    can_bound_retries: Option<bool>,
+}
+
+/// What tells one content of a file from another, without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FileIdentity {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl FileIdentity {
+    fn read(path: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        })
+    }
+}
+
+impl Codex {
+    pub(super) fn new(
+        explicit: Option<PathBuf>,
+        path_var: Option<OsString>,
+        home: Option<PathBuf>,
+        unbounded_connection_retries: bool,
+    ) -> Self {
+        let known = Mutex::new(None);
+        Self { explicit, path_var, home, unbounded_connection_retries, known }
+    }
+
+    /// Says how to start a turn.
+    pub(super) fn launch(&self, turn: &TurnRequest<'_>) -> Result<Launch> {
+        let unavailable = |problem| Error::AgentUnavailable { problem };
+        let binary = self.resolve().map_err(unavailable)?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.ask_version(&binary, &mut known).map_err(unavailable)?;
+        let mut warnings = Vec::new();
+        if known.version.is_none() {
+            warnings.push(Warning {
+                code: "VERSION_UNKNOWN".to_owned(),
+                message: format!(
+                    "{} does not say its version as codex does; it is used all the same",
+                    binary.program.display()
+                ),
+            });
+        }
+        let retries = self.retries(&binary, known, &mut warnings);
+        let version = known.version.clone().unwrap_or_default();
+        let args = command::arguments(turn, retries)?;
+        Ok(Launch { program: binary.program, args, env: binary.env, version, warnings })
+    }
+
+    /// Which binary a turn would start.
+    pub(super) fn status(&self) -> CodexStatus {
+        let binary = match self.resolve() {
+            Ok(binary) => binary,
+            Err(problem) => {
+                return CodexStatus { path: None, version: String::new(), problem: Some(problem) };
+            }
+        };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (version, problem) = match self.ask_version(&binary, &mut known) {
+            Ok(known) => (known.version.clone().unwrap_or_default(), None),
+            Err(problem) => (String::new(), Some(problem)),
+        };
+        CodexStatus { path: Some(binary.program), version, problem }
+    }
+
+    fn resolve(&self) -> Result<Binary, String> {
+        let mut binary = binary::resolve(self.explicit.as_deref(), self.path_var.as_deref())?;
+        if let Some(home) = &self.home {
+            binary.env.push(("CODEX_HOME".into(), home.into()));
+        }
+        Ok(binary)
+    }
+
+    /// Makes sure that the version is known, if the binary says one. An answer
+    /// holds until the file is another; a failure is not kept.
+    fn ask_version<'a>(
+        &self,
+        binary: &Binary,
+        known: &'a mut Option<Known>,
+    ) -> Result<&'a mut Known, String> {
+        let file = FileIdentity::read(&binary.program)
+            .map_err(|error| format!("{}: {error}", binary.program.display()))?;
+        if known.as_ref().is_none_or(|known| known.file != file) {
+            let version = probe::version(binary)?;
+            *known = Some(Known { file, version, can_bound_retries: None });
+        }
+        Ok(known.as_mut().expect("it was put there"))
+    }
+
+    /// Whether codex shall be told to end its attempts to reach its provider,
+    /// and a warning where it cannot be told.
+    fn retries(&self, binary: &Binary, known: &mut Known, warnings: &mut Vec<Warning>) -> Retries {
+        if self.unbounded_connection_retries {
+            return Retries::AsConfigured;
+        }
+        let supported = match known.can_bound_retries {
+            Some(supported) => Ok(supported),
+            None => probe::has_feature(binary, command::UNBOUNDED_RETRIES),
+        };
+        if let Ok(supported) = supported {
+            known.can_bound_retries = Some(supported);
+        }
+        let problem = match supported {
+            Ok(true) => return Retries::Bounded,
+            Ok(false) => "has no such feature".to_owned(),
+            Err(problem) => problem,
+        };
+        warnings.push(Warning {
+            code: "FEATURE_UNSUPPORTED".to_owned(),
+            message: format!(
+                "cannot switch {} off, so this codex decides itself how long it tries to reach \
+                 its provider: codex {} {problem}",
+                command::UNBOUNDED_RETRIES,
+                known.version.as_deref().unwrap_or("of unknown version"),
+            ),
+        });
+        Retries::AsConfigured
+    }
+}
+
+#[cfg(test)]
+mod tests;

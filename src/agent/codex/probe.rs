@@ -1,0 +1,148 @@
+//! What a codex binary says about itself: its version and its features.
+//!
+//! Each question is a process of its own with nothing on its standard input
+//! and a time limit. A binary that answers otherwise than codex does is no
+//! error, as long as it answers: it is met with what it supports.
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _},
+    os::unix::process::CommandExt as _,
+    process::{Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{MemfdFlags, memfd_create},
+    process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open},
+};
+
+use super::binary::Binary;
+
+/// How long a binary may take for one answer; codex takes about 10 ms.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+
+/// How much of an answer is read; the features of codex are 12 kB.
+const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
+
+/// Asks for the version; none where the answer has none.
+///
+/// # Errors
+///
+/// The text says why the binary cannot be started, or that it does not answer.
+pub(super) fn version(binary: &Binary) -> Result<Option<String>, String> {
+    let answer = ask(binary, &["--version"], TIME_LIMIT)?;
+    Ok(answer.status.success().then(|| version_in(&answer.stdout)).flatten())
+}
+
+/// Asks whether there is a feature that `--disable` can switch off.
+///
+/// # Errors
+///
+/// The text goes on after "codex VERSION".
+pub(super) fn has_feature(binary: &Binary, feature: &str) -> Result<bool, String> {
+    let answer = ask(binary, &["features", "list"], TIME_LIMIT)
+        .map_err(|problem| format!("does not say its features: {problem}"))?;
+    if !answer.status.success() {
+        // Versions before that command know no such feature either; others say
+        // here that their configuration cannot be read.
+        let said = super::last_error(answer.stderr.as_bytes()).unwrap_or_default();
+        let first = said.lines().next().unwrap_or_default();
+        return Err(format!("does not say its features ({}): {first}", answer.status));
+    }
+    Ok(answer.stdout.lines().any(|line| line.split_ascii_whitespace().next() == Some(feature)))
+}
+
+/// The version in `codex-cli 0.169.0`.
+fn version_in(answer: &str) -> Option<String> {
+    let version = answer.lines().next()?.split_ascii_whitespace().last()?;
+    let is_version = version.starts_with(|c: char| c.is_ascii_digit()) && version.len() <= 64;
+    is_version.then(|| version.to_owned())
+}
+
+/// How a question was answered.
+#[derive(Debug)]
+struct Answer {
+    status: ExitStatus,
+    stdout: String,
+    stderr: String,
+}
+
+/// Starts the binary with these arguments and waits for its end.
+fn ask(binary: &Binary, args: &[&str], limit: Duration) -> Result<Answer, String> {
+    let problem = |problem: String| {
+        format!("codex {} {}: {problem}", binary.program.display(), args.join(" "))
+    };
+    run(binary, args, limit)
+        .map_err(|error| problem(error.to_string()))?
+        .ok_or_else(|| problem(format!("did not answer within {} s", limit.as_secs_f32())))
+}
+
+/// The same; none where the time was up. No process is left then.
+fn run(binary: &Binary, args: &[&str], limit: Duration) -> io::Result<Option<Answer>> {
+    // Files, so that a binary that prints a lot never waits for a reader.
+    let (stdout, stderr) = (memory_file()?, memory_file()?);
+    let mut command = Command::new(&binary.program);
+    command
+        .args(args)
+        .envs(binary.env.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(stdout.try_clone()?)
+        .stderr(stderr.try_clone()?)
+        .process_group(0);
+    let deadline = Instant::now() + limit;
+    let mut child = loop {
+        match command.spawn() {
+            // Somebody writes the file just now: an installer, most likely.
+            Err(error)
+                if error.kind() == io::ErrorKind::ExecutableFileBusy
+                    && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            spawned => break spawned?,
+        }
+    };
+    let pid = Pid::from_child(&child);
+    let ended = pidfd_open(pid, PidfdFlags::empty())
+        .map_err(io::Error::from)
+        .and_then(|pidfd| wait_until(&pidfd, deadline));
+    if !matches!(ended, Ok(true)) {
+        // It was not waited for, so that the number is still its own.
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+    let status = child.wait()?;
+    if !ended? {
+        return Ok(None);
+    }
+    Ok(Some(Answer { status, stdout: read(stdout)?, stderr: read(stderr)? }))
+}
+
+/// Waits until the process has ended; false when the time is up before.
+fn wait_until(pidfd: &impl std::os::fd::AsFd, deadline: Instant) -> io::Result<bool> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) => return Ok(false),
+            Ok(_) => return Ok(true),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn memory_file() -> io::Result<File> {
+    Ok(memfd_create("answer", MemfdFlags::CLOEXEC)?.into())
+}
+
+fn read(mut file: File) -> io::Result<String> {
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.take(MAX_ANSWER_BYTES).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    id::{SessionId, TurnNumber},
+    proto::FilesystemSandbox,
+};
+
+/// A codex that says it has this version, writes each question into a file
+/// beside itself, and does this when asked for its features.
+struct Fake {
+    directory: TempDir,
+    program: PathBuf,
+}
+
+impl Fake {
+    fn new(version: &str, features: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("codex");
+        let fake = Self { directory, program };
+        fake.replace(version, features);
+        fake
+    }
+
+    fn replace(&self, version: &str, features: &str) {
+        let asked = self.asked_file();
+        let script = format!(
+            "#!/bin/sh\necho \"$* $CODEX_HOME\" >> {}\n\
+             case \"$1\" in --version) echo '{version}';; features) {features};; esac\n",
+            asked.display()
+        );
+        // A new file, as an installer makes one.
+        let new = self.directory.path().join("new");
+        fs::write(&new, script).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(&new, &self.program).unwrap();
+    }
+
+    fn asked_file(&self) -> PathBuf {
+        self.directory.path().join("asked")
+    }
+
+    /// What it was asked since the last call.
+    fn asked(&self) -> String {
+        let asked = fs::read_to_string(self.asked_file()).unwrap_or_default();
+        let _ = fs::remove_file(self.asked_file());
+        asked
+    }
+
+    fn codex(&self) -> Codex {
+        Codex::new(Some(self.program.clone()), None, Some("/home/dev/.codex".into()), false)
+    }
+}
+
+const WITH_FEATURE: &str = "echo 'unbounded_connection_retries  stable  true'";
+
+fn turn() -> TurnRequest<'static> {
+    TurnRequest {
+        session: SessionId::random(),
+        turn: TurnNumber(1),
+        working_directory: Path::new("/work"),
+        model: None,
+        sandbox: FilesystemSandbox::ReadOnly,
+        resume: None,
+    }
+}
+
+/// How a turn is started, when it needs no more than this.
+fn launch(fake: &Fake, turn: &TurnRequest<'_>, version: &str, retries: Retries) -> Launch {
+    Launch {
+        program: fake.program.clone(),
+        args: command::arguments(turn, retries).unwrap(),
+        env: vec![("CODEX_HOME".into(), "/home/dev/.codex".into())],
+        version: version.to_owned(),
+        warnings: Vec::new(),
+    }
+}
+
+#[test]
+fn a_codex_with_the_feature_is_told_to_bound_its_retries() {
+    let fake = Fake::new("codex-cli 0.169.0", WITH_FEATURE);
+    let turn = turn();
+    let started = fake.codex().launch(&turn).unwrap();
+    assert_eq!(started, launch(&fake, &turn, "0.169.0", Retries::Bounded));
+}
+
+#[test]
+fn a_binary_is_asked_once_until_it_is_another() {
+    let fake = Fake::new("codex-cli 0.169.0", WITH_FEATURE);
+    let (codex, turn) = (fake.codex(), turn());
+    let both = "--version /home/dev/.codex\nfeatures list /home/dev/.codex\n";
+
+    assert_eq!(codex.status().version, "0.169.0");
+    codex.launch(&turn).unwrap();
+    codex.launch(&turn).unwrap();
+    assert_eq!(fake.asked(), both);
+
+    fake.replace("codex-cli 0.170.0", WITH_FEATURE);
+    let started = codex.launch(&turn).unwrap();
+    assert_eq!(started, launch(&fake, &turn, "0.170.0", Retries::Bounded));
+    assert_eq!(fake.asked(), both);
+}
+
+#[test]
+fn a_codex_without_the_feature_starts_all_the_same_with_a_warning() {
+    let start = "cannot switch unbounded_connection_retries off, so this codex decides itself how \
+                 long it tries to reach its provider: codex 0.147.0";
+    for (features, problem) in [
+        ("echo 'apps  stable  true'", "has no such feature"),
+        ("exit 2", "does not say its features (exit status: 2): "),
+    ] {
+        let fake = Fake::new("codex-cli 0.147.0", features);
+        let turn = turn();
+        let message = format!("{start} {problem}");
+        let warnings = vec![Warning { code: "FEATURE_UNSUPPORTED".to_owned(), message }];
+        let expected =
+            Launch { warnings, ..launch(&fake, &turn, "0.147.0", Retries::AsConfigured) };
+        let codex = fake.codex();
+        assert_eq!(codex.launch(&turn).unwrap(), expected);
+        // Each turn says so, also when the answer is known.
+        assert_eq!(codex.launch(&turn).unwrap(), expected);
+    }
+}
+
+#[test]
+fn who_wants_endless_retries_gets_them_unasked() {
+    let fake = Fake::new("codex-cli 0.169.0", "exit 2");
+    let codex = Codex { unbounded_connection_retries: true, ..fake.codex() };
+    let turn = turn();
+    let started = codex.launch(&turn).unwrap();
+    assert_eq!(started, launch(&fake, &turn, "0.169.0", Retries::AsConfigured));
+    assert_eq!(fake.asked(), "--version /home/dev/.codex\n");
+}
+
+#[test]
+fn a_codex_of_unknown_version_starts_with_a_warning() {
+    let fake = Fake::new("hello", WITH_FEATURE);
+    let turn = turn();
+    let message = format!(
+        "{} does not say its version as codex does; it is used all the same",
+        fake.program.display()
+    );
+    let warnings = vec![Warning { code: "VERSION_UNKNOWN".to_owned(), message }];
+    let expected = Launch { warnings, ..launch(&fake, &turn, "", Retries::Bounded) };
+    assert_eq!(fake.codex().launch(&turn).unwrap(), expected);
+}
+
+#[test]
+fn the_status_says_what_a_turn_would_meet() {
+    let fake = Fake::new("codex-cli 0.169.0", WITH_FEATURE);
+    let path = Some(fake.program.clone());
+    let ready = CodexStatus { path: path.clone(), version: "0.169.0".to_owned(), problem: None };
+    let codex = fake.codex();
+    assert_eq!(codex.status(), ready);
+
+    fs::write(fake.directory.path().join("new"), "#!/nonexistent/interpreter\n").unwrap();
+    fs::set_permissions(fake.directory.path().join("new"), fs::Permissions::from_mode(0o755))
+        .unwrap();
+    fs::rename(fake.directory.path().join("new"), &fake.program).unwrap();
+    let problem = format!(
+        "codex {} --version: No such file or directory (os error 2)",
+        fake.program.display()
+    );
+    let broken = CodexStatus { path, version: String::new(), problem: Some(problem.clone()) };
+    assert_eq!(codex.status(), broken);
+    assert_eq!(codex.launch(&turn()).unwrap_err().to_string(), problem);
+
+    fs::remove_file(&fake.program).unwrap();
+    let problem = format!("codex {}: there is no such file", fake.program.display());
+    let gone = CodexStatus { path: None, version: String::new(), problem: Some(problem.clone()) };
+    assert_eq!(codex.status(), gone);
+    let error = codex.launch(&turn()).unwrap_err();
+    assert!(matches!(error, Error::AgentUnavailable { problem: said } if said == problem));
+}

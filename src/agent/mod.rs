@@ -1,0 +1,323 @@
+//! Agents: what to start for a turn, and what their lines mean.
+//!
+//! This is the port between sessions and the programs that do the work. It
+//! says which program with which arguments and environment makes a turn, and
+//! turns a line of its output into an event. It starts nothing itself but the
+//! short questions that a binary must answer about itself; turns are started
+//! by a supervisor. What only one kind of agent knows stays in its own module.
+
+use std::{
+    ffi::OsString,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustix::fs::{Access, access};
+
+use crate::{
+    error::{Error, Result},
+    id::{SessionId, TurnNumber},
+    proto,
+};
+
+pub(crate) mod codex;
+pub mod lines;
+
+#[doc(hidden)]
+pub use codex::parse::head;
+
+/// The largest prompt in bytes, whatever the agent.
+pub const MAX_PROMPT_BYTES: usize = 4 * 1024 * 1024;
+
+/// A kind of agent, as a session names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The codex CLI. On the wire `codex`.
+    Codex,
+    /// Prints a recorded transcript, with its pauses. On the wire `replay:FILE`.
+    Replay(PathBuf),
+}
+
+impl Kind {
+    /// Reads a session's field `agent`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AgentNotFound`] where there is no such kind, and
+    /// [`Error::InvalidArgument`] where the file to replay is not an absolute
+    /// path. Whether the file is there is asked when a turn starts.
+    pub fn parse(text: &str) -> Result<Self> {
+        if text == "codex" {
+            return Ok(Self::Codex);
+        }
+        match text.strip_prefix("replay:").map(Path::new) {
+            Some(file) if file.is_absolute() => Ok(Self::Replay(file.to_owned())),
+            Some(_) => Err(Error::invalid(
+                "session.agent",
+                format!("{text:?}: expected replay: and the absolute path of a transcript"),
+            )),
+            None => Err(Error::AgentNotFound {
+                agent: text.to_owned(),
+                problem: "there is no such kind; there are \"codex\" and \"replay:FILE\""
+                    .to_owned(),
+            }),
+        }
+    }
+
+    /// What a prompt for this kind is bounded by.
+    #[must_use]
+    pub fn prompt_limits(&self) -> PromptLimits {
+        let max_characters = match self {
+            Self::Codex => Some(codex::MAX_PROMPT_CHARACTERS),
+            Self::Replay(_) => None,
+        };
+        PromptLimits { max_bytes: MAX_PROMPT_BYTES, max_characters }
+    }
+
+    /// Whether a prompt can be given to this kind.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PayloadTooLarge`] beyond [`Kind::prompt_limits`], and
+    /// [`Error::InvalidArgument`] for an empty prompt. White space alone is
+    /// empty to codex, which ends with an error when it is given nothing else.
+    pub fn check_prompt(&self, prompt: &str) -> Result<()> {
+        let PromptLimits { max_bytes, max_characters } = self.prompt_limits();
+        let too_large = |size: usize, limit: usize, unit| Error::PayloadTooLarge {
+            what: "the prompt",
+            size: size as u64,
+            limit: limit as u64,
+            unit,
+        };
+        if prompt.len() > max_bytes {
+            return Err(too_large(prompt.len(), max_bytes, "bytes"));
+        }
+        // Characters are never more than bytes, so that most need no count.
+        if let Some(limit) = max_characters.filter(|&limit| prompt.len() > limit) {
+            let size = prompt.chars().count();
+            if size > limit {
+                return Err(too_large(size, limit, "characters"));
+            }
+        }
+        let is_empty = match self {
+            Self::Codex => prompt.trim().is_empty(),
+            Self::Replay(_) => prompt.is_empty(),
+        };
+        if is_empty {
+            return Err(Error::invalid("prompt", "is empty; say what the agent shall do"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Kind {
+    /// Writes what [`Kind::parse`] reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Codex => f.write_str("codex"),
+            Self::Replay(file) => write!(f, "replay:{}", file.display()),
+        }
+    }
+}
+
+/// What a prompt is bounded by, beside that it must not be empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PromptLimits {
+    /// The most bytes.
+    pub max_bytes: usize,
+    /// The most characters, where the agent has a bound of its own.
+    pub max_characters: Option<usize>,
+}
+
+/// One turn, as far as its agent's command line depends on it. The prompt comes
+/// by standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TurnRequest<'a> {
+    /// The session.
+    pub session: SessionId,
+    /// The turn's number.
+    pub turn: TurnNumber,
+    /// Where the agent works: an absolute path.
+    pub working_directory: &'a Path,
+    /// The model; none for the agent's own default.
+    pub model: Option<&'a str>,
+    /// The sandbox; unspecified for the agent's own default.
+    pub sandbox: proto::FilesystemSandbox,
+    /// The agent's thread to go on with; none for a new one.
+    pub resume: Option<&'a str>,
+}
+
+/// How to start the agent of one turn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Launch {
+    /// The program, an absolute path.
+    pub program: PathBuf,
+    /// Its arguments, without the program's own name.
+    pub args: Vec<OsString>,
+    /// What its environment has beside the server's own.
+    pub env: Vec<(OsString, OsString)>,
+    /// The version of the agent's binary, such as "0.169.0"; empty where it has
+    /// none or does not say it.
+    pub version: String,
+    /// What an operator should know about this start; each becomes an event.
+    pub warnings: Vec<proto::Warning>,
+}
+
+/// What [`Agents`] are found and started with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The codex to start; none for `codex` on `path_var`. A bare name is
+    /// looked for there as well.
+    pub codex: Option<PathBuf>,
+    /// The value of `PATH`.
+    pub path_var: Option<OsString>,
+    /// This program, which also is the agent that replays.
+    pub exe: PathBuf,
+    /// The value of `CODEX_HOME` for codex; none to leave it as it is.
+    pub codex_home: Option<PathBuf>,
+    /// Whether codex shall go on without end when its provider cannot be
+    /// reached, which is what it does by default.
+    pub unbounded_connection_retries: bool,
+}
+
+/// The agents of this machine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Agents {
+    exe: Arc<Path>,
+    codex: Arc<codex::Codex>,
+}
+
+impl Agents {
+    /// Looks at nothing yet: what is missing is found out at each turn.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let Options { codex, path_var, exe, codex_home, unbounded_connection_retries } = options;
+        let codex = codex::Codex::new(codex, path_var, codex_home, unbounded_connection_retries);
+        Self { exe: exe.into(), codex: Arc::new(codex) }
+    }
+
+    /// Says how to start the agent of a turn.
+    ///
+    /// Blocks: it looks at files, and a codex binary that it has not seen yet is
+    /// asked for its version and features, for at most ten seconds each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AgentUnavailable`] where codex is missing or cannot be executed,
+    /// [`Error::AgentNotFound`] where the transcript to replay cannot be read,
+    /// and [`Error::InvalidArgument`] for a model that would read as a flag.
+    pub fn launch(&self, kind: &Kind, turn: &TurnRequest<'_>) -> Result<Launch> {
+        let mut launch = match kind {
+            Kind::Codex => self.codex.launch(turn)?,
+            Kind::Replay(file) => self.replay(file)?,
+        };
+        // How the turn's processes are found again should their supervisor die.
+        launch.env.extend([
+            ("SWITCHBOARD_SESSION".into(), turn.session.to_string().into()),
+            ("SWITCHBOARD_TURN".into(), turn.turn.to_string().into()),
+        ]);
+        Ok(launch)
+    }
+
+    fn replay(&self, file: &Path) -> Result<Launch> {
+        // Not opened before it is known to be a file: a pipe would wait for its
+        // writer.
+        let found = fs::metadata(file).and_then(|metadata| {
+            let is_file = metadata.is_file();
+            if is_file {
+                fs::File::open(file)?;
+            }
+            Ok(is_file)
+        });
+        let problem = match found {
+            Ok(true) => {
+                return Ok(Launch {
+                    program: self.exe.to_path_buf(),
+                    args: vec!["replay".into(), file.into()],
+                    env: Vec::new(),
+                    version: String::new(),
+                    warnings: Vec::new(),
+                });
+            }
+            Ok(false) => "the transcript is not a file".to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                "there is no such transcript".to_owned()
+            }
+            Err(error) => format!("the transcript cannot be read: {error}"),
+        };
+        Err(Error::AgentNotFound { agent: Kind::Replay(file.to_owned()).to_string(), problem })
+    }
+
+    /// Which codex a turn would start now. Blocks as [`Agents::launch`] does.
+    #[must_use]
+    pub fn codex(&self) -> CodexStatus {
+        self.codex.status()
+    }
+}
+
+/// Which codex a turn would start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodexStatus {
+    /// The binary; none where it was not found.
+    pub path: Option<PathBuf>,
+    /// Its version, such as "0.169.0"; empty where it could not be asked.
+    pub version: String,
+    /// Why it cannot be started; none when it can.
+    pub problem: Option<String>,
+}
+
+/// Whether an agent can work in this directory.
+///
+/// # Errors
+///
+/// [`Error::WorkingDirectoryInvalid`] where it is not the absolute path of a
+/// directory that can be entered.
+pub fn check_working_directory(path: &Path) -> Result<()> {
+    let problem = if !path.is_absolute() {
+        "expected an absolute path".to_owned()
+    } else {
+        match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                "there is no such directory".to_owned()
+            }
+            Err(error) => error.to_string(),
+            Ok(metadata) if !metadata.is_dir() => "is not a directory".to_owned(),
+            Ok(_) => match access(path, Access::EXEC_OK) {
+                Ok(()) => return Ok(()),
+                Err(error) => format!("cannot be entered: {}", io::Error::from(error)),
+            },
+        }
+    };
+    Err(Error::WorkingDirectoryInvalid { path: path.to_owned(), problem })
+}
+
+/// Says what happened, by a line that an agent of this kind printed. The line
+/// is without its line feed. Any bytes are some event.
+#[must_use]
+pub fn parse(kind: &Kind, line: &[u8]) -> proto::event::Kind {
+    match kind {
+        // Transcripts are codex's.
+        Kind::Codex | Kind::Replay(_) => codex::parse::parse(line),
+    }
+}
+
+/// What a line is that is longer than [`lines::MAX_LINE_BYTES`] and has this
+/// size: an event that says so.
+#[must_use]
+pub fn oversized_line(size: u64) -> proto::event::Kind {
+    codex::parse::oversized_line(size, lines::MAX_LINE_BYTES)
+}
+
+/// What an agent of this kind said last about why it ended with an error: from
+/// the end of its standard error, which may begin in the middle of a line. At
+/// most 4,096 characters.
+#[must_use]
+pub fn last_error(kind: &Kind, stderr_tail: &[u8]) -> Option<String> {
+    match kind {
+        Kind::Codex | Kind::Replay(_) => codex::last_error(stderr_tail),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,602 @@
+//! Every operation that a client can ask for: one method each. The only thing
+//! that the wire calls.
+//!
+//! | operation | legal when | changes |
+//! |---|---|---|
+//! | [`App::create_session`] | the id is free | a new session, and its first turn |
+//! | [`App::session`], [`App::resolve`], [`App::list_sessions`] | always | – |
+//! | [`App::start_turn`] | no turn runs | a new turn |
+//! | [`App::interrupt_turn`] | a turn runs | the turn is asked to stop |
+//! | [`App::wait_session`] | always | – |
+//! | [`App::output`] | the turn exists | – |
+//! | [`App::watch`], [`App::list_events`] | the cursor is in the log | – |
+//! | [`App::server_info`] | always | – |
+//!
+//! Names no transport.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use prost::Message as _;
+use tokio::time::Instant;
+
+use crate::{
+    Error, Result,
+    agent::{self, Agents, CodexStatus},
+    event::{self, Kinds},
+    id::{Seq, SessionId, TurnNumber},
+    proto::{self, FilesystemSandbox, SessionState, event::Kind},
+    session::{
+        Session,
+        actor::blocking,
+        hub::Scope,
+        registry::Sessions,
+        state, turn,
+        watch::{Request as WatchRequest, Watch},
+    },
+    store::{
+        log::Epoch,
+        sqlite::{Filter, ListPosition},
+    },
+    supervise::{StopMode, TurnFiles},
+};
+
+/// The most bytes of a prompt.
+pub const MAX_PROMPT_BYTES: usize = agent::MAX_PROMPT_BYTES;
+/// The most bytes of any other request.
+pub const MAX_REQUEST_BYTES: usize = 1 << 20;
+/// The fewest characters that resolve a session.
+pub const MIN_PREFIX: usize = 4;
+const MAX_TITLE_CHARACTERS: usize = 200;
+const MAX_SOURCE_CHARACTERS: usize = 64;
+const MAX_LABELS: usize = 64;
+const MAX_LABEL_KEY_CHARACTERS: usize = 63;
+const MAX_LABEL_VALUE_CHARACTERS: usize = 255;
+const MAX_MODEL_CHARACTERS: usize = 200;
+/// Bytes of a page of sessions at which it ends.
+const SESSION_PAGE_BYTES: usize = 1 << 20;
+
+/// What a new session shall be.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// Its id; a new random one when not given.
+    pub id: Option<SessionId>,
+    /// The kind of agent; empty for codex.
+    pub agent: String,
+    /// Who starts it; empty for `user`.
+    pub source: String,
+    /// A title for people.
+    pub title: String,
+    /// Free labels.
+    pub labels: BTreeMap<String, String>,
+    /// The absolute directory that the agent works in.
+    pub working_directory: PathBuf,
+    /// The model; the agent's own default when not given.
+    pub model: Option<String>,
+    /// The sandbox.
+    pub sandbox: FilesystemSandbox,
+    /// The first prompt; none leaves the session PENDING.
+    pub prompt: Option<String>,
+}
+
+/// One page of sessions.
+#[derive(Debug, Clone)]
+pub struct SessionPage {
+    /// Newest first.
+    pub sessions: Vec<Session>,
+    /// Where the next page begins.
+    pub next: Option<ListPosition>,
+}
+
+/// Bytes of a turn's output that can be read.
+#[derive(Debug)]
+pub struct Output {
+    /// The turn.
+    pub turn: TurnNumber,
+    /// Its output.
+    pub file: File,
+    /// The first byte to read.
+    pub offset: u64,
+    /// The byte after the last to read.
+    pub end: u64,
+    /// The size of the whole output.
+    pub total_size: u64,
+}
+
+/// Which of an agent's two streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputStream {
+    /// Its event lines.
+    Stdout,
+    /// Its diagnostics.
+    Stderr,
+}
+
+/// Which events to list.
+#[derive(Debug, Clone)]
+pub struct EventQuery {
+    /// Of which session.
+    pub session: SessionId,
+    /// After which event.
+    pub after: Seq,
+    /// How many at most.
+    pub count: usize,
+    /// How many bytes at most, and the size above which an event is elided.
+    pub bytes: usize,
+    /// How long to wait for the first.
+    pub wait: Duration,
+    /// Of which kinds.
+    pub kinds: Kinds,
+    /// What the log's epoch must be.
+    pub epoch: Option<String>,
+}
+
+/// One page of events.
+#[derive(Debug, Clone)]
+pub struct EventPage {
+    /// In order.
+    pub events: Vec<proto::Event>,
+    /// The last event that the page went past.
+    pub next_after: Seq,
+    /// The oldest that the log has.
+    pub oldest: Seq,
+    /// The latest.
+    pub latest: Seq,
+    /// The log's incarnation.
+    pub epoch: Epoch,
+}
+
+/// What the server is and does.
+#[derive(Debug, Clone)]
+pub struct ServerInfo {
+    /// When it was started.
+    pub start_time: SystemTime,
+    /// Where its state is.
+    pub home: PathBuf,
+    /// Where it listens.
+    pub addresses: Vec<String>,
+    /// The codex that it starts.
+    pub codex: CodexStatus,
+    /// How many turns run.
+    pub running_turns: u32,
+    /// How many watches are open.
+    pub open_watches: u32,
+}
+
+/// The operations. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    sessions: Sessions,
+    identity: Arc<Identity>,
+    open_watches: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+struct Identity {
+    start_time: SystemTime,
+    home: PathBuf,
+    addresses: Vec<String>,
+}
+
+impl App {
+    /// The operations on `sessions`, by a server that lives in `home` and
+    /// listens at `addresses`.
+    pub(crate) fn new(sessions: Sessions, home: PathBuf, addresses: Vec<String>) -> Self {
+        let identity = Identity { start_time: SystemTime::now(), home, addresses };
+        Self { sessions, identity: Arc::new(identity), open_watches: Arc::default() }
+    }
+
+    /// Makes a session durable and, with a prompt, starts its first turn.
+    ///
+    /// # Errors
+    ///
+    /// As `SessionService.CreateSession` lists; no session is left behind then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Goes on when the caller does not wait any more.
+    pub async fn create_session(&self, new: NewSession) -> Result<Session> {
+        let app = self.clone();
+        let task = self.sessions.tasks().spawn(async move { app.create(new).await });
+        task.await.map_err(Error::internal)?
+    }
+
+    async fn create(&self, new: NewSession) -> Result<Session> {
+        let (kind, session) = admit(&new)?;
+        if let Some(prompt) = &new.prompt {
+            agent::check_prompt(&kind, prompt)?;
+        }
+        let (agents, directory) = (self.agents().clone(), session.working_directory.clone());
+        let will_run = new.prompt.is_some();
+        blocking(move || {
+            turn::check_working_directory(&directory)?;
+            if will_run { agents.check(&kind) } else { Ok(()) }
+        })
+        .await??;
+
+        let id = session.id;
+        if self.sessions.database().session(id).await?.is_some() {
+            return Err(Error::SessionExists { id });
+        }
+        let directory = self.sessions.directory(id);
+        blocking({
+            let directory = directory.clone();
+            move || directory.create()
+        })
+        .await??;
+        let created = proto::Event {
+            time: Some(crate::time::timestamp(session.create_time)),
+            kind: Some(Kind::SessionCreated(proto::SessionCreated {
+                session: Some((&session).into()),
+            })),
+            ..proto::Event::default()
+        };
+        let inserted = self.sessions.database().insert_session(session, created.encode_to_vec());
+        if let Err(error) = inserted.await {
+            directory.remove();
+            return Err(error.into());
+        }
+        let started = self.begin(id, new.prompt).await;
+        if started.is_err() {
+            // Nobody was told of it; it must not be there after the error.
+            self.sessions.discard(id).await;
+        }
+        started
+    }
+
+    async fn begin(&self, id: SessionId, prompt: Option<String>) -> Result<Session> {
+        let owner = self.sessions.owner(id).await?;
+        self.sessions.hub().publish(id);
+        match prompt {
+            Some(prompt) => owner.start_turn(prompt).await,
+            None => self.sessions.session(id).await,
+        }
+    }
+
+    /// Reads a session.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND.
+    pub async fn session(&self, id: SessionId) -> Result<Session> {
+        self.sessions.session(id).await
+    }
+
+    /// Finds the one session whose id begins with `prefix`, or is it.
+    ///
+    /// # Errors
+    ///
+    /// INVALID_ARGUMENT, SESSION_NOT_FOUND, AMBIGUOUS_ID.
+    pub async fn resolve(&self, prefix: &str) -> Result<Session> {
+        check_prefix(prefix, "session_id")?;
+        if prefix.len() < MIN_PREFIX {
+            return Err(Error::invalid(
+                "session_id",
+                format!("{prefix:?} is too short: give at least {MIN_PREFIX} characters of the id"),
+            ));
+        }
+        let matches = self.sessions.database().ids_with_prefix(prefix.to_owned(), 10).await?;
+        match matches.as_slice() {
+            [] => Err(Error::SessionNotFound { id: prefix.to_owned() }),
+            [id] => self.sessions.session(*id).await,
+            [..] => Err(Error::AmbiguousId { prefix: prefix.to_owned(), matches }),
+        }
+    }
+
+    /// Lists sessions, newest first, at most `count`.
+    ///
+    /// # Errors
+    ///
+    /// INVALID_ARGUMENT for a malformed prefix.
+    pub async fn list_sessions(
+        &self,
+        filter: Filter,
+        after: Option<ListPosition>,
+        count: u32,
+    ) -> Result<SessionPage> {
+        check_prefix(&filter.id_prefix, "id_prefix")?;
+        // One more than asked for says whether there is a next page.
+        let rows = self.sessions.database().list(filter, after, count + 1).await?;
+        let mut sessions = Vec::new();
+        let (mut bytes, mut last) = (0, None);
+        let found = rows.len();
+        for (position, session) in rows.into_iter().take(count as usize) {
+            bytes += proto::Session::from(&session).encoded_len();
+            if bytes > SESSION_PAGE_BYTES && last.is_some() {
+                break;
+            }
+            last = Some(position);
+            sessions.push(session);
+        }
+        let next = last.filter(|_| sessions.len() < found);
+        Ok(SessionPage { sessions, next })
+    }
+
+    /// Starts a session's next turn.
+    ///
+    /// # Errors
+    ///
+    /// As `SessionService.StartTurn` lists; nothing was started then.
+    pub async fn start_turn(&self, id: SessionId, prompt: String) -> Result<Session> {
+        let session = self.sessions.session(id).await?;
+        agent::check_prompt(&agent::Kind::parse(&session.agent)?, &prompt)?;
+        self.sessions.owner(id).await?.start_turn(prompt).await
+    }
+
+    /// Asks the running turn to stop, as Ctrl-C in a terminal would.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, NO_ACTIVE_TURN.
+    pub async fn interrupt_turn(&self, id: SessionId, actor: String) -> Result<Session> {
+        self.sessions.owner(id).await?.stop(StopMode::Interrupt, actor).await
+    }
+
+    /// Waits until a session is in one of `states`, or at rest when there are
+    /// none; says whether it is.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, SHUTTING_DOWN.
+    pub async fn wait_session(
+        &self,
+        id: SessionId,
+        states: &[SessionState],
+        timeout: Duration,
+    ) -> Result<(Session, bool)> {
+        let deadline = Instant::now() + timeout;
+        let registration = self.sessions.hub().register(Scope::Sessions(vec![id]));
+        loop {
+            let session = self.sessions.session(id).await?;
+            let reached = match states {
+                [] => state::is_at_rest(session.state()),
+                states => states.contains(&session.state()),
+            };
+            if reached {
+                return Ok((session, true));
+            }
+            tokio::select! {
+                _ = registration.wake().marked() => {}
+                () = tokio::time::sleep_until(deadline) => return Ok((session, false)),
+                () = self.sessions.closing().cancelled() => {
+                    return Err(Error::ShuttingDown { last_seq: None });
+                }
+            }
+        }
+    }
+
+    /// Opens a turn's output, the latest turn's when none is given.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, TURN_NOT_FOUND, INVALID_ARGUMENT for an offset beyond
+    /// the end.
+    pub async fn output(
+        &self,
+        id: SessionId,
+        number: Option<TurnNumber>,
+        stream: OutputStream,
+        offset: u64,
+        length: Option<u64>,
+    ) -> Result<Output> {
+        let session = self.sessions.session(id).await?;
+        let turn_count = session.turn_count();
+        let number = number.unwrap_or(TurnNumber(turn_count.max(1)));
+        if number.0 > turn_count {
+            return Err(Error::TurnNotFound { session: id, turn: number, turn_count });
+        }
+        let files = TurnFiles::new(self.sessions.directory(id).turns(), number);
+        let (file, total_size) = blocking(move || {
+            let path = match stream {
+                OutputStream::Stdout => files.stdout(),
+                OutputStream::Stderr => files.stderr(),
+            };
+            let file = File::open(path)?;
+            let size = file.metadata()?.len();
+            Ok::<_, std::io::Error>((file, size))
+        })
+        .await?
+        .map_err(Error::internal)?;
+        if offset > total_size {
+            return Err(Error::invalid(
+                "offset",
+                format!("{offset} is beyond the end of the output, which is {total_size} bytes long"),
+            ));
+        }
+        let end = length.map_or(total_size, |length| offset.saturating_add(length).min(total_size));
+        Ok(Output { turn: number, file, offset, end, total_size })
+    }
+
+    /// Opens a watch.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, INVALID_ARGUMENT, CURSOR_EXPIRED.
+    pub(crate) async fn watch(&self, request: WatchRequest) -> Result<OpenWatch> {
+        let watch = Watch::open(self.sessions.clone(), request).await?;
+        self.open_watches.fetch_add(1, Ordering::Relaxed);
+        Ok(OpenWatch { watch, count: Arc::clone(&self.open_watches) })
+    }
+
+    /// Reads a page of events, waiting for the first when there is none.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, INVALID_ARGUMENT, CURSOR_EXPIRED, SHUTTING_DOWN.
+    pub async fn list_events(&self, query: EventQuery) -> Result<EventPage> {
+        let deadline = Instant::now() + query.wait;
+        let registration = self.sessions.hub().register(Scope::Sessions(vec![query.session]));
+        loop {
+            let page = self.page(&query).await?;
+            if !page.events.is_empty() || page.next_after < page.latest || Instant::now() >= deadline {
+                return Ok(page);
+            }
+            tokio::select! {
+                _ = registration.wake().marked() => {}
+                () = tokio::time::sleep_until(deadline) => return Ok(page),
+                () = self.sessions.closing().cancelled() => {
+                    return Err(Error::ShuttingDown { last_seq: Some(page.next_after) });
+                }
+            }
+        }
+    }
+
+    async fn page(&self, query: &EventQuery) -> Result<EventPage> {
+        let feed = self.sessions.feed(query.session).await?;
+        let (oldest, latest, epoch) = (feed.oldest(), feed.latest(), feed.epoch());
+        check_epoch(query.epoch.as_deref(), epoch)?;
+        if query.after > latest {
+            return Err(Error::invalid(
+                "after_seq",
+                format!("{} is beyond the latest event, which is {latest}", query.after),
+            ));
+        }
+        if query.after.next() < oldest {
+            return Err(Error::CursorExpired { requested: query.after.next(), oldest });
+        }
+        let mut page =
+            EventPage { events: Vec::new(), next_after: query.after, oldest, latest, epoch };
+        let mut bytes = 0;
+        'page: while page.next_after < latest {
+            let Some(span) = feed.read(page.next_after.next()).await? else { break };
+            for entry in span.entries().take_while(|entry| entry.seq <= latest) {
+                if query.kinds.contains(entry.kind) {
+                    if page.events.len() == query.count {
+                        break 'page;
+                    }
+                    let event = event::decode_frame_within(&entry.frame, query.bytes)?;
+                    bytes += event.encoded_len() + event::LIST_OVERHEAD_BYTES;
+                    if bytes > query.bytes && !page.events.is_empty() {
+                        break 'page;
+                    }
+                    page.events.push(event);
+                }
+                page.next_after = entry.seq;
+            }
+        }
+        Ok(page)
+    }
+
+    /// Tells about the server.
+    ///
+    /// # Errors
+    ///
+    /// INTERNAL when the database cannot be read.
+    pub async fn server_info(&self) -> Result<ServerInfo> {
+        let agents = self.agents().clone();
+        let codex = blocking(move || agents.codex()).await?;
+        let open_watches = self.open_watches.load(Ordering::Relaxed);
+        Ok(ServerInfo {
+            start_time: self.identity.start_time,
+            home: self.identity.home.clone(),
+            addresses: self.identity.addresses.clone(),
+            codex,
+            running_turns: self.sessions.database().running_turns().await?,
+            open_watches: u32::try_from(open_watches).unwrap_or(u32::MAX),
+        })
+    }
+
+    fn agents(&self) -> &Agents {
+        self.sessions.agents()
+    }
+}
+
+/// A watch that is counted while it is open.
+#[derive(Debug)]
+pub(crate) struct OpenWatch {
+    /// The watch.
+    pub watch: Watch,
+    count: Arc<AtomicUsize>,
+}
+
+impl Drop for OpenWatch {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Checks that a cursor belongs to the log that is there.
+pub(crate) fn check_epoch(expected: Option<&str>, epoch: Epoch) -> Result<()> {
+    match expected {
+        Some(expected) if expected != epoch.to_string() => Err(Error::invalid(
+            "epoch",
+            format!("the log's epoch is {epoch}, not {expected}: the cursor belongs to a log that is gone; begin anew without an epoch"),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether a new session may be, and what it is at first.
+fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
+    let agent = if new.agent.is_empty() { "codex" } else { &new.agent };
+    let kind = agent::Kind::parse(agent)?;
+    let source = if new.source.is_empty() { "user" } else { &new.source };
+    if source.chars().any(char::is_whitespace) {
+        return Err(Error::invalid("session.source", "expected one word without white space"));
+    }
+    check_length("session.source", source, MAX_SOURCE_CHARACTERS)?;
+    check_length("session.title", &new.title, MAX_TITLE_CHARACTERS)?;
+    check_length("session.model", new.model.as_deref().unwrap_or(""), MAX_MODEL_CHARACTERS)?;
+    if new.labels.len() > MAX_LABELS {
+        let problem = format!("{} labels; at most {MAX_LABELS} are allowed", new.labels.len());
+        return Err(Error::invalid("session.labels", problem));
+    }
+    for (key, value) in &new.labels {
+        if key.is_empty() {
+            return Err(Error::invalid("session.labels", "a key is empty"));
+        }
+        check_length("session.labels", key, MAX_LABEL_KEY_CHARACTERS)?;
+        check_length("session.labels", value, MAX_LABEL_VALUE_CHARACTERS)?;
+    }
+    let now = SystemTime::now();
+    let session = Session {
+        id: new.id.unwrap_or_else(SessionId::random),
+        agent: kind.to_string(),
+        source: source.to_owned(),
+        title: new.title.clone(),
+        labels: new.labels.clone(),
+        working_directory: new.working_directory.clone(),
+        model: new.model.clone(),
+        sandbox: new.sandbox,
+        thread_id: None,
+        codex_version: String::new(),
+        first_prompt: String::new(),
+        last_turn: None,
+        usage: None,
+        create_time: now,
+        update_time: now,
+    };
+    Ok((kind, session))
+}
+
+fn check_length(field: &'static str, text: &str, limit: usize) -> Result<()> {
+    let characters = text.chars().count();
+    if characters > limit {
+        let problem = format!("{characters} characters long; at most {limit} are allowed");
+        return Err(Error::invalid(field, problem));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Error::invalid(field, "control characters are not allowed"));
+    }
+    Ok(())
+}
+
+fn check_prefix(prefix: &str, field: &'static str) -> Result<()> {
+    let fits = prefix.len() <= 36
+        && prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'));
+    if fits {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        field,
+        format!("{prefix:?} does not begin an id: expected the first characters of a UUID in lower case"),
+    ))
+}

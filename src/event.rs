@@ -1,0 +1,292 @@
+//! The vocabulary of events, on top of the generated messages: putting an event
+//! together, its kind as a number and a filter of kinds, its smaller twin for
+//! receivers that cannot take it whole, and its JSON form.
+//!
+//! A leaf: the log, the sessions, the wire adapters and the CLI name it, and it
+//! names no transport and no agent's dialect.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use prost::Message as _;
+
+pub use crate::proto::EventKind;
+use crate::{
+    error::{Error, Result},
+    id::{Seq, SessionId, TurnNumber},
+    proto::{self, Origin, TimeSource, event::Kind, watch_events_response::Message},
+    time::timestamp,
+};
+
+mod elide;
+mod json;
+
+pub use elide::{MIN_MAX_EVENT_BYTES, elide};
+pub(crate) use json::repair_surrogates;
+pub use json::{page_to_json, raw_json, response_to_json, to_json};
+
+/// What several events of a session have in common.
+///
+/// One envelope serves a whole block of an agent's lines: what differs is what
+/// [`Envelope::seal`] takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// The session that the events belong to.
+    pub session_id: SessionId,
+    /// The turn that they belong to, where there is one.
+    pub turn: Option<TurnNumber>,
+    /// When the server read or made them.
+    pub time: SystemTime,
+    /// What `time` means.
+    pub time_source: TimeSource,
+    /// Who made them.
+    pub origin: Origin,
+}
+
+impl Envelope {
+    /// For lines that an agent printed in a turn.
+    #[must_use]
+    pub fn agent(
+        session_id: SessionId,
+        turn: TurnNumber,
+        time: SystemTime,
+        time_source: TimeSource,
+    ) -> Self {
+        Self { session_id, turn: Some(turn), time, time_source, origin: Origin::Agent }
+    }
+
+    /// For what the server itself says now.
+    #[must_use]
+    pub fn server(session_id: SessionId, turn: Option<TurnNumber>, time: SystemTime) -> Self {
+        Self { session_id, turn, time, time_source: TimeSource::Live, origin: Origin::Server }
+    }
+
+    /// Makes an event of what happened.
+    ///
+    /// `raw` is the agent's line without its line feed, and empty for what the
+    /// server says. It is kept as it is, not copied.
+    #[must_use]
+    pub fn seal(&self, seq: Seq, kind: Kind, raw: Bytes) -> proto::Event {
+        proto::Event {
+            session_id: self.session_id.to_string(),
+            seq: seq.0,
+            time: Some(timestamp(self.time)),
+            time_source: self.time_source.into(),
+            turn: self.turn.map_or(0, |turn| turn.0),
+            origin: self.origin.into(),
+            raw,
+            elided: None,
+            kind: Some(kind),
+        }
+    }
+}
+
+/// The message by which a watch sends an event, which is also what the log
+/// holds.
+#[must_use]
+pub fn message(event: proto::Event) -> proto::WatchEventsResponse {
+    proto::WatchEventsResponse { message: Some(Message::Event(event)) }
+}
+
+/// Reads an event back from the frame that the log holds and watches send: the
+/// five bytes of gRPC's prefix and the encoded [`message`]. Its `raw` is a slice
+/// of the frame, not a copy.
+///
+/// # Errors
+///
+/// [`Error::Internal`] where the frame holds no event, which the log's checksum
+/// rules out.
+pub fn decode_frame(frame: &Bytes) -> Result<proto::Event> {
+    if frame.len() < FRAME_PREFIX_BYTES {
+        return Err(Error::internal("a frame of the log has no prefix"));
+    }
+    let response = proto::WatchEventsResponse::decode(frame.slice(FRAME_PREFIX_BYTES..))
+        .map_err(Error::internal)?;
+    match response.message {
+        Some(Message::Event(event)) => Ok(event),
+        Some(Message::Header(_) | Message::Synced(_) | Message::Heartbeat(_)) | None => {
+            Err(Error::internal("a frame of the log holds no event"))
+        }
+    }
+}
+
+/// A flag and the length of the message, before each message of gRPC.
+const FRAME_PREFIX_BYTES: usize = 5;
+
+/// The name of an event's kind in filters.
+#[must_use]
+pub fn kind_of(kind: &Kind) -> EventKind {
+    match kind {
+        Kind::ThreadStarted(_) => EventKind::ThreadStarted,
+        Kind::TurnStarted(_) => EventKind::TurnStarted,
+        Kind::TurnCompleted(_) => EventKind::TurnCompleted,
+        Kind::TurnFailed(_) => EventKind::TurnFailed,
+        Kind::ItemStarted(_) => EventKind::ItemStarted,
+        Kind::ItemUpdated(_) => EventKind::ItemUpdated,
+        Kind::ItemCompleted(_) => EventKind::ItemCompleted,
+        Kind::Error(_) => EventKind::Error,
+        Kind::Unknown(_) => EventKind::Unknown,
+        Kind::InvalidLine(_) => EventKind::InvalidLine,
+        Kind::SessionCreated(_) => EventKind::SessionCreated,
+        Kind::TurnSpawned(_) => EventKind::TurnSpawned,
+        Kind::StateChanged(_) => EventKind::StateChanged,
+        Kind::TurnExited(_) => EventKind::TurnExited,
+        Kind::Warning(_) => EventKind::Warning,
+    }
+}
+
+/// The number of an event's kind, as log records hold it: that of [`EventKind`].
+#[must_use]
+pub fn kind_number(kind: &Kind) -> u8 {
+    u8::try_from(i32::from(kind_of(kind))).expect("the numbers of EventKind are below 64")
+}
+
+/// A filter: the kinds of events that a subscriber wants.
+///
+/// It works on the numbers that log records hold, so that a filtered reader
+/// need not decode what it leaves out. An empty list of kinds wants all of
+/// them, those of later versions too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kinds(
+    /// One bit for each number of [`EventKind`]; all bits mean all kinds.
+    u64,
+);
+
+impl Kinds {
+    /// Wants every event.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// Reads the field `kinds` of a request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] where a number is not one of [`EventKind`], or
+    /// is `EVENT_KIND_UNSPECIFIED`: a filter that silently lets nothing through
+    /// would look like a session in which nothing happens.
+    pub fn parse(numbers: &[i32]) -> Result<Self> {
+        let mut bits = 0;
+        for &number in numbers {
+            match EventKind::try_from(number) {
+                Err(_) | Ok(EventKind::Unspecified) => {
+                    return Err(Error::invalid(
+                        "kinds",
+                        format!("{number} is not the number of an event kind"),
+                    ));
+                }
+                Ok(kind) => bits |= bit(kind),
+            }
+        }
+        Ok(if bits == 0 { Self::ALL } else { Self(bits) })
+    }
+
+    /// Whether events whose kind has this number are wanted.
+    #[must_use]
+    pub fn contains(self, number: u8) -> bool {
+        self.is_all() || (number < 64 && self.0 & (1 << number) != 0)
+    }
+
+    /// Whether nothing is left out.
+    #[must_use]
+    pub fn is_all(self) -> bool {
+        self == Self::ALL
+    }
+}
+
+impl FromIterator<EventKind> for Kinds {
+    /// Wants exactly these kinds; none at all means every kind.
+    fn from_iter<I: IntoIterator<Item = EventKind>>(kinds: I) -> Self {
+        let bits = kinds.into_iter().fold(0, |bits, kind| bits | bit(kind));
+        if bits == 0 { Self::ALL } else { Self(bits) }
+    }
+}
+
+/// The bit of a kind, whose number is below 64.
+fn bit(kind: EventKind) -> u64 {
+    1 << i32::from(kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use pbjson_types::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn an_agents_line_is_sealed_with_all_that_its_envelope_says() {
+        let session_id = SessionId::random();
+        let time = UNIX_EPOCH + Duration::new(1_700_000_000, 5);
+        let envelope = Envelope::agent(session_id, TurnNumber(3), time, TimeSource::Adopted);
+        let raw = Bytes::from_static(br#"{"type":"turn.started"}"#);
+        let kind = Kind::TurnStarted(proto::TurnStarted {});
+
+        let sealed = envelope.seal(Seq(7), kind.clone(), raw.clone());
+
+        let event = proto::Event {
+            session_id: session_id.to_string(),
+            seq: 7,
+            time: Some(Timestamp { seconds: 1_700_000_000, nanos: 5 }),
+            time_source: TimeSource::Adopted.into(),
+            turn: 3,
+            origin: Origin::Agent.into(),
+            raw,
+            elided: None,
+            kind: Some(kind),
+        };
+        assert_eq!(sealed, event);
+    }
+
+    #[test]
+    fn a_frame_gives_its_event_back_without_copying_the_line() {
+        let envelope = Envelope::server(SessionId::random(), None, UNIX_EPOCH);
+        let kind = Kind::Warning(proto::Warning::default());
+        let event = envelope.seal(Seq(1), kind, Bytes::from_static(b"a line"));
+        let message = message(event.clone()).encode_to_vec();
+        let frame = Bytes::from([&[0, 0, 0, 0, 9][..], &message].concat());
+
+        let decoded = decode_frame(&frame).unwrap();
+
+        assert_eq!(decoded, event);
+        assert!(frame.as_ptr_range().contains(&decoded.raw.as_ptr()));
+    }
+
+    #[test]
+    fn a_frame_without_an_event_is_an_error() {
+        let synced = Message::Synced(proto::Synced::default());
+        let synced = proto::WatchEventsResponse { message: Some(synced) }.encode_to_vec();
+        for message in [synced, vec![], vec![0xff]] {
+            let frame = Bytes::from([&[0; 5][..], &message].concat());
+            assert!(matches!(decode_frame(&frame), Err(Error::Internal(_))));
+        }
+        assert!(matches!(decode_frame(&Bytes::from_static(b"1234")), Err(Error::Internal(_))));
+    }
+
+    #[test]
+    fn every_kind_has_a_bit_of_its_own() {
+        let numbers: Vec<i32> =
+            (0..i32::from(u8::MAX)).filter(|&n| EventKind::try_from(n).is_ok()).collect();
+        assert!(numbers.iter().all(|&number| number < 64), "{numbers:?}");
+    }
+
+    #[test]
+    fn a_filter_wants_what_it_names_and_an_empty_one_wants_all() {
+        let kinds = Kinds::parse(&[9, 36]).unwrap();
+        let wanted: Vec<u8> = (0..=u8::MAX).filter(|&number| kinds.contains(number)).collect();
+        assert_eq!(wanted, [9, 36]);
+        assert_eq!([EventKind::Unknown, EventKind::Warning].into_iter().collect::<Kinds>(), kinds);
+        assert_eq!(Kinds::parse(&[]).unwrap(), Kinds::ALL);
+        assert!((0..=u8::MAX).all(|number| Kinds::ALL.contains(number)));
+    }
+
+    #[test]
+    fn a_filter_refuses_what_is_not_a_kind() {
+        for number in [0, 11, -1, 99] {
+            let error = Kinds::parse(&[1, number]).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("kinds: {number} is not the number of an event kind")
+            );
+        }
+    }
+}

@@ -1,0 +1,596 @@
+//! The owner of one session: the only task that changes its state and the only
+//! writer of its log.
+//!
+//! ```text
+//!  commands ─────────┐
+//!  hints, twice a s. ├──▶ owner ──▶ ingest (blocking: read, parse, append, sync)
+//!  supervisor's end ─┘      ▲              │ durable events
+//!                           │              ▼
+//!                           └── row (SQLite) ──▶ feed ──▶ hub ──▶ subscribers
+//! ```
+//!
+//! An event is shown only after it is durable and after the row follows it, so
+//! that whoever saw it reads a row that knows of it.
+
+use std::{
+    sync::{Arc, Weak},
+    time::{Duration, SystemTime},
+};
+
+use prost::Message as _;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep, sleep_until},
+};
+
+use crate::{
+    Error, Result,
+    agent::{self, Launch},
+    event,
+    id::{Seq, TurnNumber},
+    proto::{self, SessionState, StateReason},
+    session::{
+        PROMPT_PREVIEW_CHARACTERS, Session,
+        feed::Feed,
+        head,
+        ingest::{Fact, Ingest, Statement, Step},
+        registry::{SessionDirectory, Shared, report, storage_error},
+        state,
+        turn::{self, Ended, Running},
+    },
+    store::sqlite::{OutboxRow, Stored},
+    supervise::{self, Grace, Spec, Stop, StopMode},
+};
+
+/// How often an owner looks at a running turn without a hint.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long an owner stays when nobody uses it.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long a step waits after the one before, so that a fast agent is read in
+/// larger steps: at 50,000 lines a second this costs a fifteenth of the CPU.
+const PACE: Duration = Duration::from_millis(1);
+/// By how much one subscriber slows publishing down, so that wake-ups stay
+/// under 20,000 a second, and at most by how much many do.
+const PACE_PER_SUBSCRIBER: Duration = Duration::from_micros(50);
+const MAX_PACE: Duration = Duration::from_millis(10);
+/// How long to wait before a step that failed is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What an owner is asked.
+#[derive(Debug)]
+enum Command {
+    StartTurn { prompt: String, reply: oneshot::Sender<Result<Session>> },
+    Stop { mode: StopMode, actor: String, reply: oneshot::Sender<Result<Session>> },
+}
+
+/// The way to an owner. Cheap to clone; while one exists the owner stays.
+#[derive(Debug, Clone)]
+pub(crate) struct Handle {
+    commands: mpsc::Sender<Command>,
+    feed: Arc<Feed>,
+    /// Counts the handles.
+    _in_use: Arc<()>,
+}
+
+impl Handle {
+    /// The session's events.
+    pub(crate) fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
+    /// Starts a turn; answers when it is durable and its supervisor runs.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_RUNNING, WORKING_DIRECTORY_INVALID, AGENT_UNAVAILABLE,
+    /// STORAGE_FULL: nothing was started.
+    ///
+    /// # Cancel safety
+    ///
+    /// The owner goes on when the caller does not wait any more.
+    pub(crate) async fn start_turn(&self, prompt: String) -> Result<Session> {
+        self.call(|reply| Command::StartTurn { prompt, reply }).await
+    }
+
+    /// Makes a request to stop the running turn durable and passes it on.
+    ///
+    /// # Errors
+    ///
+    /// NO_ACTIVE_TURN.
+    ///
+    /// # Cancel safety
+    ///
+    /// The owner goes on when the caller does not wait any more.
+    pub(crate) async fn stop(&self, mode: StopMode, actor: String) -> Result<Session> {
+        self.call(|reply| Command::Stop { mode, actor, reply }).await
+    }
+
+    async fn call(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<Session>>) -> Command,
+    ) -> Result<Session> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Error::ShuttingDown { last_seq: None };
+        self.commands.send(command(reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+/// The owner.
+#[derive(Debug)]
+pub(crate) struct Actor {
+    shared: Arc<Shared>,
+    directory: SessionDirectory,
+    session: Session,
+    feed: Arc<Feed>,
+    commands: mpsc::Receiver<Command>,
+    in_use: Weak<()>,
+    /// Away while a blocking thread has it.
+    ingest: Option<Ingest>,
+    running: Option<Running>,
+    /// The row does not follow the log, because the database refused.
+    row_behind: bool,
+    /// There is something to read, or to try again.
+    due: bool,
+    /// The next look does not come before this.
+    not_before: Instant,
+}
+
+/// Why the owner woke up.
+#[derive(Debug)]
+enum Wake {
+    Command(Command),
+    Look,
+    SupervisorEnded,
+    Idle,
+    Closing,
+}
+
+impl Actor {
+    /// Opens a session's log, lets its row catch up, appends what the outbox
+    /// has for it, and takes up a turn that runs.
+    ///
+    /// # Errors
+    ///
+    /// INTERNAL when the log cannot be opened.
+    pub(crate) async fn load(
+        shared: Arc<Shared>,
+        directory: SessionDirectory,
+        stored: Stored,
+    ) -> Result<(Self, Handle)> {
+        let Stored { session, applied } = stored;
+        let (id, place) = (session.id, directory.clone());
+        let (ingest, opened) = blocking(move || Ingest::open(id, &place, applied)).await??;
+        if let Some(cut) = &opened.cut {
+            tracing::info!(session = %id, bytes = cut.bytes, "cut the torn end of the event log");
+        }
+        for repair in &opened.repairs {
+            tracing::warn!(session = %id, ?repair, "rebuilt a damaged segment of the event log");
+        }
+        if let Some(problem) = &opened.read_only {
+            tracing::error!(session = %id, problem, "the event log is damaged; the session is read-only");
+        }
+        let feed = Arc::new(Feed::new(ingest.reader(), Seq::ZERO));
+        let (tx, commands) = mpsc::channel(16);
+        let in_use = Arc::new(());
+        let mut actor = Self {
+            shared,
+            directory,
+            session,
+            feed: Arc::clone(&feed),
+            commands,
+            in_use: Arc::downgrade(&in_use),
+            ingest: Some(ingest),
+            running: None,
+            row_behind: false,
+            due: true,
+            not_before: Instant::now(),
+        };
+        actor.catch_up(applied).await?;
+        if opened.read_only.is_none() {
+            actor.empty_outbox().await?;
+            actor.take_up_turn().await?;
+        }
+        Ok((actor, Handle { commands: tx, feed, _in_use: in_use }))
+    }
+
+    /// Lives until the server goes down, or until `retire` says that nobody
+    /// needs the owner.
+    pub(crate) async fn run(mut self, retire: impl Fn(&Weak<()>) -> bool) {
+        loop {
+            match self.wait().await {
+                Wake::Command(Command::StartTurn { prompt, reply }) => {
+                    // A caller that has gone does not want the answer.
+                    let _ = reply.send(self.start_turn(prompt).await);
+                }
+                Wake::Command(Command::Stop { mode, actor, reply }) => {
+                    let _ = reply.send(self.stop(mode, actor).await);
+                }
+                Wake::Look => self.look(false).await,
+                Wake::SupervisorEnded => self.look(true).await,
+                Wake::Idle => {
+                    if retire(&self.in_use) {
+                        return;
+                    }
+                }
+                Wake::Closing => return,
+            }
+            if self.ingest.is_none() {
+                tracing::error!(session = %self.session.id, "the session's writer was lost to a panic");
+                return;
+            }
+        }
+    }
+
+    async fn wait(&mut self) -> Wake {
+        let closing = self.shared.closing.clone();
+        loop {
+            let Some(running) = &self.running else {
+                return tokio::select! {
+                    () = closing.cancelled() => Wake::Closing,
+                    command = self.commands.recv() => command.map_or(Wake::Closing, Wake::Command),
+                    () = sleep(IDLE) => Wake::Idle,
+                };
+            };
+            tokio::select! {
+                biased;
+                () = closing.cancelled() => return Wake::Closing,
+                command = self.commands.recv() => {
+                    return command.map_or(Wake::Closing, Wake::Command);
+                }
+                () = sleep_until(self.not_before), if self.due => {
+                    self.due = false;
+                    return Wake::Look;
+                }
+                () = running.supervisor_ended(), if running.ended.is_none() && !self.due => {
+                    return Wake::SupervisorEnded;
+                }
+                () = running.hint(), if !self.due => self.due = true,
+                () = sleep(LOOK), if !self.due => return Wake::Look,
+            }
+        }
+    }
+
+    /// Lets the row follow what is in the log after `applied`.
+    async fn catch_up(&mut self, applied: Seq) -> Result<()> {
+        let reader = self.writer()?.reader();
+        let latest = reader.latest();
+        let (facts, reader) = blocking(move || {
+            let mut facts = Vec::new();
+            let mut next = applied.next().max(reader.oldest());
+            while let Some(chunk) = reader.read(next, 1 << 20)? {
+                for entry in chunk.iter_from(next).filter(|entry| event::may_concern_row(entry.kind)) {
+                    facts.extend(fact_of(event::decode_frame(&entry.frame)?));
+                }
+                next = chunk.last().next();
+            }
+            Ok::<_, Error>((facts, reader))
+        })
+        .await??;
+        drop(reader);
+        self.fold(&facts);
+        if applied < latest {
+            self.store_row(latest).await;
+        }
+        self.feed.reveal(latest);
+        Ok(())
+    }
+
+    async fn empty_outbox(&mut self) -> Result<()> {
+        let done = self.writer()?.tail().outbox_id;
+        let rows = self.shared.database.outbox(self.session.id, done).await?;
+        let statements = rows.into_iter().filter_map(statement_of).collect::<Vec<_>>();
+        if statements.is_empty() {
+            return Ok(());
+        }
+        self.say(statements).await
+    }
+
+    /// Takes up a turn that ran when the server went down.
+    async fn take_up_turn(&mut self) -> Result<()> {
+        let Some(turn) = self.session.last_turn.clone().filter(|turn| state::is_active(turn.state))
+        else {
+            return Ok(());
+        };
+        let (id, thread) = (self.session.id, self.session.thread_id.clone());
+        let mut running =
+            Running::new(&self.directory.turns(), turn.number, &self.shared.follower);
+        let files = running.files.clone();
+        let found = blocking(move || turn::find_out(&files, id, thread.as_deref())).await?;
+        let (ended, pid_file) = found.map_err(Error::internal)?;
+        tracing::info!(session = %id, turn = turn.number.0, ?ended, "took up a turn");
+        if let Some(pid_file) = &pid_file {
+            running.watch_supervisor(supervise::pidfd(pid_file));
+        }
+        running.ended = ended;
+        let was_spawned = !matches!(running.ended, Some(Ended::NotStarted(_)));
+        if was_spawned && self.writer()?.tail().turn < turn.number.0 {
+            let spawned = proto::TurnSpawned {
+                codex_version: self.session.codex_version.clone(),
+                ..proto::TurnSpawned::default()
+            };
+            let previous = SessionState::Pending;
+            self.say(turn::first_statements(turn.number, previous, spawned, Vec::new(), SystemTime::now()))
+                .await?;
+        }
+        running.adopted = true;
+        self.running = Some(running);
+        Ok(())
+    }
+
+    /// Reads on, and writes the end of the turn down when it has come.
+    async fn look(&mut self, supervisor_ended: bool) {
+        let looked = self.try_look(supervisor_ended).await;
+        let pause = match looked {
+            Ok(pause) => pause,
+            Err(error) => {
+                tracing::error!(session = %self.session.id, error = %report(&error), "cannot follow the turn; trying again");
+                self.due = true;
+                RETRY
+            }
+        };
+        self.not_before = Instant::now() + pause;
+    }
+
+    async fn try_look(&mut self, supervisor_ended: bool) -> Result<Duration> {
+        let Some(running) = &mut self.running else { return Ok(Duration::ZERO) };
+        // The order matters: the exit file is looked for before the read, so
+        // that what is then read to its end is complete.
+        if running.ended.is_none() {
+            let files = running.files.clone();
+            let (id, thread) = (self.session.id, self.session.thread_id.clone());
+            let judge = supervisor_ended || running.supervisor.is_none();
+            let found = blocking(move || match turn::look_for_exit(&files) {
+                Ok(None) if judge => turn::find_out(&files, id, thread.as_deref()),
+                found => found.map(|ended| (ended, None)),
+            });
+            let (ended, pid_file) = found.await?.map_err(Error::internal)?;
+            if let Some(pid_file) = pid_file.filter(|_| running.supervisor.is_none()) {
+                running.watch_supervisor(supervise::pidfd(&pid_file));
+            }
+            running.ended = ended;
+        }
+        let ended = running.ended.is_some();
+        let source = (running.files.clone(), running.adopted);
+        self.learn_pid().await;
+        let step = self.with_ingest(move |ingest| ingest.step(&source.0, source.1, ended)).await?;
+        let at_end = step.at_end;
+        let pause = self.show(step).await;
+        if at_end && ended {
+            self.conclude().await?;
+            return Ok(Duration::ZERO);
+        }
+        // When there is more, no hint will come for it.
+        self.due |= !at_end;
+        Ok(pause)
+    }
+
+    /// The agent's process id is known a moment after the turn began.
+    async fn learn_pid(&mut self) {
+        let (Some(running), Some(turn)) = (&self.running, &mut self.session.last_turn) else { return };
+        if turn.pid.is_some() {
+            return;
+        }
+        let files = running.files.clone();
+        let pid = blocking(move || supervise::read_pid(&files)).await;
+        let Ok(Ok(Some(supervise::PidFile { agent_pid: Some(pid), .. }))) = pid else { return };
+        turn.pid = Some(pid);
+        self.store_row(self.feed.latest()).await;
+    }
+
+    /// The turn's output was read to its end, and how it ended is known.
+    async fn conclude(&mut self) -> Result<()> {
+        let Some(running) = &self.running else { return Ok(()) };
+        let (Some(ended), Some(turn)) = (running.ended.clone(), self.session.last_turn.clone()) else {
+            return Ok(());
+        };
+        let files = running.files.clone();
+        let statements = blocking(move || turn::last_statements(&files, &turn, &ended)).await?;
+        self.say(statements).await?;
+        if let Some(launched) = self.running.take().and_then(|running| running.launched) {
+            // Reaps the supervisor, now or in a thread of its own.
+            drop(launched);
+        }
+        self.writer_mut()?.unfollow();
+        let state = self.session.state();
+        tracing::info!(session = %self.session.id, turn = self.session.turn_count(), state = state.as_str_name(), "turn ended");
+        Ok(())
+    }
+
+    async fn start_turn(&mut self, prompt: String) -> Result<Session> {
+        let id = self.session.id;
+        if self.running.is_some() || self.session.is_active() {
+            return Err(Error::SessionRunning { id, state: self.session.state() });
+        }
+        if let Some(problem) = self.writer()?.read_only() {
+            return Err(Error::SessionReadOnly { id, problem: problem.to_owned() });
+        }
+        let number = TurnNumber(self.session.turn_count() + 1);
+        let launch = self.prepare(number).await?;
+        let files = supervise::TurnFiles::new(self.directory.turns(), number);
+        let spec = spec(&self.session, number, &launch);
+        let (prompt_files, bytes) = (files.clone(), prompt.clone().into_bytes());
+        blocking(move || prompt_files.write_prompt(&bytes))
+            .await?
+            .map_err(|error| storage_error(error, &files.prompt()))?;
+
+        let previous = self.session.state();
+        let resumed = self.session.thread_id.clone().unwrap_or_default();
+        let time = SystemTime::now();
+        let mut session = self.session.clone();
+        if session.first_prompt.is_empty() {
+            session.first_prompt = head(&prompt, PROMPT_PREVIEW_CHARACTERS);
+        }
+        session.codex_version.clone_from(&launch.version);
+        session.update_time = time;
+        let turn = state::new_turn(number, time);
+        session.last_turn = Some(turn.clone());
+        self.shared.database.insert_turn(session.clone(), turn).await?;
+        // From here on the turn exists, whatever happens.
+        self.session = session;
+
+        let mut running = Running::new(&self.directory.turns(), number, &self.shared.follower);
+        let (supervisor, spawn_files) = (self.shared.supervisor.clone(), files.clone());
+        let launched =
+            blocking(move || supervise::launch(&supervisor, &spawn_files, &spec)).await?;
+        match launched {
+            Ok(launched) => {
+                running.watch_supervisor(launched.pidfd());
+                running.launched = Some(launched);
+                let spawned = proto::TurnSpawned {
+                    codex_version: launch.version,
+                    resumed_thread_id: resumed,
+                    prompt: head(&prompt, PROMPT_PREVIEW_CHARACTERS),
+                };
+                self.running = Some(running);
+                self.say_surely(turn::first_statements(number, previous, spawned, launch.warnings, time))
+                    .await;
+            }
+            Err(error) => {
+                let failed = (SessionState::Failed, StateReason::SpawnFailed, report(&error));
+                self.say_surely(vec![Statement::now(number, state::state_changed(previous, failed))])
+                    .await;
+            }
+        }
+        Ok(self.session.clone())
+    }
+
+    /// Everything that can refuse a turn before it exists.
+    async fn prepare(&self, number: TurnNumber) -> Result<Launch> {
+        let session = self.session.clone();
+        let agents = self.shared.agents.clone();
+        blocking(move || {
+            turn::check_working_directory(&session.working_directory)?;
+            let kind = agent::Kind::parse(&session.agent)?;
+            agents.launch(&kind, &agent::TurnRequest {
+                session: session.id,
+                turn: number,
+                working_directory: &session.working_directory,
+                model: session.model.as_deref(),
+                sandbox: session.sandbox,
+                resume: session.thread_id.as_deref(),
+            })
+        })
+        .await?
+    }
+
+    async fn stop(&mut self, mode: StopMode, actor: String) -> Result<Session> {
+        let (Some(running), state) = (&self.running, self.session.state()) else {
+            return Err(Error::NoActiveTurn { id: self.session.id, state: self.session.state() });
+        };
+        let (number, files) = (running.number, running.files.clone());
+        let path = files.stop();
+        let stop = Stop::now(mode, actor);
+        blocking(move || supervise::request_stop(&files, &stop))
+            .await?
+            .map_err(|error| storage_error(error, &path))?;
+        if state == SessionState::Running {
+            let stopping = (SessionState::Stopping, StateReason::Unspecified, String::new());
+            self.say(vec![Statement::now(number, state::state_changed(state, stopping))]).await?;
+        }
+        Ok(self.session.clone())
+    }
+
+    /// Appends statements and shows them.
+    async fn say(&mut self, statements: Vec<Statement>) -> Result<()> {
+        let step = self.with_ingest(|ingest| ingest.state(statements)).await?;
+        self.show(step).await;
+        Ok(())
+    }
+
+    /// Appends statements that must not be lost; when the disk refuses, the row
+    /// at least knows, and a restart says them.
+    async fn say_surely(&mut self, statements: Vec<Statement>) {
+        if let Err(error) = self.say(statements).await {
+            tracing::error!(session = %self.session.id, error = %report(&error), "cannot append to the event log");
+        }
+    }
+
+    /// Lets the row follow what was appended, then shows it. Says how long to
+    /// wait before the next time.
+    async fn show(&mut self, step: Step) -> Duration {
+        let Some(last) = step.chunks.last().map(|chunk| chunk.last()) else { return Duration::ZERO };
+        self.fold(&step.facts);
+        if !step.facts.is_empty() || self.row_behind || self.running.is_none() {
+            self.store_row(last).await;
+        }
+        self.feed.publish(step.chunks);
+        let subscribers = u32::try_from(self.shared.hub.publish(self.session.id)).unwrap_or(u32::MAX);
+        PACE.max(PACE_PER_SUBSCRIBER.saturating_mul(subscribers).min(MAX_PACE))
+    }
+
+    fn fold(&mut self, facts: &[Fact]) {
+        for fact in facts {
+            state::apply(&mut self.session, fact.turn, &fact.kind, fact.time);
+        }
+    }
+
+    async fn store_row(&mut self, applied: Seq) {
+        let outbox_done = self.ingest.as_ref().map_or(0, |ingest| ingest.tail().outbox_id);
+        let stored = self.shared.database.apply(self.session.clone(), applied, outbox_done).await;
+        self.row_behind = stored.is_err();
+        if let Err(error) = stored {
+            // The log has it; the row follows at the next occasion or start.
+            tracing::error!(session = %self.session.id, error = %report(&error), "cannot store the session's row");
+        }
+    }
+
+    async fn with_ingest<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Ingest) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let mut ingest = self.ingest.take().ok_or_else(lost)?;
+        let (ingest, result) = blocking(move || {
+            let result = work(&mut ingest);
+            (ingest, result)
+        })
+        .await?;
+        self.ingest = Some(ingest);
+        result
+    }
+
+    fn writer(&self) -> Result<&Ingest> {
+        self.ingest.as_ref().ok_or_else(lost)
+    }
+
+    fn writer_mut(&mut self) -> Result<&mut Ingest> {
+        self.ingest.as_mut().ok_or_else(lost)
+    }
+}
+
+fn lost() -> Error {
+    Error::internal("the session's writer was lost to a panic")
+}
+
+fn fact_of(event: proto::Event) -> Option<Fact> {
+    let time = event.time.as_ref().and_then(crate::time::system_time)?;
+    Some(Fact { turn: TurnNumber(event.turn), kind: event.kind?, time })
+}
+
+fn statement_of(row: OutboxRow) -> Option<Statement> {
+    let event = proto::Event::decode(row.event.as_slice()).ok()?;
+    let time = event.time.as_ref().and_then(crate::time::system_time)?;
+    Some(Statement { turn: row.turn, kind: event.kind?, time, outbox_id: Some(row.id) })
+}
+
+fn spec(session: &Session, number: TurnNumber, launch: &Launch) -> Spec {
+    let text = |text: &std::ffi::OsString| text.to_string_lossy().into_owned();
+    Spec {
+        version: supervise::VERSION,
+        session_id: session.id.to_string(),
+        turn: number.0,
+        program: launch.program.clone(),
+        args: launch.args.iter().map(text).collect(),
+        env: launch.env.iter().map(|(name, value)| (text(name), text(value))).collect(),
+        env_remove: Vec::new(),
+        working_directory: session.working_directory.clone(),
+        grace: Grace::default(),
+    }
+}
+
+/// Runs what blocks on a thread for that.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+}

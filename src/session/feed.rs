@@ -1,0 +1,124 @@
+//! The newest events of one session in memory, and the way to the older ones.
+//!
+//! The owner publishes chunks here after they are durable and after the
+//! session's row follows them; [`Feed::read`] gives them to subscribers by
+//! cursor, from a bounded ring of shared chunks or, for whoever lags, from the
+//! log's files. A reader holds nothing here and is not known here.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{
+    Error, Result,
+    id::Seq,
+    store::log::{Chunk, Entry, Epoch, Reader},
+};
+
+/// The most chunks that the ring holds. Keeping all trebled the CPU per
+/// delivery (facts: 64 chunks of 64 KiB, about 4 MiB a session).
+const RING_CHUNKS: usize = 64;
+/// The most bytes that the ring holds: single events can be large.
+const RING_BYTES: usize = 4 << 20;
+/// How much a lagging reader takes from the files at once.
+const READ_BYTES: usize = 256 << 10;
+
+/// A session's events. Shared between its owner and its subscribers.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    reader: Reader,
+    /// Held to push or to copy a pointer only.
+    ring: Mutex<Ring>,
+}
+
+#[derive(Debug)]
+struct Ring {
+    chunks: VecDeque<Arc<Chunk>>,
+    bytes: usize,
+    latest: Seq,
+}
+
+/// Events to deliver: those of `chunk` from `from` to `to`, both included.
+#[derive(Debug, Clone)]
+pub(crate) struct Span {
+    /// Holds them, and perhaps others before and after.
+    pub chunk: Arc<Chunk>,
+    /// The first to deliver.
+    pub from: Seq,
+    /// The last to deliver.
+    pub to: Seq,
+}
+
+impl Span {
+    /// The events to deliver.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.chunk.iter_from(self.from).take_while(|entry| entry.seq <= self.to)
+    }
+}
+
+impl Feed {
+    /// A feed of what the log has up to `latest`.
+    pub(crate) fn new(reader: Reader, latest: Seq) -> Self {
+        let ring = Ring { chunks: VecDeque::new(), bytes: 0, latest };
+        Self { reader, ring: Mutex::new(ring) }
+    }
+
+    /// Makes what the log has up to `latest` visible.
+    pub(crate) fn reveal(&self, latest: Seq) {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).latest = latest;
+    }
+
+    /// Makes chunks visible. They continue what was published before.
+    pub(crate) fn publish(&self, chunks: impl IntoIterator<Item = Arc<Chunk>>) {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        for chunk in chunks {
+            ring.latest = chunk.last();
+            ring.bytes += chunk.bytes().len();
+            ring.chunks.push_back(chunk);
+        }
+        while ring.chunks.len() > RING_CHUNKS || ring.bytes > RING_BYTES {
+            let Some(oldest) = ring.chunks.pop_front() else { break };
+            ring.bytes -= oldest.bytes().len();
+        }
+    }
+
+    /// The latest event that subscribers may see.
+    pub(crate) fn latest(&self) -> Seq {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).latest
+    }
+
+    /// The oldest event that the log still has.
+    pub(crate) fn oldest(&self) -> Seq {
+        self.reader.oldest()
+    }
+
+    /// Which incarnation of the log this is.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.reader.epoch()
+    }
+
+    /// Reads on at `from`; `None` when there is nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// CURSOR_EXPIRED when the log begins later; INTERNAL when it cannot be read.
+    pub(crate) async fn read(&self, from: Seq) -> Result<Option<Span>> {
+        let latest = {
+            let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+            if from > ring.latest {
+                return Ok(None);
+            }
+            let at = ring.chunks.partition_point(|chunk| chunk.last() < from);
+            if let Some(chunk) = ring.chunks.get(at).filter(|chunk| chunk.first() <= from) {
+                return Ok(Some(Span { chunk: Arc::clone(chunk), from, to: chunk.last() }));
+            }
+            ring.latest
+        };
+        let reader = self.reader.clone();
+        let read = tokio::task::spawn_blocking(move || reader.read(from, READ_BYTES));
+        let Some(chunk) = read.await.map_err(Error::internal)?? else { return Ok(None) };
+        let to = chunk.last().min(latest);
+        Ok(Some(Span { chunk, from, to }))
+    }
+}

@@ -1,0 +1,390 @@
+//! From an agent's output to durable events: the blocking half of a session's
+//! owner, which holds the log's only writer.
+//!
+//! One step takes what the agent printed since the last, splits it into lines,
+//! parses and encodes each, appends all of them and waits for the disk. What a
+//! step returns may be shown. A step that fails has changed nothing: the next
+//! one begins again where the log ends.
+//!
+//! Runs on blocking threads, one step at a time.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt as _,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{
+    Result,
+    agent::{
+        self,
+        lines::{Line, MAX_LINE_BYTES, Splitter},
+    },
+    event::{self, Envelope},
+    id::{Seq, SessionId, TurnNumber},
+    proto::{self, TimeSource, event::Kind},
+    session::{registry::SessionDirectory, state},
+    store::log::{self, Batch, Chunk, Gap, Log, Meta, Missing, Opened, Tail},
+    supervise::TurnFiles,
+    time,
+};
+
+/// How much is read at once.
+const BLOCK_BYTES: usize = 256 << 10;
+/// How much one step makes durable at most, give or take a block.
+const STEP_BYTES: usize = 1 << 20;
+
+/// The largest line that the log holds whole, in bytes. No receiver may ask for
+/// messages above 64 MiB, and an event holds its line and the text in it.
+const MAX_WHOLE_BYTES: usize = 32 << 20;
+
+/// The writer of a session's log, and the output that is being followed.
+#[derive(Debug)]
+pub(crate) struct Ingest {
+    id: SessionId,
+    log: Log,
+    batch: Batch,
+    source: Option<Source>,
+    read_only: Option<String>,
+}
+
+/// A turn's output.
+#[derive(Debug)]
+struct Source {
+    turn: TurnNumber,
+    file: File,
+    /// Where to read on.
+    position: u64,
+    splitter: Splitter,
+    /// What lies before this was printed while no server looked.
+    adopted_until: u64,
+}
+
+/// What a step made durable.
+#[derive(Debug, Default)]
+pub(crate) struct Step {
+    /// The events, to publish.
+    pub chunks: Vec<Arc<Chunk>>,
+    /// Those that change the session's row.
+    pub facts: Vec<Fact>,
+    /// Whether everything that was there was read.
+    pub at_end: bool,
+}
+
+/// An event that changes the session's row.
+#[derive(Debug)]
+pub(crate) struct Fact {
+    /// The turn that it belongs to.
+    pub turn: TurnNumber,
+    /// What happened.
+    pub kind: Kind,
+    /// When.
+    pub time: SystemTime,
+}
+
+/// What the server itself says.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    /// The turn that it belongs to.
+    pub turn: Option<TurnNumber>,
+    /// What it says.
+    pub kind: Kind,
+    /// When.
+    pub time: SystemTime,
+    /// The outbox row that it comes from.
+    pub outbox_id: Option<u64>,
+}
+
+impl Statement {
+    /// Something said now.
+    pub(crate) fn now(turn: TurnNumber, kind: Kind) -> Self {
+        Self { turn: Some(turn), kind, time: SystemTime::now(), outbox_id: None }
+    }
+}
+
+impl Ingest {
+    /// Opens a session's log, recovering it. `durable` is the last event that
+    /// the database knows of.
+    ///
+    /// # Errors
+    ///
+    /// Where the log is missing, of a later version, or unreadable.
+    pub(crate) fn open(
+        id: SessionId,
+        directory: &SessionDirectory,
+        durable: Seq,
+    ) -> Result<(Self, Opened), log::Error> {
+        let turns = directory.turns();
+        let mut rebuild = |gap: &Gap| rebuild(id, &turns, gap);
+        let (log, opened) =
+            Log::open(&directory.events(), durable, &mut rebuild, log::Options::default())?;
+        let batch = Batch::new(log.tail().last.next());
+        let read_only = opened.read_only.clone();
+        Ok((Self { id, log, batch, source: None, read_only }, opened))
+    }
+
+    /// The end of the log.
+    pub(crate) fn tail(&self) -> &Tail {
+        self.log.tail()
+    }
+
+    /// For the feed.
+    pub(crate) fn reader(&self) -> log::Reader {
+        self.log.reader()
+    }
+
+    /// Why nothing can be appended, where that is so.
+    pub(crate) fn read_only(&self) -> Option<&str> {
+        self.read_only.as_deref()
+    }
+
+    /// Stops following.
+    pub(crate) fn unfollow(&mut self) {
+        self.source = None;
+    }
+
+    /// Reads on in a turn's output, from where the log has it, and makes durable
+    /// what was there. With `adopted`, what is there at the first step was
+    /// printed while no server looked. With `ended`, known before this call, the
+    /// output is complete, and a last line without a line feed is a line too.
+    ///
+    /// # Errors
+    ///
+    /// Where the output cannot be read or the log not be written; nothing has
+    /// changed then.
+    pub(crate) fn step(&mut self, files: &TurnFiles, adopted: bool, ended: bool) -> Result<Step> {
+        let result = self.follow(files, adopted, ended).and_then(|()| self.read_on(ended));
+        if result.is_err() {
+            self.begin_again();
+        }
+        result
+    }
+
+    /// Appends what the server says.
+    ///
+    /// # Errors
+    ///
+    /// Where the log cannot be written; nothing has changed then.
+    pub(crate) fn state(&mut self, statements: Vec<Statement>) -> Result<Step> {
+        let result = self.append_statements(statements);
+        if result.is_err() {
+            self.begin_again();
+        }
+        result
+    }
+
+    fn follow(&mut self, files: &TurnFiles, adopted: bool, ended: bool) -> Result<()> {
+        if self.source.as_ref().is_some_and(|source| source.turn == files.turn()) {
+            return Ok(());
+        }
+        let file = match File::open(files.stdout()) {
+            Ok(file) => file,
+            // It never had any, or somebody took it away: there is nothing to read.
+            Err(error) if ended && error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(crate::Error::internal(error)),
+        };
+        let adopted_until =
+            if adopted { file.metadata().map_err(crate::Error::internal)?.len() } else { 0 };
+        let position = self.resume_offset(files.turn());
+        let splitter = Splitter::new(position);
+        self.source = Some(Source { turn: files.turn(), file, position, splitter, adopted_until });
+        Ok(())
+    }
+
+    fn read_on(&mut self, ended: bool) -> Result<Step> {
+        let Some(source) = &mut self.source else {
+            return Ok(Step { at_end: true, ..Step::default() });
+        };
+        let mut lines = Lines {
+            id: self.id,
+            turn: source.turn,
+            time: SystemTime::now(),
+            adopted_until: source.adopted_until,
+            outbox_id: self.log.tail().outbox_id,
+            facts: Vec::new(),
+        };
+        let mut at_end = false;
+        while !at_end && self.batch.bytes() < STEP_BYTES {
+            let block = read_block(&source.file, source.position).map_err(crate::Error::internal)?;
+            at_end = block.is_empty();
+            source.position += block.len() as u64;
+            source.splitter.push(block);
+            let mut start = source.splitter.line_start();
+            while let Some(line) = source.splitter.next_line() {
+                let end = line.end();
+                lines.push(&mut self.batch, start, line)?;
+                start = end;
+            }
+            if at_end && ended {
+                let start = source.splitter.line_start();
+                if let Some(line) = source.splitter.finish() {
+                    lines.push(&mut self.batch, start, line)?;
+                }
+            }
+        }
+        let facts = lines.facts;
+        Ok(Step { chunks: self.append()?, facts, at_end })
+    }
+
+    fn append_statements(&mut self, statements: Vec<Statement>) -> Result<Step> {
+        let mut tail = *self.log.tail();
+        let mut facts = Vec::new();
+        for Statement { turn, kind, time, outbox_id } in statements {
+            if let Some(turn) = turn.filter(|turn| turn.0 > tail.turn) {
+                (tail.turn, tail.source_end_offset) = (turn.0, 0);
+            }
+            tail.outbox_id = outbox_id.unwrap_or(tail.outbox_id);
+            let meta = Meta {
+                time_unix_nanos: time::nanos(time),
+                turn: tail.turn,
+                kind: event::kind_number(&kind),
+                source_end_offset: tail.source_end_offset,
+                outbox_id: tail.outbox_id,
+            };
+            if let Some(turn) = turn.filter(|_| state::concerns_row(&kind)) {
+                facts.push(Fact { turn, kind: kind.clone(), time });
+            }
+            let envelope = Envelope::server(self.id, turn, time);
+            let event = envelope.seal(self.batch.next_seq(), kind, Bytes::new(), 0);
+            self.batch.push(meta, &event::message(event))?;
+        }
+        Ok(Step { chunks: self.append()?, facts, at_end: false })
+    }
+
+    fn append(&mut self) -> Result<Vec<Arc<Chunk>>> {
+        let chunks = self.log.append(&self.batch)?;
+        self.batch.clear();
+        Ok(chunks)
+    }
+
+    /// Forgets what is not in the log.
+    fn begin_again(&mut self) {
+        self.batch = Batch::new(self.log.tail().last.next());
+        let Some(turn) = self.source.as_ref().map(|source| source.turn) else { return };
+        let position = self.resume_offset(turn);
+        if let Some(source) = &mut self.source {
+            source.position = position;
+            source.splitter = Splitter::new(position);
+        }
+    }
+
+    fn resume_offset(&self, turn: TurnNumber) -> u64 {
+        let tail = self.log.tail();
+        if tail.turn == turn.0 { tail.source_end_offset } else { 0 }
+    }
+}
+
+/// Lines on their way into a batch.
+struct Lines {
+    id: SessionId,
+    turn: TurnNumber,
+    time: SystemTime,
+    adopted_until: u64,
+    outbox_id: u64,
+    facts: Vec<Fact>,
+}
+
+impl Lines {
+    fn push(&mut self, batch: &mut Batch, start: u64, line: Line) -> Result<()> {
+        let source =
+            if start < self.adopted_until { TimeSource::Adopted } else { TimeSource::Live };
+        let envelope = Envelope::agent(self.id, self.turn, self.time, source);
+        let meta = Meta {
+            time_unix_nanos: time::nanos(self.time),
+            turn: self.turn.0,
+            kind: 0,
+            source_end_offset: line.end(),
+            outbox_id: self.outbox_id,
+        };
+        if let Some(kind) = push_line(batch, &envelope, meta, start, line)? {
+            self.facts.push(Fact { turn: self.turn, kind, time: self.time });
+        }
+        Ok(())
+    }
+}
+
+/// Puts one line into the batch; gives what the session's row must follow.
+fn push_line(
+    batch: &mut Batch,
+    envelope: &Envelope,
+    meta: Meta,
+    start: u64,
+    line: Line,
+) -> Result<Option<Kind>, log::Error> {
+    let (kind, raw, oversized) = match line {
+        Line::Whole { bytes, end: _ } => (agent::codex::parse::parse(&bytes), bytes, None),
+        Line::Oversized { size, .. } => {
+            (agent::codex::parse::oversized_line(size, MAX_LINE_BYTES), Bytes::new(), Some(size))
+        }
+    };
+    let meta = Meta { kind: event::kind_number(&kind), ..meta };
+    let fact = state::concerns_row(&kind).then(|| kind.clone());
+    let mut event = envelope.seal(batch.next_seq(), kind, raw, start);
+    if let Some(size) = oversized {
+        event.elided = Some(proto::Elided { size, turn: meta.turn, byte_offset: start });
+    }
+    // Text and verbatim line together may be twice the longest line.
+    if event.raw.len() > MAX_WHOLE_BYTES {
+        event = event::elide(event, MAX_WHOLE_BYTES);
+    }
+    batch.push(meta, &event::message(event))?;
+    Ok(fact)
+}
+
+fn read_block(file: &File, position: u64) -> io::Result<Bytes> {
+    let mut block = BytesMut::zeroed(BLOCK_BYTES);
+    let mut filled = 0;
+    while filled < BLOCK_BYTES {
+        match file.read_at(&mut block[filled..], position + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    block.truncate(filled);
+    Ok(block.freeze())
+}
+
+/// Makes damaged records again from a turn's output, where all of them were
+/// lines of it.
+fn rebuild(id: SessionId, turns: &Path, gap: &Gap) -> Option<Batch> {
+    let turn = TurnNumber(gap.after.turn);
+    let end = match gap.before {
+        Some(before) if before.turn == turn.0 => before.source_end_offset,
+        Some(_) => return None,
+        None => u64::MAX,
+    };
+    let (least, most) = match gap.missing {
+        Missing::Exactly(count) => (count, count),
+        Missing::AtLeast(count) => (count, u64::MAX),
+    };
+    let output = fs::read(TurnFiles::new(turns, turn).stdout()).ok()?;
+    let begin = usize::try_from(gap.after.source_end_offset).ok()?;
+    let time = UNIX_EPOCH + Duration::from_nanos(u64::try_from(gap.after.time_unix_nanos).ok()?);
+    let envelope = Envelope::agent(id, turn, time, TimeSource::Rebuilt);
+    let mut splitter = Splitter::new(gap.after.source_end_offset);
+    splitter.push(Bytes::from(output.get(begin..)?.to_vec()));
+    let mut batch = Batch::new(gap.first);
+    let mut start = splitter.line_start();
+    while (batch.len() as u64) < most {
+        let line = splitter.next_line().or_else(|| splitter.finish());
+        let Some(line) = line.filter(|line| line.end() <= end) else { break };
+        let line_end = line.end();
+        let meta = Meta {
+            time_unix_nanos: gap.after.time_unix_nanos,
+            turn: turn.0,
+            kind: 0,
+            source_end_offset: line_end,
+            outbox_id: gap.after.outbox_id,
+        };
+        push_line(&mut batch, &envelope, meta, start, line).ok()?;
+        start = line_end;
+    }
+    (batch.len() as u64 >= least).then_some(batch)
+}

@@ -1,0 +1,263 @@
+//! What events do to a session, and how a turn's end is judged: pure functions
+//! without clocks, locks or I/O.
+//!
+//! The log is the truth about what agents do; [`apply`] folds one of its events
+//! into the session's row, live and when a restart catches up.
+
+use std::time::SystemTime;
+
+use crate::{
+    id::TurnNumber,
+    proto::{self, SessionState, StateReason, event::Kind},
+    time::system_time,
+    session::{ERROR_CHARACTERS, ExitStatus, Session, Turn, Verdict, head},
+};
+
+/// Whether a turn runs in this state.
+#[must_use]
+pub(crate) fn is_active(state: SessionState) -> bool {
+    match state {
+        SessionState::Running | SessionState::Stopping => true,
+        SessionState::Unspecified
+        | SessionState::Pending
+        | SessionState::Completed
+        | SessionState::Failed
+        | SessionState::Interrupted
+        | SessionState::Killed => false,
+    }
+}
+
+/// Whether a turn ended in this state.
+#[must_use]
+pub(crate) fn is_at_rest(state: SessionState) -> bool {
+    match state {
+        SessionState::Completed
+        | SessionState::Failed
+        | SessionState::Interrupted
+        | SessionState::Killed => true,
+        SessionState::Unspecified
+        | SessionState::Pending
+        | SessionState::Running
+        | SessionState::Stopping => false,
+    }
+}
+
+/// Whether [`apply`] would change anything, so that batches without such events
+/// cost no write to the database.
+#[must_use]
+pub(crate) fn concerns_row(kind: &Kind) -> bool {
+    match kind {
+        Kind::ThreadStarted(_)
+        | Kind::TurnCompleted(_)
+        | Kind::TurnFailed(_)
+        | Kind::TurnSpawned(_)
+        | Kind::StateChanged(_)
+        | Kind::TurnExited(_) => true,
+        Kind::TurnStarted(_)
+        | Kind::ItemStarted(_)
+        | Kind::ItemUpdated(_)
+        | Kind::ItemCompleted(_)
+        | Kind::Error(_)
+        | Kind::Unknown(_)
+        | Kind::InvalidLine(_)
+        | Kind::SessionCreated(_)
+        | Kind::Warning(_) => false,
+    }
+}
+
+/// Folds one event of turn `number` into the session. Applying an event twice
+/// is the same as applying it once.
+pub(crate) fn apply(session: &mut Session, number: TurnNumber, kind: &Kind, time: SystemTime) {
+    let Some(turn) = session.last_turn.as_mut().filter(|turn| turn.number == number) else {
+        return;
+    };
+    match kind {
+        Kind::ThreadStarted(event) => session.thread_id = Some(event.thread_id.clone()),
+        Kind::TurnCompleted(event) => {
+            turn.verdict = Some(Verdict::Completed);
+            // Cumulative for the thread: a later report replaces an earlier one.
+            session.usage = event.usage.or(session.usage);
+        }
+        Kind::TurnFailed(event) => {
+            turn.verdict = Some(Verdict::Failed(head(&event.message, ERROR_CHARACTERS)));
+        }
+        Kind::TurnSpawned(event) => session.codex_version.clone_from(&event.codex_version),
+        Kind::StateChanged(event) => {
+            turn.state = event.state();
+            turn.reason = event.reason();
+            turn.error.clone_from(&event.error);
+            if is_at_rest(turn.state) && turn.end_time.is_none() {
+                turn.end_time = Some(time);
+            }
+        }
+        Kind::TurnExited(event) => {
+            turn.exit = match (event.exit_code, event.signal) {
+                (_, Some(signal)) => Some(ExitStatus::Signal(signal)),
+                (Some(code), None) => Some(ExitStatus::Code(code)),
+                (None, None) => None,
+            };
+            turn.end_time = event.end_time.as_ref().and_then(system_time).or(Some(time));
+        }
+        Kind::TurnStarted(_)
+        | Kind::ItemStarted(_)
+        | Kind::ItemUpdated(_)
+        | Kind::ItemCompleted(_)
+        | Kind::Error(_)
+        | Kind::Unknown(_)
+        | Kind::InvalidLine(_)
+        | Kind::SessionCreated(_)
+        | Kind::Warning(_) => return,
+    }
+    session.update_time = time;
+}
+
+/// What stopped a turn from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopAsked {
+    /// Nobody asked.
+    No,
+    /// An interrupt was asked for.
+    Interrupt,
+    /// A kill was asked for.
+    Kill,
+}
+
+/// All that is known when a turn is over.
+#[derive(Debug, Clone)]
+pub(crate) struct End {
+    /// What the agent itself said.
+    pub verdict: Option<Verdict>,
+    /// What was asked of it.
+    pub stop: StopAsked,
+    /// How its process ended.
+    pub cause: EndCause,
+    /// The agent's last words on stderr, for turns without a verdict.
+    pub last_words: Option<String>,
+}
+
+/// How a turn's process ended, as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum EndCause {
+    /// It exited, and there is an exit file that says so.
+    Exited(ExitStatus),
+    /// As above, while the disk was full.
+    StorageFull(ExitStatus),
+    /// It could not be executed; why.
+    SpawnFailed(String),
+    /// No exit file and no supervisor; what is known of it.
+    Lost(String),
+}
+
+/// The table of the design's section 5: how a turn that is over is called.
+#[must_use]
+pub(crate) fn judge(end: &End) -> (SessionState, StateReason, String) {
+    use SessionState::{Completed, Failed, Interrupted, Killed};
+    let words = |otherwise: String| end.last_words.clone().unwrap_or(otherwise);
+    match (&end.verdict, &end.cause, end.stop) {
+        (Some(Verdict::Completed), _, _) => (Completed, StateReason::Unspecified, String::new()),
+        (Some(Verdict::Failed(message)), _, _) => {
+            (Failed, StateReason::AgentError, message.clone())
+        }
+        (None, EndCause::SpawnFailed(problem), StopAsked::No) => {
+            (Failed, StateReason::SpawnFailed, problem.clone())
+        }
+        (None, EndCause::Lost(cause), StopAsked::No) => {
+            (Failed, StateReason::Lost, cause.clone())
+        }
+        (None, _, StopAsked::Kill) => (Killed, StateReason::Unspecified, String::new()),
+        (None, _, StopAsked::Interrupt) => (Interrupted, StateReason::Unspecified, String::new()),
+        (None, EndCause::StorageFull(_), StopAsked::No) => {
+            (Failed, StateReason::StorageFull, words("the disk was full".to_owned()))
+        }
+        (None, EndCause::Exited(ExitStatus::Code(0)), StopAsked::No) => (
+            Failed,
+            StateReason::Incomplete,
+            words("the agent exited with status 0 and did not say how the turn ended".to_owned()),
+        ),
+        (None, EndCause::Exited(ExitStatus::Code(code)), StopAsked::No) => (
+            Failed,
+            StateReason::ExitStatus,
+            words(format!("the agent exited with status {code}")),
+        ),
+        (None, EndCause::Exited(ExitStatus::Signal(signal)), StopAsked::No) => (
+            Failed,
+            StateReason::ExitStatus,
+            words(format!("the agent was ended by signal {signal}")),
+        ),
+    }
+}
+
+/// The event that says that `turn` went from one state to another.
+#[must_use]
+pub(crate) fn state_changed(
+    previous: SessionState,
+    (state, reason, error): (SessionState, StateReason, String),
+) -> Kind {
+    Kind::StateChanged(proto::StateChanged {
+        previous_state: previous.into(),
+        state: state.into(),
+        reason: reason.into(),
+        error: head(&error, ERROR_CHARACTERS),
+    })
+}
+
+/// A turn that was just accepted.
+#[must_use]
+pub(crate) fn new_turn(number: TurnNumber, time: SystemTime) -> Turn {
+    Turn {
+        number,
+        state: SessionState::Running,
+        reason: StateReason::Unspecified,
+        verdict: None,
+        pid: None,
+        exit: None,
+        start_time: time,
+        end_time: None,
+        error: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(verdict: Option<Verdict>, stop: StopAsked, cause: EndCause) -> End {
+        End { verdict, stop, cause, last_words: None }
+    }
+
+    #[test]
+    fn every_row_of_the_table_is_judged_as_written() {
+        use SessionState as S;
+        use StateReason as R;
+        let failed = || Some(Verdict::Failed("no".to_owned()));
+        let code = |code| EndCause::Exited(ExitStatus::Code(code));
+        let killed = EndCause::Exited(ExitStatus::Signal(9));
+        let lost = || EndCause::Lost("gone".to_owned());
+        let rows = [
+            (end(Some(Verdict::Completed), StopAsked::No, code(0)), S::Completed, R::Unspecified),
+            (end(Some(Verdict::Completed), StopAsked::Kill, killed.clone()), S::Completed, R::Unspecified),
+            (end(Some(Verdict::Completed), StopAsked::No, lost()), S::Completed, R::Unspecified),
+            (end(failed(), StopAsked::Interrupt, code(1)), S::Failed, R::AgentError),
+            (end(None, StopAsked::Kill, killed.clone()), S::Killed, R::Unspecified),
+            (end(None, StopAsked::Kill, lost()), S::Killed, R::Unspecified),
+            (end(None, StopAsked::Interrupt, code(1)), S::Interrupted, R::Unspecified),
+            (end(None, StopAsked::No, code(0)), S::Failed, R::Incomplete),
+            (end(None, StopAsked::No, code(3)), S::Failed, R::ExitStatus),
+            (end(None, StopAsked::No, killed), S::Failed, R::ExitStatus),
+            (end(None, StopAsked::No, lost()), S::Failed, R::Lost),
+            (end(None, StopAsked::No, EndCause::StorageFull(ExitStatus::Code(101))), S::Failed, R::StorageFull),
+            (end(None, StopAsked::No, EndCause::SpawnFailed("x".to_owned())), S::Failed, R::SpawnFailed),
+        ];
+        for (end, state, reason) in rows {
+            let (is_state, is_reason, _) = judge(&end);
+            assert_eq!((is_state, is_reason), (state, reason), "{end:?}");
+        }
+    }
+
+    #[test]
+    fn the_agents_last_words_explain_a_turn_without_a_verdict() {
+        let mut end = end(None, StopAsked::No, EndCause::Exited(ExitStatus::Code(1)));
+        end.last_words = Some("Error: no such model".to_owned());
+        assert_eq!(judge(&end).2, "Error: no such model");
+    }
+}

@@ -1,0 +1,293 @@
+//! A running turn as its owner sees it: where its files are, how its supervisor
+//! is known to be alive, and how its end is read. The blocking parts are
+//! functions without a session.
+
+use std::{
+    fs::File,
+    io,
+    os::{fd::OwnedFd, unix::fs::FileExt as _},
+    path::Path,
+    time::SystemTime,
+};
+
+use tokio::io::{Interest, unix::AsyncFd};
+
+use crate::{
+    Error, Result, agent,
+    id::{SessionId, TurnNumber},
+    proto::{self, event::Kind},
+    session::{
+        ExitStatus, Verdict,
+        follow::{self, Follower},
+        ingest::Statement,
+        state::{self, End, EndCause, StopAsked},
+    },
+    supervise::{self, Launched, Outcome, StopMode, TurnFiles},
+    time::timestamp,
+};
+
+/// How much of the agent's stderr is searched for its last words.
+const LAST_WORDS_BYTES: u64 = 64 << 10;
+/// Free space at or below which an agent's failure is put down to the disk.
+const FULL_DISK_BYTES: u64 = 64 << 10;
+
+/// A turn that runs, or whose end was not yet written down.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// Its number.
+    pub number: TurnNumber,
+    /// Its files.
+    pub files: TurnFiles,
+    /// Hints that its files grew.
+    pub watch: Option<follow::Watch>,
+    /// Readable when its supervisor has ended.
+    pub supervisor: Option<AsyncFd<OwnedFd>>,
+    /// The supervisor, where this process started it, so that it is reaped.
+    pub launched: Option<Launched>,
+    /// Whether an earlier server started it.
+    pub adopted: bool,
+    /// How it ended, once that is known.
+    pub ended: Option<Ended>,
+}
+
+/// How a turn is known to have ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Its supervisor wrote an exit file.
+    Exited(Box<supervise::Exit>),
+    /// Its supervisor died.
+    Lost(String),
+    /// It never had an agent.
+    NotStarted(String),
+}
+
+impl Running {
+    /// A turn whose files are in `turns`.
+    pub(crate) fn new(turns: &Path, number: TurnNumber, follower: &Follower) -> Self {
+        let watch = follower.watch(turns).inspect_err(|error| {
+            tracing::warn!(%error, "no inotify watch; the turn is looked at twice a second");
+        });
+        Self {
+            number,
+            files: TurnFiles::new(turns, number),
+            watch: watch.ok(),
+            supervisor: None,
+            launched: None,
+            adopted: false,
+            ended: None,
+        }
+    }
+
+    /// Watches over the supervisor by this descriptor.
+    pub(crate) fn watch_supervisor(&mut self, pidfd: io::Result<OwnedFd>) {
+        let registered =
+            pidfd.and_then(|pidfd| AsyncFd::with_interest(pidfd, Interest::READABLE));
+        match registered {
+            Ok(pidfd) => self.supervisor = Some(pidfd),
+            // It may have ended just now. Without it the lock is probed.
+            Err(error) => tracing::debug!(%error, "no pidfd for the supervisor"),
+        }
+    }
+
+    /// Waits for a hint that there is something new in the files.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub(crate) async fn hint(&self) {
+        match &self.watch {
+            Some(watch) => watch.hint().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits for the supervisor's end, where it is watched over.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub(crate) async fn supervisor_ended(&self) {
+        match &self.supervisor {
+            // An error says that the descriptor is of no more use: look.
+            Some(pidfd) => drop(pidfd.readable().await),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Checks that an agent can work in a directory.
+///
+/// # Errors
+///
+/// WORKING_DIRECTORY_INVALID says what is wrong with it.
+pub(crate) fn check_working_directory(path: &Path) -> Result<()> {
+    let refuse = |problem: String| {
+        Err(Error::WorkingDirectoryInvalid { path: path.to_owned(), problem })
+    };
+    if !path.is_absolute() {
+        return refuse("expected an absolute path".to_owned());
+    }
+    match path.metadata() {
+        Ok(metadata) if !metadata.is_dir() => refuse("it is not a directory".to_owned()),
+        Ok(_) => match rustix::fs::access(path, rustix::fs::Access::EXEC_OK) {
+            Ok(()) => Ok(()),
+            Err(error) => refuse(format!("it cannot be entered: {}", io::Error::from(error))),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            refuse("there is no such directory; create it first".to_owned())
+        }
+        Err(error) => refuse(error.to_string()),
+    }
+}
+
+/// Looks for the exit file. To be asked before the output is read to its end.
+pub(crate) fn look_for_exit(files: &TurnFiles) -> io::Result<Option<Ended>> {
+    Ok(supervise::read_exit(files)?.map(|exit| Ended::Exited(Box::new(exit))))
+}
+
+/// Finds out what became of a turn whose supervisor may be gone; `None` while it
+/// is alive. Blocks, and ends strays.
+pub(crate) fn find_out(
+    files: &TurnFiles,
+    id: SessionId,
+    thread_id: Option<&str>,
+) -> io::Result<(Option<Ended>, Option<supervise::PidFile>)> {
+    Ok(match supervise::judge(files, &id.to_string(), thread_id)? {
+        supervise::Verdict::Alive(pid) => (None, pid),
+        supervise::Verdict::Exited(exit) => (Some(Ended::Exited(Box::new(exit))), None),
+        supervise::Verdict::Lost { cause, strays_ended } => {
+            let cause = match strays_ended {
+                0 => cause,
+                count => format!("{cause}; {count} processes that were left of it were ended"),
+            };
+            (Some(Ended::Lost(cause)), None)
+        }
+        supervise::Verdict::NeverStarted => (
+            Some(Ended::NotStarted("the server went down before the agent was started".to_owned())),
+            None,
+        ),
+    })
+}
+
+/// What is to be said at the end of a turn whose output was read to its end.
+/// Blocks.
+pub(crate) fn last_statements(
+    files: &TurnFiles,
+    turn: &crate::session::Turn,
+    ended: &Ended,
+) -> Vec<Statement> {
+    let exit = match ended {
+        Ended::Exited(exit) => Some(exit),
+        Ended::Lost(_) | Ended::NotStarted(_) => None,
+    };
+    let mut statements = Vec::new();
+    if let Some(exit) = exit
+        && turn.exit.is_none()
+        && let Some(exited) = turn_exited(exit)
+    {
+        statements.push(Statement::now(turn.number, exited));
+    }
+    if state::is_active(turn.state) {
+        let end = End {
+            verdict: turn.verdict.clone(),
+            stop: stop_asked(files, ended),
+            cause: cause(files, ended),
+            last_words: last_words(files, turn.verdict.as_ref()),
+        };
+        statements.push(Statement::now(turn.number, state::state_changed(turn.state, state::judge(&end))));
+    }
+    statements
+}
+
+fn turn_exited(exit: &supervise::Exit) -> Option<Kind> {
+    let status = exit_status(&exit.outcome)?;
+    let (exit_code, signal) = match status {
+        ExitStatus::Code(code) => (Some(code), None),
+        ExitStatus::Signal(signal) => (None, Some(signal)),
+    };
+    Some(Kind::TurnExited(proto::TurnExited {
+        exit_code,
+        signal,
+        start_time: Some(timestamp(exit.start_time)),
+        end_time: Some(timestamp(exit.end_time)),
+        cpu_time: Some(exit.cpu_time.into()),
+        peak_memory_bytes: exit.peak_memory_bytes,
+    }))
+}
+
+fn exit_status(outcome: &Outcome) -> Option<ExitStatus> {
+    match outcome {
+        Outcome::Exited { code } => Some(ExitStatus::Code(code.unsigned_abs())),
+        Outcome::Signalled { signal, .. } => Some(ExitStatus::Signal(signal.unsigned_abs())),
+        Outcome::SpawnFailed { .. } | Outcome::NotStarted => None,
+    }
+}
+
+fn cause(files: &TurnFiles, ended: &Ended) -> EndCause {
+    match ended {
+        Ended::Lost(cause) => EndCause::Lost(cause.clone()),
+        Ended::NotStarted(problem) => EndCause::SpawnFailed(problem.clone()),
+        Ended::Exited(exit) => match (&exit.outcome, exit_status(&exit.outcome)) {
+            (_, Some(status)) if status != ExitStatus::Code(0) && disk_was_full(files) => {
+                EndCause::StorageFull(status)
+            }
+            (_, Some(status)) => EndCause::Exited(status),
+            (Outcome::SpawnFailed { message, .. }, None) => EndCause::SpawnFailed(message.clone()),
+            (_, None) => EndCause::SpawnFailed("it was stopped before it started".to_owned()),
+        },
+    }
+}
+
+fn stop_asked(files: &TurnFiles, ended: &Ended) -> StopAsked {
+    let asked = supervise::read_stop(files).ok().flatten().map(|stop| stop.mode);
+    let stopped = match ended {
+        Ended::Exited(exit) => exit.stopped.as_ref().map(|stopped| stopped.mode),
+        Ended::Lost(_) | Ended::NotStarted(_) => None,
+    };
+    match asked.or(stopped) {
+        None => StopAsked::No,
+        Some(StopMode::Interrupt) => StopAsked::Interrupt,
+        Some(StopMode::Kill) => StopAsked::Kill,
+    }
+}
+
+fn last_words(files: &TurnFiles, verdict: Option<&Verdict>) -> Option<String> {
+    match verdict {
+        Some(_) => None,
+        None => agent::codex::last_error(&stderr_tail(files).ok()?),
+    }
+}
+
+fn stderr_tail(files: &TurnFiles) -> io::Result<Vec<u8>> {
+    let file = File::open(files.stderr())?;
+    let size = file.metadata()?.len();
+    let begin = size.saturating_sub(LAST_WORDS_BYTES);
+    let mut tail = vec![0; usize::try_from(size - begin).unwrap_or(0)];
+    file.read_exact_at(&mut tail, begin)?;
+    Ok(tail)
+}
+
+/// Whether the disk is full now, or the agent said so.
+fn disk_was_full(files: &TurnFiles) -> bool {
+    let full = rustix::fs::statvfs(files.directory())
+        .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) <= FULL_DISK_BYTES);
+    full || stderr_tail(files).is_ok_and(|tail| {
+        String::from_utf8_lossy(&tail).contains("No space left on device")
+    })
+}
+
+/// The statements with which a turn begins.
+pub(crate) fn first_statements(
+    turn: TurnNumber,
+    previous: proto::SessionState,
+    spawned: proto::TurnSpawned,
+    warnings: Vec<proto::Warning>,
+    time: SystemTime,
+) -> Vec<Statement> {
+    let running = (proto::SessionState::Running, proto::StateReason::Unspecified, String::new());
+    [Kind::TurnSpawned(spawned), state::state_changed(previous, running)]
+        .into_iter()
+        .chain(warnings.into_iter().map(Kind::Warning))
+        .map(|kind| Statement { turn: Some(turn), kind, time, outbox_id: None })
+        .collect()
+}

@@ -1,0 +1,377 @@
+//! A subscriber: a cursor for each session that it watches.
+//!
+//! ```text
+//!  open ──▶ headers ──▶ replay, session by session ──▶ synced ──▶ live ──▶ end
+//! ```
+//!
+//! It pulls. Between two calls of [`Watch::next`] it holds no place in any
+//! queue, so a subscriber that stops reading costs a cursor and the marks of
+//! the sessions that have more for it. Which bytes a delivery becomes is the
+//! wire's matter.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Error, Result,
+    event::{EventKind, Kinds},
+    id::{Seq, SessionId, TurnNumber},
+    proto::{self, event::Kind},
+    session::{
+        Session,
+        feed::Span,
+        hub::{Registration, Scope},
+        registry::Sessions,
+        state,
+    },
+    store::log::Epoch,
+};
+
+/// Where a watch begins in one session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// After the latest event.
+    Now,
+    /// At the oldest event that is there.
+    Beginning,
+    /// At this event.
+    At(Seq),
+}
+
+/// When a watch ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Never.
+    Forever,
+    /// After the events of the turns that run when it begins.
+    EndOfTurns,
+}
+
+/// What to watch.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// Which sessions.
+    pub scope: Scope,
+    /// Where to begin in some of them.
+    pub starts: HashMap<SessionId, Start>,
+    /// Where to begin in the others.
+    pub default_start: Start,
+    /// What the epoch of the one watched log must be.
+    pub epoch: Option<String>,
+    /// Which events to deliver.
+    pub kinds: Kinds,
+    /// The longest silence.
+    pub heartbeat: Duration,
+    /// When to end.
+    pub until: Until,
+}
+
+/// One thing to tell the subscriber.
+#[derive(Debug)]
+pub(crate) enum Delivery {
+    /// The first thing about a session.
+    Header(Box<Header>),
+    /// Events; those that the filter leaves out are still among them.
+    Events(Span),
+    /// All that was there at the time of the call was delivered.
+    Synced(Option<SessionId>),
+    /// How far each session has got that moved since it was last told.
+    Heartbeat(Vec<(SessionId, Seq)>),
+}
+
+/// What a subscriber gets to know of a session before its events.
+#[derive(Debug)]
+pub(crate) struct Header {
+    /// The session as it is.
+    pub session: Session,
+    /// The oldest event that the log has.
+    pub oldest: Seq,
+    /// The latest event.
+    pub latest: Seq,
+    /// The log's incarnation.
+    pub epoch: Epoch,
+    /// The first event that will be delivered.
+    pub start: Seq,
+}
+
+#[derive(Debug)]
+struct Cursor {
+    next: Seq,
+    /// The `next` that a heartbeat last told.
+    told: Seq,
+    replay_to: Seq,
+    end: End,
+}
+
+/// When the watch is done with a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Never,
+    AfterTurn(TurnNumber),
+    Reached,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Headers(VecDeque<Header>),
+    Replay,
+    Live,
+}
+
+/// A watch that was opened.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    sessions: Sessions,
+    registration: Registration,
+    closing: CancellationToken,
+    follow_new: bool,
+    kinds: Kinds,
+    heartbeat: Duration,
+    heartbeat_at: Instant,
+    until: Until,
+    phase: Phase,
+    cursors: HashMap<SessionId, Cursor>,
+    /// Sessions that may have more, in turn.
+    ready: VecDeque<SessionId>,
+}
+
+impl Watch {
+    /// Opens every session of the request and checks every cursor.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, INVALID_ARGUMENT for a cursor beyond the latest event
+    /// or of another epoch, CURSOR_EXPIRED.
+    pub(crate) async fn open(sessions: Sessions, request: Request) -> Result<Self> {
+        // Registered first, so that nothing published from here on is missed.
+        let registration = sessions.hub().register(request.scope.clone());
+        let ids = match &request.scope {
+            Scope::Sessions(ids) => ids.clone(),
+            Scope::All => sessions.database().all_ids().await?,
+        };
+        let mut watch = Self {
+            closing: sessions.closing().clone(),
+            registration,
+            follow_new: request.scope == Scope::All && request.until == Until::Forever,
+            kinds: request.kinds,
+            heartbeat: request.heartbeat,
+            heartbeat_at: Instant::now() + request.heartbeat,
+            until: request.until,
+            phase: Phase::Live,
+            cursors: HashMap::with_capacity(ids.len()),
+            ready: ids.iter().copied().collect(),
+            sessions,
+        };
+        let mut headers = VecDeque::with_capacity(ids.len());
+        for id in ids {
+            let start = request.starts.get(&id).copied().unwrap_or(request.default_start);
+            let header = watch.begin(id, start).await?;
+            if let Some(expected) = request.epoch.as_ref().filter(|e| **e != header.epoch.to_string()) {
+                return Err(Error::invalid(
+                    "epoch",
+                    format!("the log's epoch is {}, not {expected}: the cursor belongs to a log that is gone; start at 1", header.epoch),
+                ));
+            }
+            headers.push_back(header);
+        }
+        watch.phase = Phase::Headers(headers);
+        Ok(watch)
+    }
+
+    /// What to tell next; `None` at the end of a watch that ends by itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: a delivery that was read may be lost. It is called by
+    /// one stream that drops the watch when it stops.
+    ///
+    /// # Errors
+    ///
+    /// SHUTTING_DOWN with the last seq of a watch of one session; INTERNAL when
+    /// a log cannot be read.
+    pub(crate) async fn next(&mut self) -> Result<Option<Delivery>> {
+        let closing = self.closing.clone();
+        let delivery = tokio::select! {
+            biased;
+            () = closing.cancelled() => Err(Error::ShuttingDown { last_seq: self.only_seq() }),
+            delivery = self.advance() => delivery,
+        };
+        self.heartbeat_at = Instant::now() + self.heartbeat;
+        delivery
+    }
+
+    async fn advance(&mut self) -> Result<Option<Delivery>> {
+        loop {
+            match &mut self.phase {
+                Phase::Headers(headers) => match headers.pop_front() {
+                    Some(header) => return Ok(Some(Delivery::Header(Box::new(header)))),
+                    None => self.phase = Phase::Replay,
+                },
+                Phase::Replay => {
+                    let Some(id) = self.ready.front().copied() else {
+                        self.phase = Phase::Live;
+                        self.ready = self.cursors.keys().copied().collect();
+                        return Ok(Some(Delivery::Synced(None)));
+                    };
+                    let limit = self.cursors.get(&id).map_or(Seq::ZERO, |cursor| cursor.replay_to);
+                    if let Some(span) = self.read(id, limit).await? {
+                        if self.passes(&span) {
+                            return Ok(Some(Delivery::Events(span)));
+                        }
+                    } else {
+                        self.ready.pop_front();
+                        return Ok(Some(Delivery::Synced(Some(id))));
+                    }
+                }
+                Phase::Live => {
+                    if let Some(end) = self.live().await? {
+                        return Ok(end);
+                    }
+                }
+            }
+            if self.heartbeat_at <= Instant::now() {
+                return Ok(Some(self.tell_progress()));
+            }
+        }
+    }
+
+    /// One step of the live phase: `Some` to return it.
+    #[expect(clippy::option_option, reason = "a step may go on, deliver, or end the watch")]
+    async fn live(&mut self) -> Result<Option<Option<Delivery>>> {
+        while let Some(id) = self.ready.pop_front() {
+            if !self.cursors.contains_key(&id) {
+                if !self.follow_new {
+                    continue;
+                }
+                // Everything of a session that is new to the watch is after it.
+                let header = self.begin(id, Start::At(Seq::FIRST)).await?;
+                self.ready.push_back(id);
+                return Ok(Some(Some(Delivery::Header(Box::new(header)))));
+            }
+            if let Some(span) = self.read(id, Seq(u64::MAX)).await? {
+                self.ready.push_back(id);
+                return Ok(self.passes(&span).then_some(Some(Delivery::Events(span))));
+            }
+        }
+        if self.until == Until::EndOfTurns
+            && self.cursors.values().all(|cursor| cursor.end == End::Reached)
+        {
+            return Ok(Some(None));
+        }
+        tokio::select! {
+            marked = self.registration.wake().marked() => self.ready.extend(marked),
+            () = sleep_until(self.heartbeat_at) => return Ok(Some(Some(self.tell_progress()))),
+        }
+        Ok(None)
+    }
+
+    /// Puts a cursor into a session.
+    async fn begin(&mut self, id: SessionId, start: Start) -> Result<Header> {
+        let feed = self.sessions.feed(id).await?;
+        let (oldest, latest, epoch) = (feed.oldest(), feed.latest(), feed.epoch());
+        // Read after the latest seq: the row follows all events up to it.
+        let session = self.sessions.session(id).await?;
+        let next = match start {
+            Start::Now => latest.next(),
+            Start::Beginning => oldest,
+            Start::At(seq) if seq > latest.next() => {
+                return Err(Error::invalid(
+                    "start_seq",
+                    format!("{seq} is beyond the next event of session {id}, which is {}", latest.next()),
+                ));
+            }
+            Start::At(seq) if seq < oldest => {
+                return Err(Error::CursorExpired { requested: seq, oldest });
+            }
+            Start::At(seq) => seq,
+        };
+        let end = match (self.until, &session.last_turn) {
+            (Until::Forever, _) => End::Never,
+            (Until::EndOfTurns, Some(turn)) if state::is_active(turn.state) => {
+                End::AfterTurn(turn.number)
+            }
+            (Until::EndOfTurns, _) => End::Reached,
+        };
+        self.cursors.insert(id, Cursor { next, told: next, replay_to: latest, end });
+        Ok(Header { session, oldest, latest, epoch, start: next })
+    }
+
+    /// Reads on in one session, up to `limit` and not past the end of the turn
+    /// that the watch ends with.
+    async fn read(&mut self, id: SessionId, limit: Seq) -> Result<Option<Span>> {
+        let Some(cursor) = self.cursors.get_mut(&id) else { return Ok(None) };
+        if cursor.next > limit || (cursor.end == End::Reached && cursor.next > cursor.replay_to) {
+            return Ok(None);
+        }
+        let feed = self.sessions.feed(id).await?;
+        let Some(mut span) = feed.read(cursor.next).await? else { return Ok(None) };
+        span.to = span.to.min(limit);
+        if let End::AfterTurn(turn) = cursor.end
+            && let Some(last) = end_of_turn(&span, turn)?
+        {
+            span.to = last;
+            cursor.end = End::Reached;
+            cursor.replay_to = cursor.replay_to.min(last);
+        }
+        cursor.next = span.to.next();
+        Ok(Some(span))
+    }
+
+    fn passes(&self, span: &Span) -> bool {
+        self.kinds.is_all() || span.entries().any(|frame| self.kinds.contains(frame.kind))
+    }
+
+    fn tell_progress(&mut self) -> Delivery {
+        let moved = self.cursors.iter_mut().filter(|(_, cursor)| cursor.told != cursor.next);
+        Delivery::Heartbeat(
+            moved
+                .map(|(id, cursor)| {
+                    cursor.told = cursor.next;
+                    (*id, Seq(cursor.next.0 - 1))
+                })
+                .collect(),
+        )
+    }
+
+    /// The last seq of a watch of one session.
+    fn only_seq(&self) -> Option<Seq> {
+        let mut cursors = self.cursors.values();
+        match (cursors.next(), cursors.next()) {
+            (Some(cursor), None) => Some(Seq(cursor.next.0 - 1)),
+            (None, _) | (Some(_), Some(_)) => None,
+        }
+    }
+}
+
+/// The event of the span with which the turn came to rest.
+fn end_of_turn(span: &Span, turn: TurnNumber) -> Result<Option<Seq>> {
+    for frame in span.entries() {
+        if frame.turn != turn.0 || frame.kind != EventKind::StateChanged as u8 {
+            continue;
+        }
+        if let Some(Kind::StateChanged(changed)) = crate::event::decode_frame(&frame.frame)?.kind
+            && state::is_at_rest(changed.state())
+        {
+            return Ok(Some(frame.seq));
+        }
+    }
+    Ok(None)
+}
+
+impl From<&Header> for proto::WatchHeader {
+    fn from(header: &Header) -> Self {
+        let Header { session, oldest, latest, epoch, start } = header;
+        Self {
+            session: Some(session.into()),
+            oldest_seq: oldest.0,
+            latest_seq: latest.0,
+            epoch: epoch.to_string(),
+            start_seq: start.0,
+        }
+    }
+}

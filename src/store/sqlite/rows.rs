@@ -1,0 +1,289 @@
+//! Rows to domain types and back.
+
+use std::path::PathBuf;
+
+use prost::Message as _;
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
+
+use super::{Error, Filter, ListPosition, OutboxRow, Result, Stored, i64_of, micros};
+use crate::{
+    id::{Seq, SessionId, TurnNumber},
+    proto::{FilesystemSandbox, SessionState, StateReason, Usage},
+    session::{ExitStatus, Session, Turn, Verdict},
+    time::from_micros,
+};
+
+const SESSION_COLUMNS: &str = "s.number, s.id, s.agent, s.source, s.title, s.labels, \
+     s.working_directory, s.model, s.sandbox, s.thread_id, s.codex_version, s.first_prompt, \
+     s.usage, s.create_time, s.update_time, s.applied_seq, \
+     t.number, t.state, t.reason, t.verdict, t.verdict_message, t.pid, t.exit_code, t.signal, \
+     t.start_time, t.end_time, t.error";
+const LAST_TURN: &str =
+    "sessions s LEFT JOIN turns t ON t.session = s.id AND t.number = s.turn_count";
+/// Where the turn's columns begin in [`SESSION_COLUMNS`].
+const TURN: usize = 16;
+const TURN_COLUMNS: &str = "number, state, reason, verdict, verdict_message, pid, exit_code, \
+     signal, start_time, end_time, error";
+
+pub(super) fn insert_session(db: &Connection, session: &Session) -> Result<()> {
+    let labels = labels_text(session);
+    let inserted = db
+        .prepare_cached(
+            "INSERT INTO sessions (id, state, agent, source, title, labels, working_directory, \
+             model, sandbox, thread_id, codex_version, first_prompt, turn_count, usage, \
+             create_time, update_time, applied_seq) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 0) \
+             ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute(params![
+            session.id.as_bytes(),
+            session.state() as i32,
+            session.agent,
+            session.source,
+            session.title,
+            labels,
+            session.working_directory.to_string_lossy(),
+            session.model,
+            session.sandbox as i32,
+            session.thread_id,
+            session.codex_version,
+            session.first_prompt,
+            session.turn_count(),
+            session.usage.map(|usage| usage.encode_to_vec()),
+            micros(session.create_time),
+            micros(session.update_time),
+        ])?;
+    if inserted == 0 { Err(Error::Exists(session.id)) } else { Ok(()) }
+}
+
+/// Stores what can change of a session; with `applied`, also how far it follows
+/// the log.
+pub(super) fn update_session(
+    db: &Connection,
+    session: &Session,
+    applied: Option<Seq>,
+) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE sessions SET state = ?2, title = ?3, labels = ?4, model = ?5, sandbox = ?6, \
+         thread_id = ?7, codex_version = ?8, first_prompt = ?9, turn_count = ?10, usage = ?11, \
+         update_time = ?12, applied_seq = coalesce(?13, applied_seq) WHERE id = ?1",
+    )?
+    .execute(params![
+        session.id.as_bytes(),
+        session.state() as i32,
+        session.title,
+        labels_text(session),
+        session.model,
+        session.sandbox as i32,
+        session.thread_id,
+        session.codex_version,
+        session.first_prompt,
+        session.turn_count(),
+        session.usage.map(|usage| usage.encode_to_vec()),
+        micros(session.update_time),
+        applied.map(|seq| i64_of(seq.0)),
+    ])?;
+    Ok(())
+}
+
+pub(super) fn upsert_turn(db: &Connection, id: SessionId, turn: &Turn) -> Result<()> {
+    let (verdict, message) = match &turn.verdict {
+        None => (None, None),
+        Some(Verdict::Completed) => (Some(1), None),
+        Some(Verdict::Failed(message)) => (Some(2), Some(message)),
+    };
+    let (code, signal) = match turn.exit {
+        None => (None, None),
+        Some(ExitStatus::Code(code)) => (Some(code), None),
+        Some(ExitStatus::Signal(signal)) => (None, Some(signal)),
+    };
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO turns (session, number, state, reason, verdict, verdict_message, \
+         pid, exit_code, signal, start_time, end_time, error) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    )?
+    .execute(params![
+        id.as_bytes(),
+        turn.number.0,
+        turn.state as i32,
+        turn.reason as i32,
+        verdict,
+        message,
+        turn.pid,
+        code,
+        signal,
+        micros(turn.start_time),
+        turn.end_time.map(micros),
+        turn.error,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn session(db: &Connection, id: SessionId) -> Result<Option<Stored>> {
+    let sql = format!("SELECT {SESSION_COLUMNS} FROM {LAST_TURN} WHERE s.id = ?1");
+    let found = db.prepare_cached(&sql)?.query_row([id.as_bytes()], session_of).optional()?;
+    Ok(found.map(|(_, stored)| stored))
+}
+
+pub(super) fn turn(db: &Connection, id: SessionId, number: TurnNumber) -> rusqlite::Result<Turn> {
+    let sql = format!("SELECT {TURN_COLUMNS} FROM turns WHERE session = ?1 AND number = ?2");
+    db.prepare_cached(&sql)?.query_row(params![id.as_bytes(), number.0], |row| turn_of(row, 0))
+}
+
+pub(super) fn list(
+    db: &Connection,
+    filter: &Filter,
+    after: Option<ListPosition>,
+    limit: u32,
+) -> Result<Vec<(ListPosition, Session)>> {
+    let states = filter.states.iter().map(|state| (*state as i32).to_string());
+    let states = states.collect::<Vec<_>>().join(",");
+    let by_state =
+        if states.is_empty() { String::new() } else { format!("AND s.state IN ({states})") };
+    let sql = format!(
+        "SELECT {SESSION_COLUMNS} FROM {LAST_TURN} \
+         WHERE s.number < ?1 AND s.id BETWEEN ?2 AND ?3 {by_state} ORDER BY s.number DESC LIMIT ?4"
+    );
+    let Some((low, high)) = prefix_range(&filter.id_prefix) else { return Ok(Vec::new()) };
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map(
+        params![after.map_or(i64::MAX, |position| position.0), low, high, limit],
+        session_of,
+    )?;
+    rows.map(|row| Ok(row.map(|(position, stored)| (position, stored.session))?)).collect()
+}
+
+pub(super) fn ids_with_prefix(db: &Connection, prefix: &str, limit: u32) -> Result<Vec<SessionId>> {
+    let Some((low, high)) = prefix_range(prefix) else { return Ok(Vec::new()) };
+    ids(
+        db,
+        "SELECT id FROM sessions WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3",
+        params![low, high, limit],
+    )
+}
+
+pub(super) fn ids(db: &Connection, sql: &str, params: impl Params) -> Result<Vec<SessionId>> {
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(params, |row| id_of(row, 0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn outbox(db: &Connection, id: SessionId, done: u64) -> Result<Vec<OutboxRow>> {
+    let mut statement = db.prepare_cached(
+        "SELECT id, turn, event FROM outbox WHERE session = ?1 AND id > ?2 ORDER BY id",
+    )?;
+    let rows = statement.query_map(params![id.as_bytes(), i64_of(done)], |row| {
+        Ok(OutboxRow {
+            id: row.get::<_, i64>(0)?.unsigned_abs(),
+            turn: row.get::<_, Option<u32>>(1)?.map(TurnNumber),
+            event: row.get(2)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The lowest and the highest id that begin with a prefix in the canonical
+/// spelling; `None` when no id can.
+fn prefix_range(prefix: &str) -> Option<([u8; 16], [u8; 16])> {
+    let mut low = [0_u8; 16];
+    let mut high = [0xff_u8; 16];
+    let mut digit = 0;
+    for (at, byte) in prefix.bytes().enumerate() {
+        if at >= 36 {
+            return None;
+        }
+        if matches!(at, 8 | 13 | 18 | 23) {
+            if byte != b'-' {
+                return None;
+            }
+            continue;
+        }
+        let value = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        let (shift, keep) = if digit % 2 == 0 { (4, 0x0f) } else { (0, 0xf0) };
+        low[digit / 2] = (low[digit / 2] & keep) | (value << shift);
+        high[digit / 2] = (high[digit / 2] & keep) | (value << shift);
+        digit += 1;
+    }
+    Some((low, high))
+}
+
+fn labels_text(session: &Session) -> String {
+    serde_json::to_string(&session.labels).expect("a map of strings is JSON")
+}
+
+fn id_of(row: &Row<'_>, column: usize) -> rusqlite::Result<SessionId> {
+    Ok(SessionId::from_bytes(row.get(column)?))
+}
+
+fn session_of(row: &Row<'_>) -> rusqlite::Result<(ListPosition, Stored)> {
+    let labels: String = row.get(5)?;
+    let usage: Option<Vec<u8>> = row.get(12)?;
+    let last_turn =
+        row.get::<_, Option<u32>>(TURN)?.map(|_| turn_of(row, TURN)).transpose()?;
+    let session = Session {
+        id: id_of(row, 1)?,
+        agent: row.get(2)?,
+        source: row.get(3)?,
+        title: row.get(4)?,
+        labels: serde_json::from_str(&labels).map_err(|error| damaged(5, error))?,
+        working_directory: PathBuf::from(row.get::<_, String>(6)?),
+        model: row.get(7)?,
+        sandbox: FilesystemSandbox::try_from(row.get::<_, i32>(8)?)
+            .map_err(|error| damaged(8, error))?,
+        thread_id: row.get(9)?,
+        codex_version: row.get(10)?,
+        first_prompt: row.get(11)?,
+        usage: usage
+            .map(|usage| Usage::decode(usage.as_slice()))
+            .transpose()
+            .map_err(|error| damaged(12, error))?,
+        last_turn,
+        create_time: from_micros(row.get(13)?),
+        update_time: from_micros(row.get(14)?),
+    };
+    let applied = Seq(row.get::<_, i64>(15)?.unsigned_abs());
+    Ok((ListPosition(row.get(0)?), Stored { session, applied }))
+}
+
+fn turn_of(row: &Row<'_>, from: usize) -> rusqlite::Result<Turn> {
+    let verdict = match row.get::<_, Option<i64>>(from + 3)? {
+        None => None,
+        Some(1) => Some(Verdict::Completed),
+        Some(_) => Some(Verdict::Failed(
+            row.get::<_, Option<String>>(from + 4)?.unwrap_or_default(),
+        )),
+    };
+    let exit = match (row.get(from + 6)?, row.get(from + 7)?) {
+        (_, Some(signal)) => Some(ExitStatus::Signal(signal)),
+        (Some(code), None) => Some(ExitStatus::Code(code)),
+        (None, None) => None,
+    };
+    Ok(Turn {
+        number: TurnNumber(row.get(from)?),
+        state: SessionState::try_from(row.get::<_, i32>(from + 1)?)
+            .map_err(|error| damaged(from + 1, error))?,
+        reason: StateReason::try_from(row.get::<_, i32>(from + 2)?)
+            .map_err(|error| damaged(from + 2, error))?,
+        verdict,
+        pid: row.get(from + 5)?,
+        exit,
+        start_time: from_micros(row.get(from + 8)?),
+        end_time: row.get::<_, Option<i64>>(from + 9)?.map(from_micros),
+        error: row.get(from + 10)?,
+    })
+}
+
+fn damaged(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(
+        column,
+        rusqlite::types::Type::Blob,
+        Box::new(error),
+    )
+}

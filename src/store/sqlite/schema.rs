@@ -1,0 +1,83 @@
+//! The schema of `state.db` and its numbered migrations.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{Error, Result};
+
+/// Migration n (from 1) brings the schema from version n - 1 to n. One that was
+/// released is never edited.
+const MIGRATIONS: &[&str] = &["
+CREATE TABLE sessions (
+    number INTEGER PRIMARY KEY,          -- in order of creation
+    id BLOB NOT NULL UNIQUE,             -- the sixteen bytes of the UUID
+    state INTEGER NOT NULL,              -- of the last turn, for the index
+    agent TEXT NOT NULL,
+    source TEXT NOT NULL,
+    title TEXT NOT NULL,
+    labels TEXT NOT NULL,                -- a JSON object
+    working_directory TEXT NOT NULL,
+    model TEXT,
+    sandbox INTEGER NOT NULL,
+    thread_id TEXT,
+    codex_version TEXT NOT NULL,
+    first_prompt TEXT NOT NULL,
+    turn_count INTEGER NOT NULL,
+    usage BLOB,                          -- an encoded switchboard.v1.Usage
+    create_time INTEGER NOT NULL,        -- microseconds since 1970, as all times
+    update_time INTEGER NOT NULL,
+    applied_seq INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sessions_active ON sessions (state) WHERE state IN (3, 4);
+
+CREATE TABLE turns (
+    session BLOB NOT NULL REFERENCES sessions (id),
+    number INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    reason INTEGER NOT NULL,
+    verdict INTEGER,                     -- 1 completed, 2 failed
+    verdict_message TEXT,
+    pid INTEGER,
+    exit_code INTEGER,
+    signal INTEGER,
+    start_time INTEGER NOT NULL,
+    end_time INTEGER,
+    error TEXT NOT NULL,
+    PRIMARY KEY (session, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    session BLOB NOT NULL REFERENCES sessions (id),
+    turn INTEGER,
+    event BLOB NOT NULL                  -- an encoded switchboard.v1.Event
+) STRICT;
+CREATE INDEX outbox_session ON outbox (session, id);
+"];
+
+/// The version that this program writes.
+pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// Sets what holds for every connection.
+pub(super) fn configure(connection: &Connection) -> Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    Ok(())
+}
+
+/// Brings the file to [`SCHEMA_VERSION`], one transaction a step.
+pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > SCHEMA_VERSION {
+        return Err(Error::Newer { found, known: SCHEMA_VERSION });
+    }
+    for version in found..SCHEMA_VERSION {
+        let step = usize::try_from(version).expect("user_version is not below 0 here");
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(MIGRATIONS[step])?;
+        transaction.pragma_update(None, "user_version", version + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}

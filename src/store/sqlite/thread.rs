@@ -1,0 +1,124 @@
+//! A thread that owns a connection and runs jobs on it.
+
+use std::thread;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Error, Result};
+
+/// How many jobs may wait; a caller beyond that waits for a place.
+const QUEUE: usize = 256;
+/// How many jobs share one commit.
+const GROUP: usize = 64;
+
+/// Whether jobs run inside a transaction that is committed after them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// They read.
+    Read,
+    /// They write.
+    Write,
+}
+
+/// Tells the caller its result, once it is known whether the commit held.
+type Answer = Box<dyn FnOnce(Result<()>) + Send>;
+/// Runs on the connection's thread. `None`: it failed and has answered.
+type Job = Box<dyn FnOnce(&Connection) -> Option<Answer> + Send>;
+
+/// The handle of a connection's thread. The thread ends with the last handle.
+#[derive(Debug, Clone)]
+pub(super) struct Thread {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Thread {
+    /// Starts the thread.
+    pub(super) fn start(name: &str, connection: Connection, access: Access) -> Result<Self> {
+        let (jobs, mut queue) = mpsc::channel(QUEUE);
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                let mut group = Vec::with_capacity(GROUP);
+                while queue.blocking_recv_many(&mut group, GROUP) > 0 {
+                    run(&connection, access, group.drain(..));
+                }
+            })
+            .map_err(|_| Error::Closed)?;
+        Ok(Self { jobs })
+    }
+
+    /// Runs `job` and answers when its effect is committed. A job that fails
+    /// leaves nothing behind.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once the job is queued it runs, whether or not the caller still waits.
+    pub(super) async fn call<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (tx, rx) = oneshot::channel();
+        let job: Job = Box::new(move |connection| match job(connection) {
+            Ok(value) => Some(Box::new(move |committed: Result<()>| {
+                // A caller that has gone does not want the answer.
+                let _ = tx.send(committed.map(|()| value));
+            })),
+            Err(error) => {
+                let _ = tx.send(Err(error));
+                None
+            }
+        });
+        self.jobs.send(job).await.map_err(|_| Error::Closed)?;
+        rx.await.map_err(|_| Error::Closed)?
+    }
+}
+
+fn run(connection: &Connection, access: Access, jobs: impl Iterator<Item = Job>) {
+    match access {
+        Access::Read => {
+            for job in jobs {
+                if let Some(answer) = job(connection) {
+                    answer(Ok(()));
+                }
+            }
+        }
+        Access::Write => commit(connection, jobs),
+    }
+}
+
+/// Runs the jobs in one transaction, each under a savepoint, and answers those
+/// that succeeded once it is committed.
+fn commit(connection: &Connection, jobs: impl Iterator<Item = Job>) {
+    // Without a transaction around them the savepoints commit one by one.
+    let grouped = connection.execute_batch("BEGIN IMMEDIATE").is_ok();
+    let mut answers = Vec::new();
+    for job in jobs {
+        let savepoint = connection.execute_batch("SAVEPOINT job");
+        let answer = job(connection);
+        let end = if answer.is_some() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
+        let ended = savepoint.and_then(|()| connection.execute_batch(end));
+        match (answer, ended) {
+            (Some(answer), Err(error)) => answer(Err(error.into())),
+            (Some(answer), Ok(())) if grouped => answers.push(answer),
+            (Some(answer), Ok(())) => answer(Ok(())),
+            (None, _) => {}
+        }
+    }
+    let committed = if grouped { connection.execute_batch("COMMIT") } else { Ok(()) };
+    if committed.is_err() {
+        // The connection must not stay inside the failed transaction.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    for answer in answers {
+        answer(committed.as_ref().map(|()| ()).map_err(|error| again(error).into()));
+    }
+}
+
+/// The same failure for one more caller; SQLite's errors cannot be cloned.
+fn again(error: &rusqlite::Error) -> rusqlite::Error {
+    match error.sqlite_error() {
+        Some(code) => rusqlite::Error::SqliteFailure(*code, Some(error.to_string())),
+        None => rusqlite::Error::InvalidQuery,
+    }
+}

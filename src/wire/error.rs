@@ -1,0 +1,389 @@
+//! The error table: one row for each variant of [`Error`], rendered by the
+//! adapters. Exhaustive by construction: a new variant does not compile without
+//! its row, its metadata and its detail.
+
+use std::collections::HashMap;
+
+use http::StatusCode;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::{Error, session::registry::report};
+
+/// The domain of every `google.rpc.ErrorInfo`.
+pub(crate) const DOMAIN: &str = "switchboard";
+/// The most bytes of one text in a gRPC status. Clients drop statuses whose
+/// trailers are larger than 8 KiB, some at 4.
+const MAX_STATUS_TEXT: usize = 512;
+/// The most bytes of all metadata in a gRPC status.
+const MAX_STATUS_METADATA: usize = 2_048;
+
+/// How an error looks to clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// What programs branch on.
+    pub reason: &'static str,
+    /// The status of an HTTP answer.
+    pub http: StatusCode,
+    /// The status of a gRPC call.
+    pub grpc: Code,
+    /// The `google.rpc` message beside the reason.
+    pub detail: Detail,
+}
+
+/// The `google.rpc` message that a row carries beside `ErrorInfo`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// None.
+    None,
+    /// `BadRequest` with one violation of this field.
+    BadRequest(&'static str),
+    /// `ResourceInfo` with type and name.
+    Resource(&'static str, String),
+    /// `PreconditionFailure` about this subject.
+    Precondition(String),
+    /// `RetryInfo`.
+    Retry(std::time::Duration),
+}
+
+/// When a client should come back after a restart.
+const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// The row of an error.
+pub(crate) fn row(error: &Error) -> Row {
+    let row = |reason, http, grpc, detail| Row { reason, http, grpc, detail };
+    let session = |id: &dyn ToString| Detail::Resource("session", id.to_string());
+    match error {
+        Error::InvalidArgument { field, .. } => row(
+            "INVALID_ARGUMENT",
+            StatusCode::BAD_REQUEST,
+            Code::InvalidArgument,
+            Detail::BadRequest(field),
+        ),
+        Error::WorkingDirectoryInvalid { .. } => row(
+            "WORKING_DIRECTORY_INVALID",
+            StatusCode::BAD_REQUEST,
+            Code::InvalidArgument,
+            Detail::BadRequest("session.working_directory"),
+        ),
+        Error::AgentNotFound { .. } => row(
+            "AGENT_NOT_FOUND",
+            StatusCode::BAD_REQUEST,
+            Code::InvalidArgument,
+            Detail::BadRequest("session.agent"),
+        ),
+        Error::Unauthenticated { .. } => {
+            row("UNAUTHENTICATED", StatusCode::UNAUTHORIZED, Code::Unauthenticated, Detail::None)
+        }
+        Error::PermissionDenied { .. } => {
+            row("PERMISSION_DENIED", StatusCode::FORBIDDEN, Code::PermissionDenied, Detail::None)
+        }
+        Error::SessionNotFound { id } => {
+            row("SESSION_NOT_FOUND", StatusCode::NOT_FOUND, Code::NotFound, session(id))
+        }
+        Error::TurnNotFound { session: id, turn, .. } => row(
+            "TURN_NOT_FOUND",
+            StatusCode::NOT_FOUND,
+            Code::NotFound,
+            Detail::Resource("turn", format!("{id}:{turn}")),
+        ),
+        Error::SessionExists { id } => {
+            row("SESSION_EXISTS", StatusCode::CONFLICT, Code::AlreadyExists, session(id))
+        }
+        Error::SessionRunning { id, .. } => row(
+            "SESSION_RUNNING",
+            StatusCode::CONFLICT,
+            Code::FailedPrecondition,
+            Detail::Precondition(id.to_string()),
+        ),
+        Error::SessionReadOnly { id, .. } => row(
+            "SESSION_READ_ONLY",
+            StatusCode::CONFLICT,
+            Code::FailedPrecondition,
+            Detail::Precondition(id.to_string()),
+        ),
+        Error::NoActiveTurn { id, .. } => row(
+            "NO_ACTIVE_TURN",
+            StatusCode::CONFLICT,
+            Code::FailedPrecondition,
+            Detail::Precondition(id.to_string()),
+        ),
+        Error::AmbiguousId { prefix, .. } => row(
+            "AMBIGUOUS_ID",
+            StatusCode::CONFLICT,
+            Code::FailedPrecondition,
+            Detail::Precondition(prefix.clone()),
+        ),
+        Error::PayloadTooLarge { .. } => row(
+            "PAYLOAD_TOO_LARGE",
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Code::ResourceExhausted,
+            Detail::None,
+        ),
+        Error::CursorExpired { .. } => row(
+            "CURSOR_EXPIRED",
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            Code::OutOfRange,
+            Detail::None,
+        ),
+        Error::Overloaded { retry_after, .. } => row(
+            "OVERLOADED",
+            StatusCode::TOO_MANY_REQUESTS,
+            Code::ResourceExhausted,
+            Detail::Retry(*retry_after),
+        ),
+        Error::Internal(_) => {
+            row("INTERNAL", StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, Detail::None)
+        }
+        Error::Unimplemented { .. } => {
+            row("UNIMPLEMENTED", StatusCode::NOT_IMPLEMENTED, Code::Unimplemented, Detail::None)
+        }
+        Error::AgentUnavailable { .. } => row(
+            "AGENT_UNAVAILABLE",
+            StatusCode::SERVICE_UNAVAILABLE,
+            Code::Unavailable,
+            Detail::Retry(RETRY_AFTER),
+        ),
+        Error::ShuttingDown { .. } => row(
+            "SHUTTING_DOWN",
+            StatusCode::SERVICE_UNAVAILABLE,
+            Code::Unavailable,
+            Detail::Retry(RETRY_AFTER),
+        ),
+        Error::StorageFull { .. } => row(
+            "STORAGE_FULL",
+            StatusCode::SERVICE_UNAVAILABLE,
+            Code::Unavailable,
+            Detail::Retry(RETRY_AFTER),
+        ),
+        Error::DeadlineExceeded => row(
+            "DEADLINE_EXCEEDED",
+            StatusCode::GATEWAY_TIMEOUT,
+            Code::DeadlineExceeded,
+            Detail::None,
+        ),
+    }
+}
+
+/// What a program needs to act on an error.
+pub(crate) fn metadata(error: &Error) -> Vec<(&'static str, String)> {
+    match error {
+        Error::InvalidArgument { field, problem: _ } => vec![("field", (*field).to_owned())],
+        Error::WorkingDirectoryInvalid { path, problem: _ } => {
+            vec![("working_directory", path.display().to_string())]
+        }
+        Error::AgentNotFound { agent, problem: _ } => vec![("agent", agent.clone())],
+        Error::SessionNotFound { id } => vec![("session_id", id.clone())],
+        Error::TurnNotFound { session, turn, turn_count } => vec![
+            ("session_id", session.to_string()),
+            ("turn", turn.to_string()),
+            ("turn_count", turn_count.to_string()),
+        ],
+        Error::SessionExists { id } => vec![("session_id", id.to_string())],
+        Error::SessionReadOnly { id, problem: _ } => vec![("session_id", id.to_string())],
+        Error::SessionRunning { id, state } | Error::NoActiveTurn { id, state } => vec![
+            ("session_id", id.to_string()),
+            ("state", state.as_str_name().to_owned()),
+        ],
+        Error::AmbiguousId { prefix, matches } => vec![
+            ("prefix", prefix.clone()),
+            ("matches", matches.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+        ],
+        Error::PayloadTooLarge { what: _, size, limit, unit } => vec![
+            ("size", size.to_string()),
+            ("limit", limit.to_string()),
+            ("unit", (*unit).to_owned()),
+        ],
+        Error::CursorExpired { requested, oldest } => vec![
+            ("requested_seq", requested.to_string()),
+            ("oldest_seq", oldest.to_string()),
+        ],
+        Error::ShuttingDown { last_seq: Some(seq) } => vec![("last_seq", seq.to_string())],
+        Error::StorageFull { path } => vec![("path", path.display().to_string())],
+        Error::ShuttingDown { last_seq: None }
+        | Error::Unauthenticated { .. }
+        | Error::PermissionDenied { .. }
+        | Error::Overloaded { .. }
+        | Error::Internal(_)
+        | Error::Unimplemented { .. }
+        | Error::AgentUnavailable { .. }
+        | Error::DeadlineExceeded => Vec::new(),
+    }
+}
+
+/// An error as a gRPC status, with its details. What is internal goes to the
+/// log and not to the client.
+pub(crate) fn status(error: &Error) -> Status {
+    if matches!(error, Error::Internal(_)) {
+        tracing::error!(error = %report(error), "internal error");
+    }
+    let row = row(error);
+    rendered(&row, &error.to_string(), metadata(error))
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        status(&error)
+    }
+}
+
+/// A status that tonic itself made, with the details that every status of ours
+/// has. Ours come back as they are.
+pub(crate) fn completed(found: Status) -> Status {
+    if !found.details().is_empty() {
+        return found;
+    }
+    let (reason, grpc) = match found.code() {
+        // What tonic calls an answer to an oversized message.
+        Code::OutOfRange | Code::ResourceExhausted => {
+            ("PAYLOAD_TOO_LARGE", Code::ResourceExhausted)
+        }
+        // Without our details this comes from reading the request.
+        Code::Internal | Code::InvalidArgument => ("INVALID_ARGUMENT", Code::InvalidArgument),
+        Code::Unimplemented => ("UNIMPLEMENTED", Code::Unimplemented),
+        Code::DeadlineExceeded | Code::Cancelled => ("DEADLINE_EXCEEDED", Code::DeadlineExceeded),
+        code @ (Code::Ok
+        | Code::Unknown
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::Unavailable
+        | Code::DataLoss
+        | Code::Unauthenticated) => ("INTERNAL", code),
+    };
+    let row = Row { reason, http: StatusCode::OK, grpc, detail: Detail::None };
+    rendered(&row, found.message(), Vec::new())
+}
+
+fn rendered(row: &Row, message: &str, metadata: Vec<(&'static str, String)>) -> Status {
+    let mut cut = message.len() > MAX_STATUS_TEXT;
+    let message = shortened(message, MAX_STATUS_TEXT);
+    let mut room = MAX_STATUS_METADATA;
+    let mut kept = HashMap::new();
+    for (key, value) in metadata {
+        let short = shortened(&value, MAX_STATUS_TEXT.min(room)).to_owned();
+        cut |= short.len() < value.len();
+        room -= short.len();
+        kept.insert(key.to_owned(), short);
+    }
+    if cut {
+        kept.insert("truncated".to_owned(), "true".to_owned());
+    }
+    let mut details = ErrorDetails::new();
+    details.set_error_info(row.reason, DOMAIN, kept);
+    match &row.detail {
+        Detail::None => {}
+        Detail::BadRequest(field) => {
+            details.add_bad_request_violation(*field, message);
+        }
+        Detail::Resource(kind, name) => {
+            details.set_resource_info(*kind, shortened(name, MAX_STATUS_TEXT), "", message);
+        }
+        Detail::Precondition(subject) => {
+            let subject = shortened(subject, MAX_STATUS_TEXT);
+            details.add_precondition_failure_violation(row.reason, subject, message);
+        }
+        Detail::Retry(after) => {
+            details.set_retry_info(Some(*after));
+        }
+    }
+    Status::with_error_details(row.grpc, message, details)
+}
+
+/// The head of a text, cut at a character's boundary.
+fn shortened(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tonic::metadata::MetadataMap;
+
+    use super::*;
+    use crate::{
+        id::{Seq, SessionId, TurnNumber},
+        proto::SessionState,
+    };
+
+    /// One of each.
+    fn all() -> Vec<Error> {
+        let id = SessionId::random();
+        let problem = || "p".to_owned();
+        let state = SessionState::Running;
+        vec![
+            Error::invalid("session.title", "p"),
+            Error::WorkingDirectoryInvalid { path: "/x".into(), problem: problem() },
+            Error::AgentNotFound { agent: "x".to_owned(), problem: problem() },
+            Error::Unauthenticated { problem: problem() },
+            Error::PermissionDenied { problem: problem() },
+            Error::SessionNotFound { id: id.to_string() },
+            Error::TurnNotFound { session: id, turn: TurnNumber(3), turn_count: 2 },
+            Error::SessionExists { id },
+            Error::SessionRunning { id, state },
+            Error::SessionReadOnly { id, problem: problem() },
+            Error::NoActiveTurn { id, state: SessionState::Completed },
+            Error::AmbiguousId { prefix: "abcd".to_owned(), matches: vec![id] },
+            Error::PayloadTooLarge { what: "x", size: 2, limit: 1, unit: "bytes" },
+            Error::CursorExpired { requested: Seq(1), oldest: Seq(9) },
+            Error::Overloaded { problem: problem(), retry_after: Duration::from_secs(2) },
+            Error::internal("secret"),
+            Error::Unimplemented { what: "x".to_owned() },
+            Error::AgentUnavailable { problem: problem() },
+            Error::ShuttingDown { last_seq: Some(Seq(7)) },
+            Error::StorageFull { path: "/x".into() },
+            Error::DeadlineExceeded,
+        ]
+    }
+
+    #[test]
+    fn the_table_is_as_checked_in() {
+        let mut table = String::new();
+        for error in all() {
+            let Row { reason, http, grpc, detail } = row(&error);
+            let detail = match detail {
+                Detail::None => "-",
+                Detail::BadRequest(_) => "BadRequest",
+                Detail::Resource(..) => "ResourceInfo",
+                Detail::Precondition(_) => "PreconditionFailure",
+                Detail::Retry(_) => "RetryInfo",
+            };
+            let keys = metadata(&error).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+            table += &format!("{reason} {} {grpc:?} {detail} [{}]\n", http.as_u16(), keys.join(" "));
+        }
+        assert_eq!(table, include_str!("../../tests/fixtures/errors.txt"));
+    }
+
+    #[test]
+    fn every_status_has_its_reason_and_hides_what_is_internal() {
+        for error in all() {
+            let status = status(&error);
+            let info = status.get_error_details();
+            let info = info.error_info().unwrap();
+            assert_eq!((info.reason.as_str(), info.domain.as_str()), (row(&error).reason, DOMAIN));
+            assert!(!format!("{status:?}").contains("secret"));
+        }
+    }
+
+    #[test]
+    fn a_status_stays_below_four_kilobytes_and_says_that_it_was_cut() {
+        let huge = "ü".repeat(100_000);
+        let status = status(&Error::SessionNotFound { id: huge });
+        let mut headers = http::HeaderMap::new();
+        status.add_header(&mut headers).unwrap();
+        let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        assert!(size < 4_096, "{size}");
+        let details = status.get_error_details();
+        assert_eq!(details.error_info().unwrap().metadata["truncated"], "true");
+    }
+
+    #[test]
+    fn what_tonic_says_gets_details_too() {
+        let status = completed(Status::with_metadata(Code::OutOfRange, "too big", MetadataMap::new()));
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        assert_eq!(status.get_error_details().error_info().unwrap().reason, "PAYLOAD_TOO_LARGE");
+    }
+}

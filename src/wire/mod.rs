@@ -1,0 +1,20 @@
+//! The transports. Each adapter parses, calls [`crate::app::App`] and converts;
+//! a decision about sessions here is a bug.
+//!
+//! What all requests pass, from the outside in: which `Host` and `Origin` they
+//! name, cross-origin rules, the token ([`auth`]); then the adapter.
+
+pub(crate) mod auth;
+pub(crate) mod error;
+pub(crate) mod grpc;
+
+use axum::{Router, routing::get};
+
+use crate::app::App;
+
+/// The whole of what is served on a port, with the switch of its health.
+pub(crate) fn router(app: App, access: auth::Access) -> (Router, grpc::Health) {
+    let (grpc, health) = grpc::router(app);
+    let router = Router::new().route("/healthz", get(|| async { "ok\n" })).merge(grpc);
+    (auth::protect(router, access), health)
+}
