@@ -25,6 +25,14 @@ pub use elide::{MIN_MAX_EVENT_BYTES, elide};
 pub(crate) use json::repair_surrogates;
 pub use json::{page_to_json, raw_json, response_to_json, to_json};
 
+/// The largest message that a receiver gets when it does not say what it can
+/// take, in bytes: below the 4 MiB that gRPC clients take by default.
+pub const DEFAULT_MAX_EVENT_BYTES: usize = 3 << 20;
+/// The largest that a receiver may ask for, in bytes.
+pub const MAX_MAX_EVENT_BYTES: usize = 64 << 20;
+/// What an event adds in a list to its own encoded size, at most.
+pub const LIST_OVERHEAD_BYTES: usize = 16;
+
 /// What several events of a session have in common.
 ///
 /// One envelope serves a whole block of an agent's lines: what differs is what
@@ -66,7 +74,7 @@ impl Envelope {
     /// `raw` is the agent's line without its line feed, and empty for what the
     /// server says. It is kept as it is, not copied.
     #[must_use]
-    pub fn seal(&self, seq: Seq, kind: Kind, raw: Bytes) -> proto::Event {
+    pub fn seal(&self, seq: Seq, kind: Kind, raw: Bytes, byte_offset: u64) -> proto::Event {
         proto::Event {
             session_id: self.session_id.to_string(),
             seq: seq.0,
@@ -76,6 +84,7 @@ impl Envelope {
             origin: self.origin.into(),
             raw,
             elided: None,
+            byte_offset,
             kind: Some(kind),
         }
     }
@@ -112,6 +121,48 @@ pub fn decode_frame(frame: &Bytes) -> Result<proto::Event> {
 
 /// A flag and the length of the message, before each message of gRPC.
 const FRAME_PREFIX_BYTES: usize = 5;
+
+/// Reads an event back as [`decode_frame`] does, cut down where it is larger than
+/// `max_event_bytes`; see [`elide()`].
+///
+/// # Errors
+///
+/// As [`decode_frame`].
+pub fn decode_frame_within(frame: &Bytes, max_event_bytes: usize) -> Result<proto::Event> {
+    let event = decode_frame(frame)?;
+    if frame.len() - FRAME_PREFIX_BYTES <= max_event_bytes {
+        return Ok(event);
+    }
+    Ok(within(event, max_event_bytes))
+}
+
+/// Cuts an event down, saying where the whole of it is.
+#[must_use]
+pub fn within(event: proto::Event, max_event_bytes: usize) -> proto::Event {
+    let whole = event.elided.unwrap_or(proto::Elided {
+        size: event.raw.len() as u64,
+        turn: event.turn,
+        byte_offset: event.byte_offset,
+    });
+    elide(event, whole, max_event_bytes)
+}
+
+/// Reads a field that says how large a message its receiver can take; 0 is the
+/// default.
+///
+/// # Errors
+///
+/// [`Error::InvalidArgument`] below 64 KiB and above 64 MiB.
+pub fn parse_max_event_bytes(field: &'static str, bytes: u32) -> Result<usize> {
+    match bytes as usize {
+        0 => Ok(DEFAULT_MAX_EVENT_BYTES),
+        bytes if (MIN_MAX_EVENT_BYTES..=MAX_MAX_EVENT_BYTES).contains(&bytes) => Ok(bytes),
+        bytes => Err(Error::invalid(
+            field,
+            format!("{bytes} is out of bounds: expected {MIN_MAX_EVENT_BYTES} to {MAX_MAX_EVENT_BYTES}, or 0 for {DEFAULT_MAX_EVENT_BYTES}"),
+        )),
+    }
+}
 
 /// The name of an event's kind in filters.
 #[must_use]
@@ -221,7 +272,7 @@ mod tests {
         let raw = Bytes::from_static(br#"{"type":"turn.started"}"#);
         let kind = Kind::TurnStarted(proto::TurnStarted {});
 
-        let sealed = envelope.seal(Seq(7), kind.clone(), raw.clone());
+        let sealed = envelope.seal(Seq(7), kind.clone(), raw.clone(), 42);
 
         let event = proto::Event {
             session_id: session_id.to_string(),
@@ -232,6 +283,7 @@ mod tests {
             origin: Origin::Agent.into(),
             raw,
             elided: None,
+            byte_offset: 42,
             kind: Some(kind),
         };
         assert_eq!(sealed, event);
@@ -241,7 +293,7 @@ mod tests {
     fn a_frame_gives_its_event_back_without_copying_the_line() {
         let envelope = Envelope::server(SessionId::random(), None, UNIX_EPOCH);
         let kind = Kind::Warning(proto::Warning::default());
-        let event = envelope.seal(Seq(1), kind, Bytes::from_static(b"a line"));
+        let event = envelope.seal(Seq(1), kind, Bytes::from_static(b"a line"), 0);
         let message = message(event.clone()).encode_to_vec();
         let frame = Bytes::from([&[0, 0, 0, 0, 9][..], &message].concat());
 

@@ -12,3 +12,5 @@ pub mod proto;
 pub mod server;
 pub mod supervise;
 pub mod time;
+
+pub use error::{Error, Result};

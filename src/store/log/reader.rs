@@ -1,0 +1,176 @@
+//! Reading a log from any seq, beside its writer.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use super::{
+    Chunk, Epoch, Frame, chunk,
+    error::{Error, Result},
+    format::{MAX_FRAME, RECORD_HEADER, RecordHeader},
+    recovery,
+    segment::{Segment, Shared, lock},
+};
+use crate::id::Seq;
+
+/// A view of a log for those that read it. Cheap to clone.
+///
+/// It keeps the segment open that it read last, until it has read all, so that
+/// it can read on in a file that was moved or removed. Its reads block on the disk.
+#[derive(Debug)]
+pub struct Reader {
+    shared: Arc<Shared>,
+    /// Locked to take a file out or put one in, never over a read.
+    held: Mutex<Option<Held>>,
+}
+
+#[derive(Debug, Clone)]
+struct Held {
+    segment: Arc<Segment>,
+    file: Arc<File>,
+}
+
+impl Clone for Reader {
+    fn clone(&self) -> Self {
+        let held = lock(&self.held).clone();
+        Self { shared: Arc::clone(&self.shared), held: Mutex::new(held) }
+    }
+}
+
+impl Reader {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, held: Mutex::new(None) }
+    }
+
+    /// Opens a log only to read it, changing nothing: what is damaged stays so.
+    /// Nothing that is appended later is seen.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`], [`Error::NewerFormat`], [`Error::Io`].
+    pub fn open_read_only(dir: &Path) -> Result<Self> {
+        recovery::open_read_only(dir).map(Self::new)
+    }
+
+    /// Reads the events from `from` on, of at most `max_bytes` of frames, but at
+    /// least one, however large. `None` when there is none yet.
+    ///
+    /// A chunk ends where it is cheap to read on, so it may be shorter though
+    /// more is there. 64 KiB and more are read at full speed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Expired`] when `from` is older than the log. [`Error::Damaged`]
+    /// when the record of `from` cannot be read. [`Error::Io`].
+    pub fn read(&self, from: Seq, max_bytes: usize) -> Result<Option<Arc<Chunk>>> {
+        let from = from.max(Seq::FIRST);
+        // Before the segments are looked at: those that are seen then reach at
+        // least as far.
+        let latest = self.latest();
+        if from > latest {
+            *lock(&self.held) = None;
+            return Ok(None);
+        }
+        let (segment, limit) = self.shared.find(from, latest)?;
+        let path = self.shared.path(&segment);
+        let damaged = |seq| Error::Damaged { seq, path: path.clone() };
+        let file = self.open(&segment, &path)?;
+        let max_bytes = max_bytes.min(MAX_FRAME);
+        let span = segment
+            .span(&file, limit, from, max_bytes)
+            .map_err(|source| Error::io("read", &path, source))?;
+        let Some((start, end)) = span else { return Err(damaged(from)) };
+
+        let length = usize::try_from(end - start.offset).map_err(|_| damaged(from))?;
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, start.offset).map_err(|source| {
+            // The file is shorter than it was: its last records are lost.
+            if source.kind() == io::ErrorKind::UnexpectedEof {
+                damaged(from)
+            } else {
+                Error::io("read", &path, source)
+            }
+        })?;
+        let skipped = skip(&bytes, start.seq, from).map_err(damaged)?;
+        let chunk = compact(bytes, skipped, from, limit, max_bytes);
+        chunk.map(|chunk| Some(Arc::new(chunk))).ok_or_else(|| damaged(from))
+    }
+
+    /// The seq of the oldest event that is there, or would be in an empty log.
+    #[must_use]
+    pub fn oldest(&self) -> Seq {
+        self.shared.oldest()
+    }
+
+    /// The seq of the latest durable event; one less than the oldest, when there is none.
+    #[must_use]
+    pub fn latest(&self) -> Seq {
+        self.shared.latest()
+    }
+
+    /// The log's identity.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.shared.epoch
+    }
+
+    fn open(&self, segment: &Arc<Segment>, path: &Path) -> Result<Arc<File>> {
+        if let Some(held) = &*lock(&self.held)
+            && Arc::ptr_eq(&held.segment, segment)
+        {
+            return Ok(Arc::clone(&held.file));
+        }
+        let file = segment.open(path)?;
+        *lock(&self.held) = Some(Held { segment: Arc::clone(segment), file: Arc::clone(&file) });
+        Ok(file)
+    }
+}
+
+/// Where the record of `to` begins, or the first that is damaged before it. The
+/// records that are passed are not verified.
+fn skip(bytes: &[u8], from: Seq, to: Seq) -> Result<usize, Seq> {
+    let (mut at, mut seq) = (0, from);
+    while seq < to {
+        let header = bytes.get(at..).and_then(RecordHeader::decode);
+        let header = header.filter(|header| header.tail.last == seq).ok_or(seq)?;
+        at += header.size();
+        seq = seq.next();
+    }
+    Ok(at)
+}
+
+/// Verifies the records from `at` on and moves their frames together. Ends
+/// before a damaged one; `None` when that is the first.
+fn compact(
+    mut bytes: Vec<u8>,
+    mut at: usize,
+    first: Seq,
+    limit: Seq,
+    max_bytes: usize,
+) -> Option<Chunk> {
+    let mut seq = first;
+    let mut frames = 0;
+    let mut index: Vec<Frame> = Vec::new();
+    while at < bytes.len() && seq <= limit {
+        let Some(header) = RecordHeader::verify(&bytes[at..], |found| found == seq) else { break };
+        if frames > 0 && frames + header.length > max_bytes {
+            break;
+        }
+        if index.is_empty() {
+            // Records of a log are much alike: the first says about how many follow.
+            let rest = (bytes.len() - at).min(max_bytes);
+            index.reserve(rest / header.size() + 1);
+        }
+        bytes.copy_within(at + RECORD_HEADER..at + header.size(), frames);
+        frames += header.length;
+        index.push(Frame { end: chunk::end(frames), kind: header.kind, turn: header.tail.turn });
+        at += header.size();
+        seq = seq.next();
+    }
+    bytes.truncate(frames);
+    (frames > 0).then(|| Chunk::new(first, bytes, index))
+}
