@@ -135,7 +135,7 @@ patch
 
 Patched.
 
-✓ completed in 1.1 s · tokens 400 in (40 cached), 80 out (20 reasoning)
+✓ completed in 1.2 s · tokens 400 in (40 cached), 80 out (20 reasoning)
 ",
     );
 }
@@ -162,7 +162,7 @@ plan
 
 Plan done.
 
-✓ completed in 1.0 s · tokens 400 in (40 cached), 80 out (20 reasoning)
+✓ completed in 1.1 s · tokens 400 in (40 cached), 80 out (20 reasoning)
 ",
     );
 }
@@ -181,7 +181,7 @@ web finds 'abc' in https://example.com/
 
 Searched.
 
-✓ completed in 1.2 s · tokens 100 in (10 cached), 20 out (5 reasoning)
+✓ completed in 1.3 s · tokens 100 in (10 cached), 20 out (5 reasoning)
 ",
     );
     check(
@@ -196,7 +196,7 @@ tool echo.boom {}
 
 mcp done
 
-✓ completed in 0.9 s · tokens 300 in (30 cached), 60 out (15 reasoning)
+✓ completed in 1.0 s · tokens 300 in (30 cached), 60 out (15 reasoning)
 ",
     );
 }
