@@ -211,14 +211,16 @@ impl App {
 
     async fn create(&self, new: NewSession) -> Result<Session> {
         let (kind, session) = admit(&new)?;
-        if let Some(prompt) = &new.prompt {
-            agent::check_prompt(&kind, prompt)?;
+        let prompt = new.prompt;
+        if let Some(prompt) = &prompt {
+            kind.check_prompt(prompt)?;
         }
-        let (agents, directory) = (self.agents().clone(), session.working_directory.clone());
-        let will_run = new.prompt.is_some();
-        blocking(move || {
-            turn::check_working_directory(&directory)?;
-            if will_run { agents.check(&kind) } else { Ok(()) }
+        // What can be known before anything is made.
+        let (agents, planned) = (self.agents().clone(), session.clone());
+        let will_run = prompt.is_some();
+        blocking(move || match will_run {
+            true => turn::plan(&agents, &planned, TurnNumber(1)).map(drop),
+            false => turn::check_working_directory(&planned.working_directory),
         })
         .await??;
 
@@ -244,7 +246,7 @@ impl App {
             directory.remove();
             return Err(error.into());
         }
-        let started = self.begin(id, new.prompt).await;
+        let started = self.begin(id, prompt).await;
         if started.is_err() {
             // Nobody was told of it; it must not be there after the error.
             self.sessions.discard(id).await;
@@ -327,7 +329,7 @@ impl App {
     /// As `SessionService.StartTurn` lists; nothing was started then.
     pub async fn start_turn(&self, id: SessionId, prompt: String) -> Result<Session> {
         let session = self.sessions.session(id).await?;
-        agent::check_prompt(&agent::Kind::parse(&session.agent)?, &prompt)?;
+        agent::Kind::parse(&session.agent)?.check_prompt(&prompt)?;
         self.sessions.owner(id).await?.start_turn(prompt).await
     }
 
@@ -408,7 +410,9 @@ impl App {
         if offset > total_size {
             return Err(Error::invalid(
                 "offset",
-                format!("{offset} is beyond the end of the output, which is {total_size} bytes long"),
+                format!(
+                    "{offset} is beyond the end of the output, which is {total_size} bytes long"
+                ),
             ));
         }
         let end = length.map_or(total_size, |length| offset.saturating_add(length).min(total_size));
@@ -436,7 +440,10 @@ impl App {
         let registration = self.sessions.hub().register(Scope::Sessions(vec![query.session]));
         loop {
             let page = self.page(&query).await?;
-            if !page.events.is_empty() || page.next_after < page.latest || Instant::now() >= deadline {
+            if !page.events.is_empty()
+                || page.next_after < page.latest
+                || Instant::now() >= deadline
+            {
                 return Ok(page);
             }
             tokio::select! {
@@ -452,7 +459,7 @@ impl App {
     async fn page(&self, query: &EventQuery) -> Result<EventPage> {
         let feed = self.sessions.feed(query.session).await?;
         let (oldest, latest, epoch) = (feed.oldest(), feed.latest(), feed.epoch());
-        check_epoch(query.epoch.as_deref(), epoch)?;
+        feed.check_epoch(query.epoch.as_deref())?;
         if query.after > latest {
             return Err(Error::invalid(
                 "after_seq",
@@ -523,17 +530,6 @@ impl Drop for OpenWatch {
     }
 }
 
-/// Checks that a cursor belongs to the log that is there.
-pub(crate) fn check_epoch(expected: Option<&str>, epoch: Epoch) -> Result<()> {
-    match expected {
-        Some(expected) if expected != epoch.to_string() => Err(Error::invalid(
-            "epoch",
-            format!("the log's epoch is {epoch}, not {expected}: the cursor belongs to a log that is gone; begin anew without an epoch"),
-        )),
-        Some(_) | None => Ok(()),
-    }
-}
-
 /// Whether a new session may be, and what it is at first.
 fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
     let agent = if new.agent.is_empty() { "codex" } else { &new.agent };
@@ -590,13 +586,15 @@ fn check_length(field: &'static str, text: &str, limit: usize) -> Result<()> {
 }
 
 fn check_prefix(prefix: &str, field: &'static str) -> Result<()> {
-    let fits = prefix.len() <= 36
-        && prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'));
+    let fits =
+        prefix.len() <= 36 && prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'));
     if fits {
         return Ok(());
     }
     Err(Error::invalid(
         field,
-        format!("{prefix:?} does not begin an id: expected the first characters of a UUID in lower case"),
+        format!(
+            "{prefix:?} does not begin an id: expected the first characters of a UUID in lower case"
+        ),
     ))
 }

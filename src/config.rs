@@ -19,7 +19,7 @@ pub use self::{
     environment::Environment,
     file::{CodexFile, ConfigFile, ListenAddr, LogFile, LogFormat, ParseListenAddrError, Span},
 };
-use crate::home::Home;
+use crate::{home::Home, supervise, wire::grpc::WatchBody};
 
 /// Where the server listens by default, besides its Unix socket.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7420";
@@ -49,6 +49,11 @@ pub struct Config {
     pub codex: CodexConfig,
     /// The server's own log.
     pub log: LogConfig,
+    /// The program whose commands `supervise` and `replay` the server starts:
+    /// this very binary, also when another has taken its place on the disk.
+    pub program: PathBuf,
+    /// Which body answers `WatchEvents`. For comparisons; nothing sets it.
+    pub watch_body: WatchBody,
 }
 
 /// How codex is found and started.
@@ -96,6 +101,8 @@ impl Config {
                 unbounded_connection_retries: false,
             },
             log: LogConfig { filter: "warn".into(), format: LogFormat::Text },
+            program: supervise::THIS_PROGRAM.into(),
+            watch_body: WatchBody::default(),
         }
     }
 }
@@ -326,6 +333,8 @@ impl Merge {
                 filter: filter.unwrap_or_else(|| "info".into()),
                 format: format.unwrap_or(LogFormat::Text),
             },
+            program: supervise::THIS_PROGRAM.into(),
+            watch_body: WatchBody::default(),
             home,
         };
         self.show_defaults(&config);

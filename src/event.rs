@@ -159,7 +159,9 @@ pub fn parse_max_event_bytes(field: &'static str, bytes: u32) -> Result<usize> {
         bytes if (MIN_MAX_EVENT_BYTES..=MAX_MAX_EVENT_BYTES).contains(&bytes) => Ok(bytes),
         bytes => Err(Error::invalid(
             field,
-            format!("{bytes} is out of bounds: expected {MIN_MAX_EVENT_BYTES} to {MAX_MAX_EVENT_BYTES}, or 0 for {DEFAULT_MAX_EVENT_BYTES}"),
+            format!(
+                "{bytes} is out of bounds: expected {MIN_MAX_EVENT_BYTES} to {MAX_MAX_EVENT_BYTES}, or 0 for {DEFAULT_MAX_EVENT_BYTES}"
+            ),
         )),
     }
 }

@@ -25,7 +25,7 @@ use tokio::{
 
 use crate::{
     Error, Result,
-    agent::{self, Launch},
+    agent::Launch,
     event,
     id::{Seq, TurnNumber},
     proto::{self, SessionState, StateReason},
@@ -143,7 +143,7 @@ enum Wake {
     Look,
     SupervisorEnded,
     Idle,
-    Closing,
+    Stopped,
 }
 
 impl Actor {
@@ -213,7 +213,7 @@ impl Actor {
                         return;
                     }
                 }
-                Wake::Closing => return,
+                Wake::Stopped => return,
             }
             if self.ingest.is_none() {
                 tracing::error!(session = %self.session.id, "the session's writer was lost to a panic");
@@ -223,20 +223,20 @@ impl Actor {
     }
 
     async fn wait(&mut self) -> Wake {
-        let closing = self.shared.closing.clone();
+        let stopped = self.shared.stopped.clone();
         loop {
             let Some(running) = &self.running else {
                 return tokio::select! {
-                    () = closing.cancelled() => Wake::Closing,
-                    command = self.commands.recv() => command.map_or(Wake::Closing, Wake::Command),
+                    () = stopped.cancelled() => Wake::Stopped,
+                    command = self.commands.recv() => command.map_or(Wake::Stopped, Wake::Command),
                     () = sleep(IDLE) => Wake::Idle,
                 };
             };
             tokio::select! {
                 biased;
-                () = closing.cancelled() => return Wake::Closing,
+                () = stopped.cancelled() => return Wake::Stopped,
                 command = self.commands.recv() => {
-                    return command.map_or(Wake::Closing, Wake::Command);
+                    return command.map_or(Wake::Stopped, Wake::Command);
                 }
                 () = sleep_until(self.not_before), if self.due => {
                     self.due = false;
@@ -259,7 +259,9 @@ impl Actor {
             let mut facts = Vec::new();
             let mut next = applied.next().max(reader.oldest());
             while let Some(chunk) = reader.read(next, 1 << 20)? {
-                for entry in chunk.iter_from(next).filter(|entry| event::may_concern_row(entry.kind)) {
+                for entry in
+                    chunk.iter_from(next).filter(|entry| state::kind_concerns_row(entry.kind))
+                {
                     facts.extend(fact_of(event::decode_frame(&entry.frame)?));
                 }
                 next = chunk.last().next();
@@ -293,8 +295,7 @@ impl Actor {
             return Ok(());
         };
         let (id, thread) = (self.session.id, self.session.thread_id.clone());
-        let mut running =
-            Running::new(&self.directory.turns(), turn.number, &self.shared.follower);
+        let mut running = Running::new(&self.directory.turns(), turn.number, &self.shared.follower);
         let files = running.files.clone();
         let found = blocking(move || turn::find_out(&files, id, thread.as_deref())).await?;
         let (ended, pid_file) = found.map_err(Error::internal)?;
@@ -310,8 +311,14 @@ impl Actor {
                 ..proto::TurnSpawned::default()
             };
             let previous = SessionState::Pending;
-            self.say(turn::first_statements(turn.number, previous, spawned, Vec::new(), SystemTime::now()))
-                .await?;
+            self.say(turn::first_statements(
+                turn.number,
+                previous,
+                spawned,
+                Vec::new(),
+                SystemTime::now(),
+            ))
+            .await?;
         }
         running.adopted = true;
         self.running = Some(running);
@@ -367,7 +374,9 @@ impl Actor {
 
     /// The agent's process id is known a moment after the turn began.
     async fn learn_pid(&mut self) {
-        let (Some(running), Some(turn)) = (&self.running, &mut self.session.last_turn) else { return };
+        let (Some(running), Some(turn)) = (&self.running, &mut self.session.last_turn) else {
+            return;
+        };
         if turn.pid.is_some() {
             return;
         }
@@ -381,7 +390,8 @@ impl Actor {
     /// The turn's output was read to its end, and how it ended is known.
     async fn conclude(&mut self) -> Result<()> {
         let Some(running) = &self.running else { return Ok(()) };
-        let (Some(ended), Some(turn)) = (running.ended.clone(), self.session.last_turn.clone()) else {
+        let (Some(ended), Some(turn)) = (running.ended.clone(), self.session.last_turn.clone())
+        else {
             return Ok(());
         };
         let files = running.files.clone();
@@ -406,7 +416,8 @@ impl Actor {
             return Err(Error::SessionReadOnly { id, problem: problem.to_owned() });
         }
         let number = TurnNumber(self.session.turn_count() + 1);
-        let launch = self.prepare(number).await?;
+        let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
+        let launch = blocking(move || turn::plan(&agents, &planned, number)).await??;
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
         let spec = spec(&self.session, number, &launch);
         let (prompt_files, bytes) = (files.clone(), prompt.clone().into_bytes());
@@ -443,35 +454,25 @@ impl Actor {
                     prompt: head(&prompt, PROMPT_PREVIEW_CHARACTERS),
                 };
                 self.running = Some(running);
-                self.say_surely(turn::first_statements(number, previous, spawned, launch.warnings, time))
-                    .await;
+                self.say_surely(turn::first_statements(
+                    number,
+                    previous,
+                    spawned,
+                    launch.warnings,
+                    time,
+                ))
+                .await;
             }
             Err(error) => {
                 let failed = (SessionState::Failed, StateReason::SpawnFailed, report(&error));
-                self.say_surely(vec![Statement::now(number, state::state_changed(previous, failed))])
-                    .await;
+                self.say_surely(vec![Statement::now(
+                    number,
+                    state::state_changed(previous, failed),
+                )])
+                .await;
             }
         }
         Ok(self.session.clone())
-    }
-
-    /// Everything that can refuse a turn before it exists.
-    async fn prepare(&self, number: TurnNumber) -> Result<Launch> {
-        let session = self.session.clone();
-        let agents = self.shared.agents.clone();
-        blocking(move || {
-            turn::check_working_directory(&session.working_directory)?;
-            let kind = agent::Kind::parse(&session.agent)?;
-            agents.launch(&kind, &agent::TurnRequest {
-                session: session.id,
-                turn: number,
-                working_directory: &session.working_directory,
-                model: session.model.as_deref(),
-                sandbox: session.sandbox,
-                resume: session.thread_id.as_deref(),
-            })
-        })
-        .await?
     }
 
     async fn stop(&mut self, mode: StopMode, actor: String) -> Result<Session> {
@@ -509,13 +510,16 @@ impl Actor {
     /// Lets the row follow what was appended, then shows it. Says how long to
     /// wait before the next time.
     async fn show(&mut self, step: Step) -> Duration {
-        let Some(last) = step.chunks.last().map(|chunk| chunk.last()) else { return Duration::ZERO };
+        let Some(last) = step.chunks.last().map(|chunk| chunk.last()) else {
+            return Duration::ZERO;
+        };
         self.fold(&step.facts);
         if !step.facts.is_empty() || self.row_behind || self.running.is_none() {
             self.store_row(last).await;
         }
         self.feed.publish(step.chunks);
-        let subscribers = u32::try_from(self.shared.hub.publish(self.session.id)).unwrap_or(u32::MAX);
+        let subscribers =
+            u32::try_from(self.shared.hub.publish(self.session.id)).unwrap_or(u32::MAX);
         PACE.max(PACE_PER_SUBSCRIBER.saturating_mul(subscribers).min(MAX_PACE))
     }
 

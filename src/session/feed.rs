@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use bytes::Bytes;
+
 use crate::{
     Error, Result,
     id::Seq,
@@ -51,6 +53,16 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// The frames to deliver, as they are sent.
+    pub(crate) fn bytes(&self) -> Bytes {
+        let (frames, index) = self.chunk.slice_from(self.from);
+        let begin = self.chunk.bytes().len() - frames.len();
+        let count = usize::try_from(self.to.0 + 1 - self.from.0).unwrap_or(usize::MAX);
+        let end =
+            index.get(count.wrapping_sub(1)).map_or(frames.len(), |last| last.end as usize - begin);
+        frames.slice(..end)
+    }
+
     /// The events to deliver.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
         self.chunk.iter_from(self.from).take_while(|entry| entry.seq <= self.to)
@@ -96,6 +108,24 @@ impl Feed {
     /// Which incarnation of the log this is.
     pub(crate) fn epoch(&self) -> Epoch {
         self.reader.epoch()
+    }
+
+    /// Checks that a cursor belongs to this log.
+    ///
+    /// # Errors
+    ///
+    /// INVALID_ARGUMENT when it is of another epoch.
+    pub(crate) fn check_epoch(&self, expected: Option<&str>) -> Result<()> {
+        let epoch = self.epoch().to_string();
+        match expected.filter(|expected| **expected != epoch) {
+            Some(expected) => Err(Error::invalid(
+                "epoch",
+                format!(
+                    "the log's epoch is {epoch}, not {expected}: the cursor belongs to a log that is gone; begin anew without an epoch"
+                ),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Reads on at `from`; `None` when there is nothing yet.

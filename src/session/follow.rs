@@ -38,7 +38,7 @@ impl Follower {
     /// EMFILE when the user has too many instances (128 by default).
     pub(crate) fn new() -> io::Result<Self> {
         let flags = inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC;
-        let inotify = AsyncFd::with_interest(inotify::init(flags)?, Interest::READABLE)?;
+        let inotify = poll_readable(inotify::init(flags)?)?;
         Ok(Self { inotify: Arc::new(inotify), watched: Arc::default() })
     }
 
@@ -95,6 +95,19 @@ impl Follower {
             None => watched.values().filter_map(Weak::upgrade).for_each(|n| n.notify_one()),
         }
     }
+}
+
+/// Registers a descriptor, to be told when it becomes readable.
+///
+/// # Errors
+///
+/// Those of epoll.
+#[expect(
+    deprecated,
+    reason = "what made it unsound are types that give their descriptor away; an OwnedFd does not, and the new form is unsafe"
+)]
+pub(crate) fn poll_readable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(descriptor, Interest::READABLE)
 }
 
 /// A watched directory.

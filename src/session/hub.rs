@@ -7,10 +7,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio::sync::Notify;
@@ -79,7 +76,6 @@ struct Lists {
 pub(crate) struct Hub {
     /// Held to look up or to exchange a list only.
     lists: Arc<Mutex<Lists>>,
-    subscribers: Arc<AtomicUsize>,
 }
 
 impl Hub {
@@ -97,7 +93,6 @@ impl Hub {
             }
         }
         drop(lists);
-        self.subscribers.fetch_add(1, Ordering::Relaxed);
         Registration { hub: self.clone(), scope, wake }
     }
 
@@ -113,11 +108,6 @@ impl Hub {
             wake.mark(id);
         }
         own.len() + all.len()
-    }
-
-    /// How many subscribers are registered.
-    pub(crate) fn subscribers(&self) -> usize {
-        self.subscribers.load(Ordering::Relaxed)
     }
 }
 
@@ -159,8 +149,6 @@ impl Drop for Registration {
                 }
             }
         }
-        drop(lists);
-        self.hub.subscribers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -189,9 +177,9 @@ mod tests {
         let one = hub.register(Scope::Sessions(vec![id]));
         let two = hub.register(Scope::Sessions(vec![id]));
         drop(one);
-        assert_eq!((hub.publish(id), hub.subscribers()), (1, 1));
+        assert_eq!(hub.publish(id), 1);
         drop(two);
-        assert_eq!((hub.publish(id), hub.subscribers()), (0, 0));
+        assert_eq!(hub.publish(id), 0);
         assert!(hub.lists.lock().unwrap().by_session.is_empty());
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     Result,
     agent::{
         self,
-        lines::{Line, MAX_LINE_BYTES, Splitter},
+        lines::{Line, Splitter},
     },
     event::{self, Envelope},
     id::{Seq, SessionId, TurnNumber},
@@ -210,7 +210,8 @@ impl Ingest {
         };
         let mut at_end = false;
         while !at_end && self.batch.bytes() < STEP_BYTES {
-            let block = read_block(&source.file, source.position).map_err(crate::Error::internal)?;
+            let block =
+                read_block(&source.file, source.position).map_err(crate::Error::internal)?;
             at_end = block.is_empty();
             source.position += block.len() as u64;
             source.splitter.push(block);
@@ -317,10 +318,8 @@ fn push_line(
     line: Line,
 ) -> Result<Option<Kind>, log::Error> {
     let (kind, raw, oversized) = match line {
-        Line::Whole { bytes, end: _ } => (agent::codex::parse::parse(&bytes), bytes, None),
-        Line::Oversized { size, .. } => {
-            (agent::codex::parse::oversized_line(size, MAX_LINE_BYTES), Bytes::new(), Some(size))
-        }
+        Line::Whole { bytes, end: _ } => (agent::parse(&agent::Kind::Codex, &bytes), bytes, None),
+        Line::Oversized { size, .. } => (agent::oversized_line(size), Bytes::new(), Some(size)),
     };
     let meta = Meta { kind: event::kind_number(&kind), ..meta };
     let fact = state::concerns_row(&kind).then(|| kind.clone());
@@ -330,7 +329,7 @@ fn push_line(
     }
     // Text and verbatim line together may be twice the longest line.
     if event.raw.len() > MAX_WHOLE_BYTES {
-        event = event::elide(event, MAX_WHOLE_BYTES);
+        event = event::within(event, MAX_WHOLE_BYTES);
     }
     batch.push(meta, &event::message(event))?;
     Ok(fact)

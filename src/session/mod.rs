@@ -18,11 +18,7 @@
 //!
 //! Called by `app` alone. Names no transport.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    time::SystemTime,
-};
+use std::{collections::BTreeMap, path::PathBuf, time::SystemTime};
 
 use crate::{
     id::{SessionId, TurnNumber},

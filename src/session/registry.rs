@@ -40,8 +40,10 @@ pub(crate) struct Shared {
     pub directory: PathBuf,
     /// The program that `supervise` is a command of.
     pub supervisor: PathBuf,
-    /// Cancelled when the server goes down.
+    /// Cancelled when the server begins to go down: watches and waits end.
     pub closing: CancellationToken,
+    /// Cancelled when owners have to end.
+    pub stopped: CancellationToken,
     /// Every owner's task; the server waits for them at the end.
     pub tasks: TaskTracker,
 }
@@ -60,7 +62,9 @@ pub(crate) struct Sessions {
 
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions").field("directory", &self.shared.directory).finish_non_exhaustive()
+        f.debug_struct("Sessions")
+            .field("directory", &self.shared.directory)
+            .finish_non_exhaustive()
     }
 }
 
@@ -165,10 +169,20 @@ impl Sessions {
         unused
     }
 
+    /// Takes back a session that was never acknowledged.
+    pub(crate) async fn discard(&self, id: SessionId) {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        if let Err(error) = self.shared.database.discard_session(id).await {
+            tracing::warn!(session = %id, error = %report(&error), "cannot take back a session");
+        }
+        self.directory(id).remove();
+    }
+
     /// Forgets a slot that was never filled.
     fn forget(&self, id: SessionId) {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        if owners.get(&id).is_some_and(|slot| Arc::strong_count(slot) == 1 && slot.get().is_none()) {
+        if owners.get(&id).is_some_and(|slot| Arc::strong_count(slot) == 1 && slot.get().is_none())
+        {
             owners.remove(&id);
         }
     }
@@ -211,11 +225,6 @@ impl SessionDirectory {
     /// The files of turns.
     pub(crate) fn turns(&self) -> PathBuf {
         self.0.join("turns")
-    }
-
-    /// The directory itself.
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
     }
 
     /// Makes the directory durable, with what a session needs in it.

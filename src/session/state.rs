@@ -8,9 +8,9 @@ use std::time::SystemTime;
 
 use crate::{
     id::TurnNumber,
-    proto::{self, SessionState, StateReason, event::Kind},
-    time::system_time,
+    proto::{self, EventKind, SessionState, StateReason, event::Kind},
     session::{ERROR_CHARACTERS, ExitStatus, Session, Turn, Verdict, head},
+    time::system_time,
 };
 
 /// Whether a turn runs in this state.
@@ -63,6 +63,21 @@ pub(crate) fn concerns_row(kind: &Kind) -> bool {
         | Kind::SessionCreated(_)
         | Kind::Warning(_) => false,
     }
+}
+
+/// The same of the number that log records hold.
+#[must_use]
+pub(crate) fn kind_concerns_row(number: u8) -> bool {
+    [
+        EventKind::ThreadStarted,
+        EventKind::TurnCompleted,
+        EventKind::TurnFailed,
+        EventKind::TurnSpawned,
+        EventKind::StateChanged,
+        EventKind::TurnExited,
+    ]
+    .iter()
+    .any(|kind| i32::from(number) == *kind as i32)
 }
 
 /// Folds one event of turn `number` into the session. Applying an event twice
@@ -161,9 +176,7 @@ pub(crate) fn judge(end: &End) -> (SessionState, StateReason, String) {
         (None, EndCause::SpawnFailed(problem), StopAsked::No) => {
             (Failed, StateReason::SpawnFailed, problem.clone())
         }
-        (None, EndCause::Lost(cause), StopAsked::No) => {
-            (Failed, StateReason::Lost, cause.clone())
-        }
+        (None, EndCause::Lost(cause), StopAsked::No) => (Failed, StateReason::Lost, cause.clone()),
         (None, _, StopAsked::Kill) => (Killed, StateReason::Unspecified, String::new()),
         (None, _, StopAsked::Interrupt) => (Interrupted, StateReason::Unspecified, String::new()),
         (None, EndCause::StorageFull(_), StopAsked::No) => {
@@ -174,11 +187,9 @@ pub(crate) fn judge(end: &End) -> (SessionState, StateReason, String) {
             StateReason::Incomplete,
             words("the agent exited with status 0 and did not say how the turn ended".to_owned()),
         ),
-        (None, EndCause::Exited(ExitStatus::Code(code)), StopAsked::No) => (
-            Failed,
-            StateReason::ExitStatus,
-            words(format!("the agent exited with status {code}")),
-        ),
+        (None, EndCause::Exited(ExitStatus::Code(code)), StopAsked::No) => {
+            (Failed, StateReason::ExitStatus, words(format!("the agent exited with status {code}")))
+        }
         (None, EndCause::Exited(ExitStatus::Signal(signal)), StopAsked::No) => (
             Failed,
             StateReason::ExitStatus,
@@ -235,7 +246,11 @@ mod tests {
         let lost = || EndCause::Lost("gone".to_owned());
         let rows = [
             (end(Some(Verdict::Completed), StopAsked::No, code(0)), S::Completed, R::Unspecified),
-            (end(Some(Verdict::Completed), StopAsked::Kill, killed.clone()), S::Completed, R::Unspecified),
+            (
+                end(Some(Verdict::Completed), StopAsked::Kill, killed.clone()),
+                S::Completed,
+                R::Unspecified,
+            ),
             (end(Some(Verdict::Completed), StopAsked::No, lost()), S::Completed, R::Unspecified),
             (end(failed(), StopAsked::Interrupt, code(1)), S::Failed, R::AgentError),
             (end(None, StopAsked::Kill, killed.clone()), S::Killed, R::Unspecified),
@@ -245,8 +260,16 @@ mod tests {
             (end(None, StopAsked::No, code(3)), S::Failed, R::ExitStatus),
             (end(None, StopAsked::No, killed), S::Failed, R::ExitStatus),
             (end(None, StopAsked::No, lost()), S::Failed, R::Lost),
-            (end(None, StopAsked::No, EndCause::StorageFull(ExitStatus::Code(101))), S::Failed, R::StorageFull),
-            (end(None, StopAsked::No, EndCause::SpawnFailed("x".to_owned())), S::Failed, R::SpawnFailed),
+            (
+                end(None, StopAsked::No, EndCause::StorageFull(ExitStatus::Code(101))),
+                S::Failed,
+                R::StorageFull,
+            ),
+            (
+                end(None, StopAsked::No, EndCause::SpawnFailed("x".to_owned())),
+                S::Failed,
+                R::SpawnFailed,
+            ),
         ];
         for (end, state, reason) in rows {
             let (is_state, is_reason, _) = judge(&end);

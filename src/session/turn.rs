@@ -10,14 +10,15 @@ use std::{
     time::SystemTime,
 };
 
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::io::unix::AsyncFd;
 
 use crate::{
-    Error, Result, agent,
+    Error, Result,
+    agent::{self, Agents, Launch},
     id::{SessionId, TurnNumber},
     proto::{self, event::Kind},
     session::{
-        ExitStatus, Verdict,
+        ExitStatus, Session, Verdict,
         follow::{self, Follower},
         ingest::Statement,
         state::{self, End, EndCause, StopAsked},
@@ -80,9 +81,7 @@ impl Running {
 
     /// Watches over the supervisor by this descriptor.
     pub(crate) fn watch_supervisor(&mut self, pidfd: io::Result<OwnedFd>) {
-        let registered =
-            pidfd.and_then(|pidfd| AsyncFd::with_interest(pidfd, Interest::READABLE));
-        match registered {
+        match pidfd.and_then(follow::poll_readable) {
             Ok(pidfd) => self.supervisor = Some(pidfd),
             // It may have ended just now. Without it the lock is probed.
             Err(error) => tracing::debug!(%error, "no pidfd for the supervisor"),
@@ -121,9 +120,8 @@ impl Running {
 ///
 /// WORKING_DIRECTORY_INVALID says what is wrong with it.
 pub(crate) fn check_working_directory(path: &Path) -> Result<()> {
-    let refuse = |problem: String| {
-        Err(Error::WorkingDirectoryInvalid { path: path.to_owned(), problem })
-    };
+    let refuse =
+        |problem: String| Err(Error::WorkingDirectoryInvalid { path: path.to_owned(), problem });
     if !path.is_absolute() {
         return refuse("expected an absolute path".to_owned());
     }
@@ -138,6 +136,28 @@ pub(crate) fn check_working_directory(path: &Path) -> Result<()> {
         }
         Err(error) => refuse(error.to_string()),
     }
+}
+
+/// Everything that can refuse a turn before it exists, and how to start it.
+/// Blocks.
+///
+/// # Errors
+///
+/// WORKING_DIRECTORY_INVALID, AGENT_NOT_FOUND, AGENT_UNAVAILABLE.
+pub(crate) fn plan(agents: &Agents, session: &Session, number: TurnNumber) -> Result<Launch> {
+    check_working_directory(&session.working_directory)?;
+    let kind = agent::Kind::parse(&session.agent)?;
+    agents.launch(
+        &kind,
+        &agent::TurnRequest {
+            session: session.id,
+            turn: number,
+            working_directory: &session.working_directory,
+            model: session.model.as_deref(),
+            sandbox: session.sandbox,
+            resume: session.thread_id.as_deref(),
+        },
+    )
 }
 
 /// Looks for the exit file. To be asked before the output is read to its end.
@@ -194,7 +214,10 @@ pub(crate) fn last_statements(
             cause: cause(files, ended),
             last_words: last_words(files, turn.verdict.as_ref()),
         };
-        statements.push(Statement::now(turn.number, state::state_changed(turn.state, state::judge(&end))));
+        statements.push(Statement::now(
+            turn.number,
+            state::state_changed(turn.state, state::judge(&end)),
+        ));
     }
     statements
 }
@@ -254,7 +277,7 @@ fn stop_asked(files: &TurnFiles, ended: &Ended) -> StopAsked {
 fn last_words(files: &TurnFiles, verdict: Option<&Verdict>) -> Option<String> {
     match verdict {
         Some(_) => None,
-        None => agent::codex::last_error(&stderr_tail(files).ok()?),
+        None => agent::last_error(&agent::Kind::Codex, &stderr_tail(files).ok()?),
     }
 }
 
@@ -271,9 +294,8 @@ fn stderr_tail(files: &TurnFiles) -> io::Result<Vec<u8>> {
 fn disk_was_full(files: &TurnFiles) -> bool {
     let full = rustix::fs::statvfs(files.directory())
         .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) <= FULL_DISK_BYTES);
-    full || stderr_tail(files).is_ok_and(|tail| {
-        String::from_utf8_lossy(&tail).contains("No space left on device")
-    })
+    full || stderr_tail(files)
+        .is_ok_and(|tail| String::from_utf8_lossy(&tail).contains("No space left on device"))
 }
 
 /// The statements with which a turn begins.

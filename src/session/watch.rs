@@ -170,13 +170,7 @@ impl Watch {
         let mut headers = VecDeque::with_capacity(ids.len());
         for id in ids {
             let start = request.starts.get(&id).copied().unwrap_or(request.default_start);
-            let header = watch.begin(id, start).await?;
-            if let Some(expected) = request.epoch.as_ref().filter(|e| **e != header.epoch.to_string()) {
-                return Err(Error::invalid(
-                    "epoch",
-                    format!("the log's epoch is {}, not {expected}: the cursor belongs to a log that is gone; start at 1", header.epoch),
-                ));
-            }
+            let header = watch.begin(id, start, request.epoch.as_deref()).await?;
             headers.push_back(header);
         }
         watch.phase = Phase::Headers(headers);
@@ -249,7 +243,7 @@ impl Watch {
                     continue;
                 }
                 // Everything of a session that is new to the watch is after it.
-                let header = self.begin(id, Start::At(Seq::FIRST)).await?;
+                let header = self.begin(id, Start::At(Seq::FIRST), None).await?;
                 self.ready.push_back(id);
                 return Ok(Some(Some(Delivery::Header(Box::new(header)))));
             }
@@ -271,8 +265,14 @@ impl Watch {
     }
 
     /// Puts a cursor into a session.
-    async fn begin(&mut self, id: SessionId, start: Start) -> Result<Header> {
+    async fn begin(
+        &mut self,
+        id: SessionId,
+        start: Start,
+        expected: Option<&str>,
+    ) -> Result<Header> {
         let feed = self.sessions.feed(id).await?;
+        feed.check_epoch(expected)?;
         let (oldest, latest, epoch) = (feed.oldest(), feed.latest(), feed.epoch());
         // Read after the latest seq: the row follows all events up to it.
         let session = self.sessions.session(id).await?;
@@ -282,7 +282,10 @@ impl Watch {
             Start::At(seq) if seq > latest.next() => {
                 return Err(Error::invalid(
                     "start_seq",
-                    format!("{seq} is beyond the next event of session {id}, which is {}", latest.next()),
+                    format!(
+                        "{seq} is beyond the next event of session {id}, which is {}",
+                        latest.next()
+                    ),
                 ));
             }
             Start::At(seq) if seq < oldest => {

@@ -102,7 +102,9 @@ async fn check_token(State(access): State<Arc<Access>>, request: Request, next: 
             return next.run(request).await;
         }
         Some(_) => "the bearer token is not this server's; it is in the file token of its home",
-        None => "a bearer token is missing: send \"authorization: Bearer TOKEN\" with the content of the file token in the server's home, or use its Unix socket",
+        None => {
+            "a bearer token is missing: send \"authorization: Bearer TOKEN\" with the content of the file token in the server's home, or use its Unix socket"
+        }
     };
     refusal(&request, &Error::Unauthenticated { problem: problem.to_owned() })
 }
@@ -144,10 +146,13 @@ mod tests {
     fn only_this_machines_own_names_are_ours() {
         let local = "127.0.0.1".parse().unwrap();
         let further = ["box.internal".to_owned()];
-        for host in ["localhost", "127.0.0.1:7420", "LOCALHOST:1", "[::1]:7420", "box.internal:80"] {
+        for host in ["localhost", "127.0.0.1:7420", "LOCALHOST:1", "[::1]:7420", "box.internal:80"]
+        {
             assert!(is_ours(host, local, &further), "{host}");
         }
-        for host in ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", "", "localhost.evil", "a b"] {
+        for host in
+            ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", "", "localhost.evil", "a b"]
+        {
             assert!(!is_ours(host, local, &further), "{host}");
         }
     }

@@ -120,12 +120,9 @@ pub(crate) fn row(error: &Error) -> Row {
             Code::ResourceExhausted,
             Detail::None,
         ),
-        Error::CursorExpired { .. } => row(
-            "CURSOR_EXPIRED",
-            StatusCode::RANGE_NOT_SATISFIABLE,
-            Code::OutOfRange,
-            Detail::None,
-        ),
+        Error::CursorExpired { .. } => {
+            row("CURSOR_EXPIRED", StatusCode::RANGE_NOT_SATISFIABLE, Code::OutOfRange, Detail::None)
+        }
         Error::Overloaded { retry_after, .. } => row(
             "OVERLOADED",
             StatusCode::TOO_MANY_REQUESTS,
@@ -181,10 +178,9 @@ pub(crate) fn metadata(error: &Error) -> Vec<(&'static str, String)> {
         ],
         Error::SessionExists { id } => vec![("session_id", id.to_string())],
         Error::SessionReadOnly { id, problem: _ } => vec![("session_id", id.to_string())],
-        Error::SessionRunning { id, state } | Error::NoActiveTurn { id, state } => vec![
-            ("session_id", id.to_string()),
-            ("state", state.as_str_name().to_owned()),
-        ],
+        Error::SessionRunning { id, state } | Error::NoActiveTurn { id, state } => {
+            vec![("session_id", id.to_string()), ("state", state.as_str_name().to_owned())]
+        }
         Error::AmbiguousId { prefix, matches } => vec![
             ("prefix", prefix.clone()),
             ("matches", matches.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
@@ -194,10 +190,9 @@ pub(crate) fn metadata(error: &Error) -> Vec<(&'static str, String)> {
             ("limit", limit.to_string()),
             ("unit", (*unit).to_owned()),
         ],
-        Error::CursorExpired { requested, oldest } => vec![
-            ("requested_seq", requested.to_string()),
-            ("oldest_seq", oldest.to_string()),
-        ],
+        Error::CursorExpired { requested, oldest } => {
+            vec![("requested_seq", requested.to_string()), ("oldest_seq", oldest.to_string())]
+        }
         Error::ShuttingDown { last_seq: Some(seq) } => vec![("last_seq", seq.to_string())],
         Error::StorageFull { path } => vec![("path", path.display().to_string())],
         Error::ShuttingDown { last_seq: None }
@@ -352,7 +347,8 @@ mod tests {
                 Detail::Retry(_) => "RetryInfo",
             };
             let keys = metadata(&error).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
-            table += &format!("{reason} {} {grpc:?} {detail} [{}]\n", http.as_u16(), keys.join(" "));
+            table +=
+                &format!("{reason} {} {grpc:?} {detail} [{}]\n", http.as_u16(), keys.join(" "));
         }
         assert_eq!(table, include_str!("../../tests/fixtures/errors.txt"));
     }
@@ -374,7 +370,8 @@ mod tests {
         let status = status(&Error::SessionNotFound { id: huge });
         let mut headers = http::HeaderMap::new();
         status.add_header(&mut headers).unwrap();
-        let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let size: usize =
+            headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         assert!(size < 4_096, "{size}");
         let details = status.get_error_details();
         assert_eq!(details.error_info().unwrap().metadata["truncated"], "true");
@@ -382,7 +379,8 @@ mod tests {
 
     #[test]
     fn what_tonic_says_gets_details_too() {
-        let status = completed(Status::with_metadata(Code::OutOfRange, "too big", MetadataMap::new()));
+        let status =
+            completed(Status::with_metadata(Code::OutOfRange, "too big", MetadataMap::new()));
         assert_eq!(status.code(), Code::ResourceExhausted);
         assert_eq!(status.get_error_details().error_info().unwrap().reason, "PAYLOAD_TOO_LARGE");
     }

@@ -6,15 +6,19 @@
 
 pub(crate) mod auth;
 pub(crate) mod error;
-pub(crate) mod grpc;
+pub mod grpc;
 
 use axum::{Router, routing::get};
 
 use crate::app::App;
 
 /// The whole of what is served on a port, with the switch of its health.
-pub(crate) fn router(app: App, access: auth::Access) -> (Router, grpc::Health) {
-    let (grpc, health) = grpc::router(app);
+pub(crate) fn router(
+    app: App,
+    access: auth::Access,
+    watch_body: grpc::WatchBody,
+) -> (Router, grpc::Health) {
+    let (grpc, health) = grpc::router(app, watch_body);
     let router = Router::new().route("/healthz", get(|| async { "ok\n" })).merge(grpc);
     (auth::protect(router, access), health)
 }

@@ -34,7 +34,9 @@ use thread::{Access, Thread};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file was written by a later version.
-    #[error("the database has schema version {found}, this program knows up to {known}; start the newer switchboard that wrote it")]
+    #[error(
+        "the database has schema version {found}, this program knows up to {known}; start the newer switchboard that wrote it"
+    )]
     Newer {
         /// As found in the file.
         found: i64,
@@ -62,9 +64,7 @@ impl From<Error> for crate::Error {
             {
                 Self::StorageFull { path: "state.db".into() }
             }
-            error @ (Error::Newer { .. } | Error::Sqlite(_)) => {
-                Self::internal(error)
-            }
+            error @ (Error::Newer { .. } | Error::Sqlite(_)) => Self::internal(error),
         }
     }
 }
@@ -139,8 +139,10 @@ impl Database {
         self.writer
             .call(move |db| {
                 rows::insert_session(db, &session)?;
-                db.prepare_cached("INSERT INTO outbox (session, turn, event) VALUES (?1, NULL, ?2)")?
-                    .execute(params![session.id.as_bytes(), created])?;
+                db.prepare_cached(
+                    "INSERT INTO outbox (session, turn, event) VALUES (?1, NULL, ?2)",
+                )?
+                .execute(params![session.id.as_bytes(), created])?;
                 Ok(())
             })
             .await

@@ -222,8 +222,7 @@ fn id_of(row: &Row<'_>, column: usize) -> rusqlite::Result<SessionId> {
 fn session_of(row: &Row<'_>) -> rusqlite::Result<(ListPosition, Stored)> {
     let labels: String = row.get(5)?;
     let usage: Option<Vec<u8>> = row.get(12)?;
-    let last_turn =
-        row.get::<_, Option<u32>>(TURN)?.map(|_| turn_of(row, TURN)).transpose()?;
+    let last_turn = row.get::<_, Option<u32>>(TURN)?.map(|_| turn_of(row, TURN)).transpose()?;
     let session = Session {
         id: id_of(row, 1)?,
         agent: row.get(2)?,
@@ -253,9 +252,9 @@ fn turn_of(row: &Row<'_>, from: usize) -> rusqlite::Result<Turn> {
     let verdict = match row.get::<_, Option<i64>>(from + 3)? {
         None => None,
         Some(1) => Some(Verdict::Completed),
-        Some(_) => Some(Verdict::Failed(
-            row.get::<_, Option<String>>(from + 4)?.unwrap_or_default(),
-        )),
+        Some(_) => {
+            Some(Verdict::Failed(row.get::<_, Option<String>>(from + 4)?.unwrap_or_default()))
+        }
     };
     let exit = match (row.get(from + 6)?, row.get(from + 7)?) {
         (_, Some(signal)) => Some(ExitStatus::Signal(signal)),
@@ -281,9 +280,5 @@ fn damaged(
     column: usize,
     error: impl std::error::Error + Send + Sync + 'static,
 ) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(
-        column,
-        rusqlite::types::Type::Blob,
-        Box::new(error),
-    )
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, Box::new(error))
 }

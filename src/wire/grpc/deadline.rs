@@ -7,15 +7,10 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    body::Body,
-    extract::Request,
-    middleware::Next,
-    response::Response,
-};
+use axum::{body::Body, extract::Request, middleware::Next, response::Response};
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body::{Body as _, Frame};
+use http_body::Frame;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use crate::{Error, wire::error};
@@ -79,7 +74,9 @@ impl http_body::Body for Limited {
             self.done = true;
             let mut trailers = HeaderMap::new();
             let status = error::status(&Error::DeadlineExceeded);
-            return Poll::Ready(status.add_header(&mut trailers).ok().map(|()| Ok(Frame::trailers(trailers))));
+            return Poll::Ready(
+                status.add_header(&mut trailers).ok().map(|()| Ok(Frame::trailers(trailers))),
+            );
         }
         Pin::new(&mut self.body).poll_frame(cx)
     }

@@ -121,7 +121,10 @@ pub(super) fn parse_watch(request: proto::WatchEventsRequest) -> Result<WatchReq
         max_event_bytes: _,
     } = request;
     if session_ids.len() > MAX_SESSIONS {
-        let problem = format!("{} ids; at most {MAX_SESSIONS} are allowed, none means all", session_ids.len());
+        let problem = format!(
+            "{} ids; at most {MAX_SESSIONS} are allowed, none means all",
+            session_ids.len()
+        );
         return Err(Error::invalid("session_ids", problem));
     }
     let mut ids = Vec::with_capacity(session_ids.len());
@@ -135,7 +138,10 @@ pub(super) fn parse_watch(request: proto::WatchEventsRequest) -> Result<WatchReq
     let mut starts = parse_starts(start_seqs, &ids)?;
     match only {
         None if start_seq != 0 => {
-            return Err(Error::invalid("start_seq", "only with exactly one session; use start_seqs"));
+            return Err(Error::invalid(
+                "start_seq",
+                "only with exactly one session; use start_seqs",
+            ));
         }
         None if !epoch.is_empty() => {
             return Err(Error::invalid("epoch", "only with exactly one session"));
@@ -157,8 +163,13 @@ pub(super) fn parse_watch(request: proto::WatchEventsRequest) -> Result<WatchReq
         },
         epoch: (!epoch.is_empty()).then_some(epoch),
         kinds: Kinds::parse(&kinds)?,
-        heartbeat: parse_duration("heartbeat", heartbeat, Duration::from_secs(1), Duration::from_secs(600))?
-            .unwrap_or(DEFAULT_HEARTBEAT),
+        heartbeat: parse_duration(
+            "heartbeat",
+            heartbeat,
+            Duration::from_secs(1),
+            Duration::from_secs(600),
+        )?
+        .unwrap_or(DEFAULT_HEARTBEAT),
         until: if stop_at_end { Until::EndOfTurns } else { Until::Forever },
     })
 }
@@ -179,8 +190,15 @@ fn parse_starts(
 }
 
 fn parse_query(request: proto::ListEventsRequest) -> Result<EventQuery> {
-    let proto::ListEventsRequest { session_id, after_seq, page_size, max_bytes, wait, kinds, epoch } =
-        request;
+    let proto::ListEventsRequest {
+        session_id,
+        after_seq,
+        page_size,
+        max_bytes,
+        wait,
+        kinds,
+        epoch,
+    } = request;
     if page_size > MAX_PAGE {
         let problem = format!("{page_size} is above {MAX_PAGE}, the most events of a page");
         return Err(Error::invalid("page_size", problem));
@@ -210,7 +228,10 @@ pub(super) fn parse_duration(
 ) -> Result<Option<Duration>> {
     let Some(given) = given else { return Ok(None) };
     let bounds = || {
-        Error::invalid(field, format!("expected a duration from {} s to {} s", least.as_secs(), most.as_secs()))
+        Error::invalid(
+            field,
+            format!("expected a duration from {} s to {} s", least.as_secs(), most.as_secs()),
+        )
     };
     let duration = Duration::try_from(given).map_err(|_| bounds())?;
     if duration < least || duration > most { Err(bounds()) } else { Ok(Some(duration)) }

@@ -190,7 +190,10 @@ fn parse_new(request: proto::CreateSessionRequest) -> Result<NewSession> {
         ));
     }
     if session.working_directory.is_empty() {
-        return Err(Error::invalid("session.working_directory", "is empty; give the absolute path of the directory to work in"));
+        return Err(Error::invalid(
+            "session.working_directory",
+            "is empty; give the absolute path of the directory to work in",
+        ));
     }
     Ok(NewSession {
         id: if session_id.is_empty() { None } else { Some(parse_id("session_id", &session_id)?) },
@@ -246,7 +249,10 @@ fn parse_token(text: &str, filter: &Filter) -> Result<Option<ListPosition>> {
         (sum == check(next, filter).to_be_bytes()).then_some(next)
     };
     parse().map(Some).ok_or_else(|| {
-        Error::invalid("page_token", "expected the next_page_token of a listing with the same filter")
+        Error::invalid(
+            "page_token",
+            "expected the next_page_token of a listing with the same filter",
+        )
     })
 }
 

@@ -11,13 +11,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use axum::body::Body;
 use bytes::{BufMut as _, Bytes, BytesMut};
-use futures_util::{
-    FutureExt as _, Stream,
-    future::BoxFuture,
-    stream,
-};
+use futures_util::{FutureExt as _, Stream, future::BoxFuture, stream};
 use http::{HeaderMap, Request, Response, header::CONTENT_TYPE};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Limited, StreamBody};
@@ -57,7 +52,11 @@ impl<S: NamedService> NamedService for Raw<S> {
 
 impl<S> Service<Request<tonic::body::Body>> for Raw<S>
 where
-    S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>, Error = Infallible>,
+    S: Service<
+            Request<tonic::body::Body>,
+            Response = Response<tonic::body::Body>,
+            Error = Infallible,
+        >,
     S::Future: Send + 'static,
 {
     type Response = Response<tonic::body::Body>;
@@ -112,7 +111,8 @@ async fn read(request: Request<tonic::body::Body>) -> Result<proto::WatchEventsR
         }
         Err(error) => return Err(malformed(&format!("it could not be read: {error}"))),
     };
-    let (prefix, message) = bytes.split_first_chunk::<PREFIX>().ok_or_else(|| malformed("it has no message"))?;
+    let (prefix, message) =
+        bytes.split_first_chunk::<PREFIX>().ok_or_else(|| malformed("it has no message"))?;
     let [compressed, length @ ..] = *prefix;
     let length = u32::from_be_bytes(length) as usize;
     if length > MAX_REQUEST_BYTES {
@@ -176,7 +176,7 @@ fn trailers(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::with_capacity(3);
     if status.add_header(&mut trailers).is_err() {
         // A message that is no header value; the code alone always is one.
-        trailers.insert("grpc-status", tonic::Code::Internal.into());
+        trailers.insert("grpc-status", http::HeaderValue::from_static("13"));
     }
     trailers
 }

@@ -1,0 +1,202 @@
+//! Sockets: bound before any work, then served with one router.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
+};
+
+use axum::{Extension, Router};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, UnixListener, UnixStream},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Error, MAX_STREAMS_PER_CONNECTION};
+use crate::{config::ListenAddr, home::Lock, wire::auth::Peer};
+
+/// How often an idle HTTP/2 connection is asked whether it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// How much one stream may hold back for a reader that does not read, in bytes.
+const SEND_BUFFER: usize = 128 << 10;
+/// How long a client may take to send the head of an HTTP/1 request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to wait when no connection can be accepted, for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Bound sockets, and the home that they serve.
+#[derive(Debug)]
+pub struct Listeners {
+    lock: Lock,
+    bound: Vec<Bound>,
+}
+
+#[derive(Debug)]
+enum Bound {
+    Tcp { listener: TcpListener, address: SocketAddr },
+    Unix { listener: UnixListener, path: SocketPath },
+}
+
+/// A socket's file, removed with it.
+#[derive(Debug)]
+struct SocketPath(PathBuf);
+
+impl Drop for SocketPath {
+    fn drop(&mut self) {
+        // Gone already when somebody removed it.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+impl Listeners {
+    /// Where clients connect to, such as `http://127.0.0.1:7420` and
+    /// `unix:/path`, with real ports.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        let address = |bound: &Bound| match bound {
+            Bound::Tcp { address, .. } => format!("http://{address}"),
+            Bound::Unix { path, .. } => format!("unix:{}", path.0.display()),
+        };
+        self.bound.iter().map(address).collect()
+    }
+
+    /// Accepts connections until `draining`. Gives the home's lock back.
+    pub(super) fn serve(
+        self,
+        router: &Router,
+        connections: &TaskTracker,
+        draining: &CancellationToken,
+    ) -> Lock {
+        for bound in self.bound {
+            let place = Place {
+                router: router.clone(),
+                connections: connections.clone(),
+                draining: draining.clone(),
+            };
+            connections.spawn(place.accept(bound));
+        }
+        self.lock
+    }
+}
+
+/// Binds each address.
+pub(super) async fn bind(lock: Lock, addresses: &[ListenAddr]) -> Result<Listeners, Error> {
+    let mut bound = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let one = match address {
+            ListenAddr::Tcp(address) => bind_tcp(*address).await,
+            ListenAddr::Unix(path) => bind_unix(path).await,
+        };
+        bound.push(one.map_err(|source| Error::Bind { address: address.to_string(), source })?);
+    }
+    Ok(Listeners { lock, bound })
+}
+
+async fn bind_tcp(address: SocketAddr) -> io::Result<Bound> {
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    Ok(Bound::Tcp { listener, address })
+}
+
+async fn bind_unix(path: &Path) -> io::Result<Bound> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "a file that is no socket is in its place",
+            ));
+        }
+        // Left behind by a server that was killed, unless somebody answers.
+        Ok(_) => match UnixStream::connect(path).await {
+            Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
+            Err(_) => fs::remove_file(path)?,
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let listener = UnixListener::bind(path)?;
+    let socket = SocketPath(path.to_owned());
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(Bound::Unix { listener, path: socket })
+}
+
+/// What an accepting task needs.
+struct Place {
+    router: Router,
+    connections: TaskTracker,
+    draining: CancellationToken,
+}
+
+impl Place {
+    async fn accept(self, bound: Bound) {
+        tokio::select! {
+            () = self.draining.cancelled() => {}
+            () = async {
+                match &bound {
+                    Bound::Tcp { listener, .. } => loop {
+                        match listener.accept().await {
+                            Ok((stream, _)) => {
+                                // Latency over packets: deliveries are large already.
+                                let _ = stream.set_nodelay(true);
+                                let local = stream.local_addr().map(|local| local.ip());
+                                if let Ok(local) = local {
+                                    self.serve(stream, Peer::Tcp(local));
+                                }
+                            }
+                            Err(error) => refused(&error).await,
+                        }
+                    },
+                    Bound::Unix { listener, .. } => loop {
+                        match listener.accept().await {
+                            Ok((stream, _)) => self.serve(stream, Peer::Unix),
+                            Err(error) => refused(&error).await,
+                        }
+                    },
+                }
+            } => {}
+        }
+    }
+
+    fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
+        let service = TowerToHyperService::new(self.router.clone().layer(Extension(peer)));
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
+            .keep_alive_interval(KEEP_ALIVE)
+            .max_send_buf_size(SEND_BUFFER);
+        let connection =
+            builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        let draining = self.draining.clone();
+        self.connections.spawn(async move {
+            let mut connection = pin!(connection);
+            let served = tokio::select! {
+                served = connection.as_mut() => served,
+                () = draining.cancelled() => {
+                    // No new calls; those under way are finished.
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = served {
+                tracing::debug!(error, "a connection broke");
+            }
+        });
+    }
+}
+
+async fn refused(error: &io::Error) {
+    tracing::warn!(%error, "cannot accept a connection");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
