@@ -59,7 +59,8 @@ pub struct Config {
 /// How codex is found and started.
 #[derive(Debug, Clone)]
 pub struct CodexConfig {
-    /// The binary that was configured, absolute; else it is looked for in `search_path`.
+    /// The binary that was configured: absolute, or a bare name to look for in
+    /// `search_path`; none for `codex`.
     pub path: Option<PathBuf>,
     /// The `PATH` of this process.
     pub search_path: Option<OsString>,
@@ -443,7 +444,10 @@ impl Merge {
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log.filter) {
             return Err(self.wrong("log.filter", error.to_string()));
         }
-        if let Some(path) = &mut config.codex.path {
+        // A bare name is looked for on the PATH.
+        if let Some(path) = &mut config.codex.path
+            && path.components().count() > 1
+        {
             *path = std::path::absolute(&*path)
                 .map_err(|error| self.wrong("codex.path", error.to_string()))?;
         }

@@ -13,7 +13,6 @@ use tonic_types::StatusExt as _;
 use super::{
     Context, Failure,
     connect::{Connector, Server},
-    event_json,
     output::Output,
     render::{View, short_id, state_word},
 };
@@ -305,7 +304,7 @@ impl Follower {
             )));
         }
         if self.output.json {
-            self.output.line(&event_json::line(event))?;
+            self.output.line(&crate::event::to_json(event))?;
         } else {
             self.output.print(&self.view.event(event))?;
         }

@@ -10,7 +10,6 @@ mod completions;
 mod config;
 mod connect;
 mod demo;
-mod event_json;
 mod failure;
 mod follow;
 mod launch;

@@ -47,7 +47,8 @@ pub struct ConfigFile {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CodexFile {
-    /// The codex binary. Default: the native binary behind `codex` on the PATH.
+    /// The codex binary: a path, or a name to look for on the PATH. Default:
+    /// the native binary behind `codex`.
     pub path: Option<PathBuf>,
     /// Whether codex may try for ever to reach a provider that does not answer.
     /// Default: false, so that such a turn fails.
