@@ -22,12 +22,12 @@ pub(crate) struct CodexHome {
 impl CodexHome {
     /// Writes the configuration for this model into a folder that exists.
     ///
-    /// The plan tool is on, the MCP server `echo` of the fixtures is there, and
-    /// codex tries a request twice again and a broken stream once.
+    /// The plan tool is on, and codex tries a request twice again and a broken
+    /// stream once.
     pub(crate) fn new(folder: &Path, model: &Model) -> Self {
-        let config = config(&model.url(), &toolchain::tests_dir().join("fixtures/mcp_echo.py"));
-        fs::write(folder.join("config.toml"), config).unwrap();
-        Self { folder: folder.to_owned(), _temporary: None }
+        let home = Self { folder: folder.to_owned(), _temporary: None };
+        fs::write(home.config(), config(&model.url())).unwrap();
+        home
     }
 
     /// The same in a new folder that is removed at the end.
@@ -40,15 +40,41 @@ impl CodexHome {
         Self { _temporary: Some(temporary), ..home }
     }
 
+    /// Adds the MCP server of the fixtures, by the name `echo`.
+    pub(crate) fn with_mcp_echo(self) -> Self {
+        let script = toolchain::tests_dir().join("fixtures/mcp_echo.py");
+        // Codex begins a turn without a server that is not ready yet, unless it
+        // is required.
+        self.with_config(&format!(
+            "[mcp_servers.echo]\ncommand = \"python3\"\nargs = [{}]\nrequired = true\nstartup_timeout_sec = 60\n",
+            quoted(script.to_str().unwrap()),
+        ))
+    }
+
+    /// Adds tables to the end of `config.toml`.
+    pub(crate) fn with_config(self, toml: &str) -> Self {
+        let mut config = fs::read_to_string(self.config()).unwrap();
+        config.push_str(toml);
+        fs::write(self.config(), config).unwrap();
+        self
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.join("config.toml")
+    }
+
     /// The folder: the value of `CODEX_HOME`.
     pub(crate) fn path(&self) -> &Path {
         &self.folder
     }
 }
 
-fn config(url: &str, mcp_server: &Path) -> String {
-    // A JSON string is a basic string of TOML.
-    let quoted = |text: &str| Value::from(text).to_string();
+/// A JSON string is a basic string of TOML.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+fn config(url: &str) -> String {
     format!(
         r#"model = "gpt-5.5"
 model_provider = "scripted"
@@ -62,16 +88,12 @@ enabled = true
 
 [model_providers.scripted]
 name = "scripted"
-base_url = {url}
+base_url = {}
 wire_api = "responses"
 request_max_retries = 2
 stream_max_retries = 1
 
-[mcp_servers.echo]
-command = "python3"
-args = [{mcp_server}]
 "#,
-        url = quoted(url),
-        mcp_server = quoted(mcp_server.to_str().unwrap()),
+        quoted(url),
     )
 }

@@ -212,7 +212,8 @@ fn a_plan_is_shown_and_updated() {
 #[test]
 fn an_mcp_tool_is_called() {
     let arguments = json!({"text": "hi"});
-    let stage = Stage::new([Reply::new().mcp_call("echo", "echo", &arguments), done()]);
+    let mut stage = Stage::new([Reply::new().mcp_call("echo", "echo", &arguments), done()]);
+    stage.home = stage.home.with_mcp_echo();
     let item = |result: Value, status: &str| {
         json!({
             "id": "item_0", "type": "mcp_tool_call", "server": "echo", "tool": "echo",
