@@ -11,12 +11,15 @@ use tonic::{
 
 use super::{Context, Failure};
 use crate::proto::{
-    GetSessionRequest, Session, event_service_client::EventServiceClient,
+    GetServerInfoRequest, GetSessionRequest, Session, event_service_client::EventServiceClient,
     session_service_client::SessionServiceClient, system_service_client::SystemServiceClient,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// How long apart a server is tried that is just starting.
+const PROBE_PAUSE: Duration = Duration::from_millis(10);
 
 /// The largest message that is taken: the most that a server ever sends, and its frame.
 const MAX_MESSAGE: usize = (64 << 20) + (1 << 16);
@@ -96,6 +99,22 @@ impl Interceptor for Bearer {
 }
 
 type Service = InterceptedService<Channel, Bearer>;
+
+impl Connector {
+    /// Connects if a server accepts and answers there, and does not merely listen.
+    pub(super) async fn answering(&self) -> Option<Server> {
+        let server = self.connect().await.ok()?;
+        server.system().get_server_info(GetServerInfoRequest {}).await.ok()?;
+        Some(server)
+    }
+
+    /// Waits until a server answers, for as long as it takes.
+    pub(super) async fn until_answering(&self) {
+        while self.answering().await.is_none() {
+            tokio::time::sleep(PROBE_PAUSE).await;
+        }
+    }
+}
 
 /// One connection to a server.
 #[derive(Debug, Clone)]

@@ -18,10 +18,7 @@ use super::{
     connect::{Connector, Server},
     render::text,
 };
-use crate::{
-    home::{Holder, Home},
-    proto::GetServerInfoRequest,
-};
+use crate::home::{Holder, Home};
 
 /// How long a new server may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -67,7 +64,7 @@ async fn start(cx: &Context, home: &Home, connector: &Connector) -> Result<Serve
 
     let deadline = Instant::now() + START_LIMIT;
     loop {
-        if let Some(server) = answering(connector).await {
+        if let Some(server) = connector.answering().await {
             return Ok(server);
         }
         let exited = matches!(child.try_wait(), Ok(Some(_)));
@@ -104,13 +101,6 @@ fn spawn(home: &Home, log: File) -> io::Result<Child> {
         .stdout(log.try_clone()?)
         .stderr(log)
         .spawn()
-}
-
-/// A server that accepts and answers, not merely one that listens.
-async fn answering(connector: &Connector) -> Option<Server> {
-    let server = connector.connect().await.ok()?;
-    server.system().get_server_info(GetServerInfoRequest {}).await.ok()?;
-    Some(server)
 }
 
 fn tail(home: &Home, log_start: u64) -> io::Result<String> {

@@ -1,6 +1,6 @@
 //! `switchboard serve`: the server in this process, until a signal.
 
-use std::{io, path::Path, time::Duration};
+use std::{io, path::Path};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
@@ -13,12 +13,8 @@ use super::{
 };
 use crate::{
     config::{Config, LogConfig, LogFormat},
-    home,
-    proto::GetServerInfoRequest,
-    server,
+    home, server,
 };
-
-const PROBE_PAUSE: Duration = Duration::from_millis(10);
 
 pub(super) fn serve(cx: &Context, args: ServeArgs) -> Result<(), Failure> {
     if args.own_session {
@@ -83,15 +79,7 @@ async fn ready(
     addresses: &[String],
     ready_file: Option<&Path>,
 ) -> Result<(), Failure> {
-    let connector = Connector::to(socket, None);
-    loop {
-        if let Ok(server) = connector.connect().await
-            && server.system().get_server_info(GetServerInfoRequest {}).await.is_ok()
-        {
-            break;
-        }
-        tokio::time::sleep(PROBE_PAUSE).await;
-    }
+    Connector::to(socket, None).until_answering().await;
     if let Some(path) = ready_file {
         home::Server::here(addresses.to_vec()).write_to(path)?;
     }

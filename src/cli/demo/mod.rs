@@ -10,7 +10,7 @@ mod scene;
 use std::{fs, io, path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::JoinError};
 
 use super::{
     Context, Failure,
@@ -38,16 +38,24 @@ pub(super) async fn demo(cx: &Context, args: DemoArgs) -> Result<(), Failure> {
     let listeners = server::bind(&config).await.map_err(|error| serve::failed(&error))?;
     let addresses = listeners.addresses();
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(server::run(config, listeners, async move {
-        // Dropping the sender stops the server as well.
+    let mut serving = tokio::spawn(server::run(config, listeners, async move {
+        // Dropping the sender is how the server is stopped.
         let _ = stopped.await;
     }));
+    let ended = |served: Result<Result<(), server::Error>, JoinError>| match served {
+        Ok(served) => served.map_err(|error| serve::failed(&error)),
+        Err(error) => Err(serve::failed(&error)),
+    };
+    let socket = Connector::to(Target::Unix(home.socket()), None);
+    tokio::select! {
+        served = &mut serving => return ended(served),
+        () = socket.until_answering() => {}
+    }
 
     let played = play(cx, &stage, &home, &addresses).await;
 
     drop(stop);
-    let served = serving.await.map_err(|error| serve::failed(&error))?;
-    served.map_err(|error| serve::failed(&error))?;
+    ended(serving.await)?;
     // The temporary home goes away with the stage, now that nobody writes to it.
     drop(stage);
     played
