@@ -54,6 +54,7 @@ fn what_a_failed_write_left_behind_is_never_read() {
     assert!(reader.read(Seq(6), 1).unwrap().is_none());
 
     log.append(&model.batch(6..=10)).unwrap();
+    assert_eq!(segment::list(&home.dir()).unwrap(), [Seq(1), Seq(6)]);
     model.assert_whole(&reader);
     drop(log);
     reopen(&home, &model);
