@@ -18,7 +18,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let descriptors = protox::compile(FILES, ["proto"])?;
     let encoded = descriptors.encode_to_vec();
-    #[expect(clippy::disallowed_methods, reason = "this is how cargo says it")]
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), &encoded)?;
 
