@@ -8,13 +8,16 @@ use prost::Message as _;
 const FILES: [&str; 3] =
     ["switchboard/v1/session.proto", "switchboard/v1/event.proto", "switchboard/v1/system.proto"];
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Cargo tells a build script where to write by the environment"
+)]
 fn main() -> Result<(), Box<dyn Error>> {
     // `compile_fds` sees descriptors, not paths, so it cannot say this itself.
     println!("cargo:rerun-if-changed=proto");
 
     let descriptors = protox::compile(FILES, ["proto"])?;
     let encoded = descriptors.encode_to_vec();
-    #[expect(clippy::disallowed_methods, reason = "this is how cargo says it")]
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), &encoded)?;
 

@@ -1,16 +1,21 @@
 //! What reading a line costs, in CPU time, as ratios taken in one run:
 //!
-//! - the head of a line (type, item id, item type) ÷ `serde_json::Value`;
+//! - the head of a line, one pass that keeps nothing but type, item id and item
+//!   type: the least that any reading can cost ÷ `serde_json::Value`;
 //! - the whole typed event, as it is stored ÷ `serde_json::Value`.
 //!
-//! The lines are those of the recorded transcripts, mixed so that they average
-//! 356 bytes, split from blocks by the splitter beforehand.
+//! The lines are those of the recorded transcripts, every type of event and
+//! item in turn, mixed so that they average 356 bytes.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
-use std::{fs, hint::black_box, path::Path};
+use std::{borrow::Cow, collections::BTreeMap, fmt, fs, hint::black_box, path::Path};
 
 use bytes::Bytes;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 use switchboard::agent::{
     self, Kind,
     lines::{Line, Splitter},
@@ -19,9 +24,9 @@ use switchboard::agent::{
 /// The average line in bytes.
 const AVERAGE: usize = 356;
 /// Lines in one pass.
-const LINES: usize = 50_000;
+const LINES: usize = 20_000;
 /// Rounds, of which the median counts.
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 15;
 
 /// A name and what is done with each line.
 type Measure = (&'static str, fn(&Bytes));
@@ -36,7 +41,7 @@ fn main() {
             black_box(serde_json::from_slice::<serde_json::Value>(line).ok());
         }),
         ("head", |line| {
-            black_box(agent::head(line));
+            black_box(serde_json::from_slice::<Head<'_>>(line).ok());
         }),
         ("typed event", |line| {
             black_box(agent::parse(&Kind::Codex, line));
@@ -60,8 +65,47 @@ fn main() {
     }
 }
 
-/// Lines of the transcripts in turn, short ones where the average is above
-/// [`AVERAGE`] and any other where it is below.
+/// What a line is about.
+#[derive(Debug, Default)]
+struct Head<'a> {
+    r#type: Cow<'a, str>,
+    id: Cow<'a, str>,
+    item: Option<Box<Head<'a>>>,
+}
+
+impl<'de> Deserialize<'de> for Head<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Head<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut head = Head::default();
+                while let Some(key) = map.next_key::<&str>()? {
+                    match key {
+                        "type" => head.r#type = Cow::Borrowed(map.next_value()?),
+                        "id" => head.id = Cow::Borrowed(map.next_value()?),
+                        "item" => head.item = Some(Box::new(map.next_value()?)),
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(head)
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// Lines of the transcripts: a short one where the average is above
+/// [`AVERAGE`], a long one where it is below, of each every type in turn.
 fn lines() -> Vec<Bytes> {
     let mut files: Vec<_> =
         fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/transcripts"))
@@ -69,29 +113,53 @@ fn lines() -> Vec<Bytes> {
             .map(|entry| entry.expect("a directory can be read").path())
             .collect();
     files.sort();
-    let mut all = Vec::new();
+    let (mut short, mut long) = (Pool::default(), Pool::default());
     let mut splitter = Splitter::new(0);
     for file in files {
         splitter.push(Bytes::from(fs::read(file).expect("a transcript can be read")));
         while let Some(line) = splitter.next_line() {
             match line {
-                Line::Whole { bytes, .. } if bytes.len() < 4096 => all.push(bytes),
+                Line::Whole { bytes, .. } if bytes.len() <= AVERAGE => short.add(bytes),
+                Line::Whole { bytes, .. } if bytes.len() < 4096 => long.add(bytes),
                 Line::Whole { .. } | Line::Oversized { .. } => {}
             }
         }
     }
-    let (short, long): (Vec<Bytes>, Vec<Bytes>) =
-        all.into_iter().partition(|line| line.len() <= AVERAGE);
-    let (mut short, mut long) = (short.iter().cycle(), long.iter().cycle());
+    let (mut short, mut long) = (short.in_turn(), long.in_turn());
     let (mut lines, mut size) = (Vec::new(), 0);
     while lines.len() < LINES {
         let next = if size > lines.len() * AVERAGE { short.next() } else { long.next() };
-        let line = next.expect("there are lines of both kinds");
+        let line = next.expect("there are lines of both sizes");
         size += line.len();
-        // A copy of its own, as a line of a stream has its own place.
-        lines.push(Bytes::copy_from_slice(line));
+        lines.push(line);
     }
     lines
+}
+
+/// Lines by their type and their item's.
+#[derive(Debug, Default)]
+struct Pool(BTreeMap<(String, String), Vec<Bytes>>);
+
+impl Pool {
+    fn add(&mut self, line: Bytes) {
+        let head: Head<'_> = serde_json::from_slice(&line).expect("transcripts are JSON");
+        let item = head.item.as_ref().map(|item| item.r#type.to_string()).unwrap_or_default();
+        self.0.entry((head.r#type.to_string(), item)).or_default().push(line);
+    }
+
+    /// One line of each type, over and over.
+    fn in_turn(self) -> impl Iterator<Item = Bytes> {
+        let mut types: Vec<_> =
+            self.0.into_values().map(|lines| lines.into_iter().cycle()).collect();
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let count = types.len();
+            let lines = types.get_mut(next % count)?;
+            next += 1;
+            // A copy of its own, as a line of a stream has its own place.
+            lines.next().map(|line| Bytes::copy_from_slice(&line))
+        })
+    }
 }
 
 /// The CPU time of this thread in nanoseconds.

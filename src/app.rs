@@ -218,9 +218,12 @@ impl App {
         // What can be known before anything is made.
         let (agents, planned) = (self.agents().clone(), session.clone());
         let will_run = prompt.is_some();
-        blocking(move || match will_run {
-            true => turn::plan(&agents, &planned, TurnNumber(1)).map(drop),
-            false => turn::check_working_directory(&planned.working_directory),
+        blocking(move || {
+            if will_run {
+                turn::plan(&agents, &planned, TurnNumber(1)).map(drop)
+            } else {
+                agent::check_working_directory(&planned.working_directory)
+            }
         })
         .await??;
 

@@ -11,6 +11,7 @@
     clippy::clone_on_ref_ptr,
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,
+    rustdoc::invalid_html_tags,
     reason = "generated; the comments of the proto files are kept"
 )]
 

@@ -24,9 +24,6 @@ use crate::{
 pub(crate) mod codex;
 pub mod lines;
 
-#[doc(hidden)]
-pub use codex::parse::head;
-
 /// The largest prompt in bytes, whatever the agent.
 pub const MAX_PROMPT_BYTES: usize = 4 * 1024 * 1024;
 

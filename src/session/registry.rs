@@ -264,10 +264,9 @@ impl SessionDirectory {
 
 /// A failed write as a client sees it.
 pub(crate) fn storage_error(error: io::Error, path: &Path) -> Error {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Error::StorageFull { path: path.to_owned() }
-        }
-        _ => Error::internal(error),
+    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        Error::StorageFull { path: path.to_owned() }
+    } else {
+        Error::internal(error)
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use tokio::io::unix::AsyncFd;
 
 use crate::{
-    Error, Result,
+    Result,
     agent::{self, Agents, Launch},
     id::{SessionId, TurnNumber},
     proto::{self, event::Kind},
@@ -114,30 +114,6 @@ impl Running {
     }
 }
 
-/// Checks that an agent can work in a directory.
-///
-/// # Errors
-///
-/// WORKING_DIRECTORY_INVALID says what is wrong with it.
-pub(crate) fn check_working_directory(path: &Path) -> Result<()> {
-    let refuse =
-        |problem: String| Err(Error::WorkingDirectoryInvalid { path: path.to_owned(), problem });
-    if !path.is_absolute() {
-        return refuse("expected an absolute path".to_owned());
-    }
-    match path.metadata() {
-        Ok(metadata) if !metadata.is_dir() => refuse("it is not a directory".to_owned()),
-        Ok(_) => match rustix::fs::access(path, rustix::fs::Access::EXEC_OK) {
-            Ok(()) => Ok(()),
-            Err(error) => refuse(format!("it cannot be entered: {}", io::Error::from(error))),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            refuse("there is no such directory; create it first".to_owned())
-        }
-        Err(error) => refuse(error.to_string()),
-    }
-}
-
 /// Everything that can refuse a turn before it exists, and how to start it.
 /// Blocks.
 ///
@@ -145,7 +121,7 @@ pub(crate) fn check_working_directory(path: &Path) -> Result<()> {
 ///
 /// WORKING_DIRECTORY_INVALID, AGENT_NOT_FOUND, AGENT_UNAVAILABLE.
 pub(crate) fn plan(agents: &Agents, session: &Session, number: TurnNumber) -> Result<Launch> {
-    check_working_directory(&session.working_directory)?;
+    agent::check_working_directory(&session.working_directory)?;
     let kind = agent::Kind::parse(&session.agent)?;
     agents.launch(
         &kind,

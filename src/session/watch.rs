@@ -235,7 +235,6 @@ impl Watch {
     }
 
     /// One step of the live phase: `Some` to return it.
-    #[expect(clippy::option_option, reason = "a step may go on, deliver, or end the watch")]
     async fn live(&mut self) -> Result<Option<Option<Delivery>>> {
         while let Some(id) = self.ready.pop_front() {
             if !self.cursors.contains_key(&id) {

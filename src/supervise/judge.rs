@@ -19,7 +19,7 @@ use rustix::{
 
 use super::{
     SESSION_VARIABLE, THREAD_VARIABLE, TURN_VARIABLE,
-    files::{TurnFiles, read_exit, read_pid, read_record, write_record_durably},
+    files::{TurnFiles, read_exit, read_pid, read_record, temporary, write_record_durably},
     launch::open_of_this_boot,
     procfs::{self, Process},
     records::{Exit, Lost, PidFile, VERSION},
@@ -122,6 +122,10 @@ fn cause(files: &TurnFiles, exit_is_damaged: bool) -> io::Result<String> {
     let log = fs::read(files.supervisor_log()).unwrap_or_default();
     Ok(match String::from_utf8_lossy(&log).trim_end().lines().last() {
         Some(last) => format!("the supervisor gave up: {last}"),
+        // On a full disk the log is empty too.
+        None if temporary(&files.exit()).try_exists()? => {
+            "the supervisor could not write the exit file".to_owned()
+        }
         None => "the supervisor was killed or crashed".to_owned(),
     })
 }

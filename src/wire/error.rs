@@ -289,7 +289,8 @@ fn rendered(row: &Row, message: &str, metadata: Vec<(&'static str, String)>) -> 
 
 /// The head of a text, cut at a character's boundary.
 fn shortened(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
+    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 #[cfg(test)]

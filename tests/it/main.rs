@@ -1,4 +1,16 @@
-//! The integration tests.
-#![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
+//! The integration tests: the real server, the real codex against a scripted
+//! model, and real clients.
+#![allow(
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test that fails may panic, and says why on stderr"
+)]
 
+mod codex_home;
+mod harness;
+mod model;
+mod model_selftest;
+mod programs;
+mod proxy;
 mod supervisor;
+mod toolchain;

@@ -191,19 +191,5 @@ impl<'de> Deserialize<'de> for Key<'de> {
     }
 }
 
-/// The cheapest reading that says what a line is about: its type, and its
-/// item's id and type. Here for the benchmark that compares it with others.
-#[doc(hidden)]
-#[must_use]
-pub fn head(line: &[u8]) -> Option<[String; 3]> {
-    let head: Head<'_> = serde_json::from_str(std::str::from_utf8(line).ok()?).ok()?;
-    let item: Head<'_> = match head.item {
-        Some(item) => serde_json::from_str(item.get()).ok()?,
-        None => Head::default(),
-    };
-    let id = item.id.and_then(string).unwrap_or_default();
-    Some([head.type_name(), id, item.type_name()].map(Cow::into_owned))
-}
-
 #[cfg(test)]
 mod tests;

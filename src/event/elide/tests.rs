@@ -14,6 +14,7 @@ fn event(kind: Kind, raw: &'static [u8]) -> proto::Event {
         origin: proto::Origin::Agent.into(),
         raw: Bytes::from_static(raw),
         elided: None,
+        byte_offset: 0,
         kind: Some(kind),
     }
 }

@@ -15,6 +15,7 @@ fn event(raw: &[u8]) -> proto::Event {
         origin: proto::Origin::Agent.into(),
         raw: Bytes::copy_from_slice(raw),
         elided: None,
+        byte_offset: 0,
         kind: Some(Kind::Unknown(proto::Unknown { r#type: "later".to_owned() })),
     }
 }

@@ -111,7 +111,7 @@ fn commit(connection: &Connection, jobs: impl Iterator<Item = Job>) {
         let _ = connection.execute_batch("ROLLBACK");
     }
     for answer in answers {
-        answer(committed.as_ref().map(|()| ()).map_err(|error| again(error).into()));
+        answer(committed.as_ref().copied().map_err(|error| again(error).into()));
     }
 }
 

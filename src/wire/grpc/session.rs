@@ -224,9 +224,12 @@ fn parse_enum<E: TryFrom<i32>>(field: &'static str, number: i32) -> Result<E> {
 fn parse_states(field: &'static str, numbers: &[i32]) -> Result<Vec<SessionState>> {
     numbers
         .iter()
-        .map(|number| match parse_enum(field, *number)? {
-            SessionState::Unspecified => Err(Error::invalid(field, "UNSPECIFIED is no state")),
-            state => Ok(state),
+        .map(|number| {
+            let state = parse_enum(field, *number)?;
+            if state == SessionState::Unspecified {
+                return Err(Error::invalid(field, "UNSPECIFIED is no state"));
+            }
+            Ok(state)
         })
         .collect()
 }

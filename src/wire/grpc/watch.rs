@@ -184,7 +184,9 @@ fn trailers(status: &Status) -> HeaderMap {
 fn bytes_of(delivery: Delivery, kinds: Kinds, limit: usize) -> Result<Bytes> {
     match delivery {
         Delivery::Events(span) => events(&span, kinds, limit),
-        other => framed(&message_of(other)),
+        Delivery::Header(_) | Delivery::Synced(_) | Delivery::Heartbeat(_) => {
+            framed(&message_of(delivery))
+        }
     }
 }
 

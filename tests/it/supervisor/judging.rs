@@ -162,6 +162,15 @@ fn a_turn_of_an_earlier_boot_is_lost_with_the_machine() {
 }
 
 #[test]
+fn a_supervisor_on_a_full_disk_leaves_a_trace() {
+    let turn = abandoned(&this_boot());
+    // All that a full disk took: two names without content.
+    File::create(turn.path("turn_3.exit.json.new")).unwrap();
+    File::create(turn.files.supervisor_log()).unwrap();
+    assert_eq!(verdict(&turn), lost("the supervisor could not write the exit file", 0));
+}
+
+#[test]
 fn damaged_files_are_judged_not_refused() {
     let turn = abandoned(&this_boot());
     fs::write(turn.files.pid(), "").unwrap();

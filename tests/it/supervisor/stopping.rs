@@ -1,6 +1,6 @@
 //! How a turn is stopped: the steps, their order, and that nothing survives.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::{Signal, kill_process};
 use switchboard::supervise::{
@@ -18,8 +18,21 @@ fn stopped(exit: &Exit, turn: &Turn) -> (Outcome, StopMode, String, StopStep) {
     (exit.outcome.clone(), mode, actor, step)
 }
 
-fn stop_when_it_says_here(script: &str, mode: StopMode) -> (Outcome, StopMode, String, StopStep) {
-    let mut turn = Turn::new(&format!("{script},message:here,sleep")).launch();
+/// Stops an agent that follows `script`. The steps named in `futile` are given a
+/// short grace, the others for ever, so that the outcome hangs on no race.
+fn stop_when_it_says_here(
+    script: &str,
+    mode: StopMode,
+    futile: &[StopStep],
+) -> (Outcome, StopMode, String, StopStep) {
+    let grace = |step| {
+        if futile.contains(&step) { Duration::from_millis(30) } else { FOR_EVER }
+    };
+    let mut turn = Turn::new(&format!("{script},message:here,sleep"));
+    turn.spec.grace.interrupt = grace(StopStep::Interrupt);
+    turn.spec.grace.kill = grace(StopStep::Interrupt);
+    turn.spec.grace.terminate = grace(StopStep::Terminate);
+    let mut turn = turn.launch();
     turn.wait_for_message("here");
     turn.stop(mode, "someone");
     let exit = turn.end();
@@ -34,26 +47,23 @@ const INTERRUPTED: Outcome = Outcome::Exited { code: 1 };
 
 #[test]
 fn an_interrupt_ends_a_polite_agent_at_the_first_step() {
-    let mut turn = Turn::new("message:here,sleep");
-    turn.spec.grace.interrupt = FOR_EVER;
-    let mut turn = turn.launch();
-    turn.wait_for_message("here");
-    turn.stop(StopMode::Interrupt, "someone");
-    let exit = turn.end();
+    let seen = stop_when_it_says_here("turn", StopMode::Interrupt, &[]);
     let expected = (INTERRUPTED, StopMode::Interrupt, "someone".to_owned(), StopStep::Interrupt);
-    assert_eq!(stopped(&exit, &turn), expected);
+    assert_eq!(seen, expected);
 }
 
 #[test]
 fn an_interrupt_of_an_agent_deaf_to_sigint_goes_on_to_sigterm() {
-    let seen = stop_when_it_says_here("ignore-int", StopMode::Interrupt);
+    let futile = [StopStep::Interrupt];
+    let seen = stop_when_it_says_here("ignore-int", StopMode::Interrupt, &futile);
     let expected = (TERMINATED, StopMode::Interrupt, "someone".to_owned(), StopStep::Terminate);
     assert_eq!(seen, expected);
 }
 
 #[test]
 fn an_interrupt_of_an_agent_deaf_to_both_goes_on_to_sigkill() {
-    let seen = stop_when_it_says_here("ignore-int,ignore-term", StopMode::Interrupt);
+    let futile = [StopStep::Interrupt, StopStep::Terminate];
+    let seen = stop_when_it_says_here("ignore-int,ignore-term", StopMode::Interrupt, &futile);
     let expected = (KILLED, StopMode::Interrupt, "someone".to_owned(), StopStep::Kill);
     assert_eq!(seen, expected);
 }
@@ -61,15 +71,17 @@ fn an_interrupt_of_an_agent_deaf_to_both_goes_on_to_sigkill() {
 #[test]
 fn a_kill_leaves_nothing_of_a_tree_that_resists() {
     let script = "ignore-int,ignore-term,child,setsid-child,daemonize,daemonize,daemonize-clean,writer,fork-loop";
-    let seen = stop_when_it_says_here(script, StopMode::Kill);
+    let futile = [StopStep::Interrupt, StopStep::Terminate];
+    let seen = stop_when_it_says_here(script, StopMode::Kill, &futile);
     assert_eq!(seen, (KILLED, StopMode::Kill, "someone".to_owned(), StopStep::Kill));
 }
 
 #[test]
 fn an_interrupt_leaves_nothing_behind_a_polite_agent_either() {
     let script = "child,setsid-child,daemonize,daemonize-clean,writer,fork-loop";
-    let (outcome, mode, ..) = stop_when_it_says_here(script, StopMode::Interrupt);
-    assert_eq!((outcome, mode), (INTERRUPTED, StopMode::Interrupt));
+    let seen = stop_when_it_says_here(script, StopMode::Interrupt, &[]);
+    let expected = (INTERRUPTED, StopMode::Interrupt, "someone".to_owned(), StopStep::Interrupt);
+    assert_eq!(seen, expected);
 }
 
 #[test]
@@ -112,6 +124,7 @@ fn sigterm_to_the_supervisor_is_an_interrupt() {
 fn a_kill_hastens_an_interrupt_that_is_under_way() {
     let mut turn = Turn::new("ignore-int,message:here,sleep");
     turn.spec.grace.interrupt = FOR_EVER;
+    turn.spec.grace.terminate = FOR_EVER;
     let mut turn = turn.launch();
     turn.wait_for_message("here");
     turn.stop(StopMode::Interrupt, "the first");
@@ -145,7 +158,9 @@ fn a_later_request_that_is_not_harder_changes_nothing() {
 
 #[test]
 fn a_request_without_a_nudge_is_found() {
-    let mut turn = Turn::new("message:here,sleep").launch();
+    let mut turn = Turn::new("message:here,sleep");
+    turn.spec.grace.interrupt = FOR_EVER;
+    let mut turn = turn.launch();
     turn.wait_for_message("here");
     // As a server leaves it that dies after the writing.
     let request = Stop::now(StopMode::Interrupt, "someone");

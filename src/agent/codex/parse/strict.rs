@@ -23,9 +23,10 @@ pub(super) const TURN_FAILED: &str = "turn.failed";
 /// Reads a line; `r#type` is its type, where that is known already.
 pub(super) fn event(text: &str, r#type: Option<&str>) -> serde_json::Result<Kind> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let kind = json.deserialize_map(Event { kind: r#type.map(empty_kind) })?;
+    let mut kind = r#type.map(empty_kind);
+    json.deserialize_map(Event { kind: &mut kind })?;
     json.end()?;
-    Ok(kind)
+    kind.ok_or_else(|| serde_json::Error::missing_field("type"))
 }
 
 /// Reads an item whose type is known already.
@@ -86,26 +87,27 @@ fn value<'de, A: MapAccess<'de>, T: Deserialize<'de> + Default>(
     Ok(map.next_value::<Option<T>>()?.unwrap_or_default())
 }
 
-/// Reads a line's object.
-struct Event {
+/// Reads a line's object, in place: a kind of event is several hundred bytes,
+/// which would be moved at every step.
+struct Event<'a> {
     /// What is known of it already.
-    kind: Option<Kind>,
+    kind: &'a mut Option<Kind>,
 }
 
-impl<'de> Visitor<'de> for Event {
-    type Value = Kind;
+impl<'de> Visitor<'de> for Event<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an event")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kind, A::Error> {
-        let mut kind = self.kind;
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let kind = self.kind;
         // Whether the member without which the event says nothing was there.
         let mut is_whole = false;
         while let Some(Key(key)) = map.next_key()? {
-            match (&mut kind, &*key) {
-                (None, "type") => kind = Some(empty_kind(&map.next_value::<Key<'_>>()?.0)),
+            match (&mut *kind, &*key) {
+                (None, "type") => *kind = Some(empty_kind(&map.next_value::<Key<'_>>()?.0)),
                 (None, "thread_id" | "usage" | "error" | "item" | "message") => {
                     return Err(A::Error::custom("the type comes late"));
                 }
@@ -140,8 +142,7 @@ impl<'de> Visitor<'de> for Event {
                 }
             }
         }
-        let kind = kind.ok_or_else(|| A::Error::missing_field("type"))?;
-        let needs_member = match kind {
+        let needs_member = kind.as_ref().is_some_and(|kind| match kind {
             Kind::ThreadStarted(_)
             | Kind::ItemStarted(_)
             | Kind::ItemUpdated(_)
@@ -157,11 +158,11 @@ impl<'de> Visitor<'de> for Event {
             | Kind::StateChanged(_)
             | Kind::TurnExited(_)
             | Kind::Warning(_) => false,
-        };
+        });
         if needs_member && !is_whole {
             return Err(A::Error::custom("what the type is about is missing"));
         }
-        Ok(kind)
+        Ok(())
     }
 }
 

@@ -275,16 +275,6 @@ fn a_line_that_is_not_json_says_why() {
     check("\u{feff}{}".as_bytes(), "not JSON: expected value at line 1 column 1");
 }
 
-#[test]
-fn the_head_of_a_line_is_its_type_and_its_items_id_and_type() {
-    let head_of = |line: &str| head(line.as_bytes()).unwrap();
-    assert_eq!(head_of(r#"{"type":"turn.started"}"#), ["turn.started", "", ""]);
-    assert_eq!(
-        head_of(r#"{"type":"item.started","item":{"id":"item_1","type":"web_search","id":"ws"}}"#),
-        ["item.started", "item_1", "web_search"]
-    );
-}
-
 /// The recorded transcripts, by name.
 fn transcripts() -> Vec<(String, Vec<u8>)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/transcripts");

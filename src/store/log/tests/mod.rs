@@ -62,8 +62,8 @@ impl Model {
 
     fn message(&self, seq: Seq) -> WatchEventsResponse {
         let size = self.sizes[usize::try_from(seq.0).unwrap() - 1];
-        let raw: Vec<u8> =
-            (0..size as u64).map(|at| (at * 31 + seq.0 * 17).to_le_bytes()[0]).collect();
+        let mut raw = seq.0.wrapping_mul(0x0123_4567_89ab_cdef).to_le_bytes().repeat(size / 8 + 1);
+        raw.truncate(size);
         let event = Event { seq: seq.0, raw: raw.into(), ..Event::default() };
         WatchEventsResponse { message: Some(watch_events_response::Message::Event(event)) }
     }
