@@ -56,15 +56,17 @@ async fn start(cx: &Context, home: &Home, connector: &Connector) -> Result<Serve
         .map_err(|error| cannot(&format!("{}", log.display()), error))?;
     let log_start = output.metadata().map_or(0, |metadata| metadata.len());
     let mut child = spawn(home, output).map_err(|error| cannot("switchboard serve", error))?;
-    cx.output.note(&format!(
-        "no server runs for you yet: started one in the background (pid {}, log {})",
-        child.id(),
-        log.display()
-    ));
-
     let deadline = Instant::now() + START_LIMIT;
     loop {
         if let Some(server) = connector.answering().await {
+            // When two started one at once, the other one's may live.
+            if home.holder()? == (Holder::Server { pid: Some(child.id()) }) {
+                cx.output.note(&format!(
+                    "started a server in the background (pid {}, log {}); stop it with `switchboard server stop`",
+                    child.id(),
+                    log.display()
+                ));
+            }
             return Ok(server);
         }
         let exited = matches!(child.try_wait(), Ok(Some(_)));
