@@ -17,9 +17,13 @@ use serde::Serialize;
 
 pub use self::{
     environment::Environment,
-    file::{CodexFile, ConfigFile, ListenAddr, LogFile, LogFormat, ParseListenAddrError, Span},
+    file::{CodexFile, ConfigFile, ListenAddr, LogFile, LogFormat, ParseListenAddrError, Span, TurnsFile},
 };
-use crate::{home::Home, supervise, wire::grpc::WatchBody};
+use crate::{
+    home::Home,
+    supervise::{self, Grace},
+    wire::grpc::WatchBody,
+};
 
 /// Where the server listens by default, besides its Unix socket.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7420";
@@ -29,6 +33,9 @@ const MAX_SOCKET_PATH: usize = 107;
 
 /// The longest drain; beyond it a supervisor such as systemd kills the server anyhow.
 const MAX_DRAIN: Duration = Duration::from_secs(600);
+
+/// The longest grace of a stop; whoever asked for it waits.
+const MAX_GRACE: Duration = Duration::from_secs(3600);
 
 /// The validated configuration of one server.
 #[derive(Debug, Clone)]
@@ -45,6 +52,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// How long a stopping server waits for its clients.
     pub drain_deadline: Duration,
+    /// How long the steps of stopping a turn are apart.
+    pub grace: Grace,
     /// The agent `codex`.
     pub codex: CodexConfig,
     /// The server's own log.
@@ -94,6 +103,7 @@ impl Config {
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
             drain_deadline: Duration::from_secs(2),
+            grace: Grace::default(),
             codex: CodexConfig {
                 path: None,
                 search_path: None,
@@ -310,6 +320,8 @@ impl Merge {
         let allowed_origins = self.pick("allowed_origins", |layer| layer.allowed_origins.clone());
         let allowed_hosts = self.pick("allowed_hosts", |layer| layer.allowed_hosts.clone());
         let drain = self.pick("drain_deadline", |layer| layer.drain_deadline);
+        let interrupt = self.pick("turns.interrupt_grace", |layer| layer.turns.interrupt_grace);
+        let terminate = self.pick("turns.terminate_grace", |layer| layer.turns.terminate_grace);
         let codex_path = self.pick("codex.path", |layer| layer.codex.path.clone());
         let retries = self.pick("codex.unbounded_connection_retries", |layer| {
             layer.codex.unbounded_connection_retries
@@ -317,12 +329,18 @@ impl Merge {
         let filter = self.pick("log.filter", |layer| layer.log.filter.clone());
         let format = self.pick("log.format", |layer| layer.log.format);
 
+        let grace = Grace::default();
         let mut config = Config {
             listen,
             require_token: require_token.unwrap_or(true),
             allowed_origins: allowed_origins.unwrap_or_default(),
             allowed_hosts: allowed_hosts.unwrap_or_default(),
             drain_deadline: drain.map_or(Duration::from_secs(10), |span| span.0),
+            grace: Grace {
+                interrupt: interrupt.map_or(grace.interrupt, |span| span.0),
+                terminate: terminate.map_or(grace.terminate, |span| span.0),
+                ..grace
+            },
             codex: CodexConfig {
                 path: codex_path,
                 search_path: environment.raw("PATH"),
@@ -370,6 +388,8 @@ impl Merge {
                 "require_token" => config.require_token.into(),
                 "allowed_origins" | "allowed_hosts" => serde_json::json!([]),
                 "drain_deadline" => serde_json::json!(Span(config.drain_deadline)),
+                "turns.interrupt_grace" => serde_json::json!(Span(config.grace.interrupt)),
+                "turns.terminate_grace" => serde_json::json!(Span(config.grace.terminate)),
                 "insecure_public" | "codex.unbounded_connection_retries" => false.into(),
                 "log.filter" => config.log.filter.clone().into(),
                 "log.format" => serde_json::json!(config.log.format),
@@ -440,6 +460,14 @@ impl Merge {
         }
         if config.drain_deadline > MAX_DRAIN {
             return Err(self.wrong("drain_deadline", "expected at most 10m"));
+        }
+        for (key, grace) in [
+            ("turns.interrupt_grace", config.grace.interrupt),
+            ("turns.terminate_grace", config.grace.terminate),
+        ] {
+            if grace > MAX_GRACE {
+                return Err(self.wrong(key, "expected at most 1h"));
+            }
         }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log.filter) {
             return Err(self.wrong("log.filter", error.to_string()));

@@ -419,7 +419,7 @@ impl Actor {
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
         let launch = blocking(move || turn::plan(&agents, &planned, number)).await??;
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
-        let spec = spec(&self.session, number, &launch);
+        let spec = spec(&self.session, number, &launch, self.shared.grace);
         let (prompt_files, bytes) = (files.clone(), prompt.clone().into_bytes());
         blocking(move || prompt_files.write_prompt(&bytes))
             .await?
@@ -577,7 +577,7 @@ fn statement_of(row: OutboxRow) -> Option<Statement> {
     Some(Statement { turn: row.turn, kind: event.kind?, time, outbox_id: Some(row.id) })
 }
 
-fn spec(session: &Session, number: TurnNumber, launch: &Launch) -> Spec {
+fn spec(session: &Session, number: TurnNumber, launch: &Launch, grace: Grace) -> Spec {
     let text = |text: &std::ffi::OsString| text.to_string_lossy().into_owned();
     Spec {
         version: supervise::VERSION,
@@ -588,7 +588,7 @@ fn spec(session: &Session, number: TurnNumber, launch: &Launch) -> Spec {
         env: launch.env.iter().map(|(name, value)| (text(name), text(value))).collect(),
         env_remove: Vec::new(),
         working_directory: session.working_directory.clone(),
-        grace: Grace::default(),
+        grace,
     }
 }
 

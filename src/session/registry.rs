@@ -23,6 +23,7 @@ use crate::{
         hub::Hub,
     },
     store::{log, sqlite::Database},
+    supervise::Grace,
 };
 
 /// What all owners share.
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub directory: PathBuf,
     /// The program that `supervise` is a command of.
     pub supervisor: PathBuf,
+    /// How long the steps of stopping a turn are apart.
+    pub grace: Grace,
     /// Cancelled when the server begins to go down: watches and waits end.
     pub closing: CancellationToken,
     /// Cancelled when owners have to end.

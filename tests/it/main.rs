@@ -8,9 +8,12 @@
 
 mod codex_home;
 mod harness;
+mod ledger;
 mod model;
 mod model_selftest;
 mod programs;
 mod proxy;
+mod restart;
+mod stopping;
 mod supervisor;
 mod toolchain;
