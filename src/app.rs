@@ -234,7 +234,9 @@ impl App {
         let directory = self.sessions.directory(id);
         blocking({
             let directory = directory.clone();
-            move || directory.create()
+            move || {
+                if will_run { directory.create_unfinished() } else { directory.create() }
+            }
         })
         .await??;
         let created = proto::Event {
@@ -250,9 +252,10 @@ impl App {
             return Err(error.into());
         }
         let started = self.begin(id, prompt).await;
-        if started.is_err() {
+        match &started {
+            Ok(_) => directory.finish(),
             // Nobody was told of it; it must not be there after the error.
-            self.sessions.discard(id).await;
+            Err(_) => self.sessions.discard(id).await,
         }
         started
     }

@@ -17,7 +17,10 @@ use serde::Serialize;
 
 pub use self::{
     environment::Environment,
-    file::{CodexFile, ConfigFile, ListenAddr, LogFile, LogFormat, ParseListenAddrError, Span, TurnsFile},
+    file::{
+        CodexFile, ConfigFile, ListenAddr, LogFile, LogFormat, ParseListenAddrError, Span,
+        TurnsFile,
+    },
 };
 use crate::{
     home::Home,

@@ -31,10 +31,11 @@ use crate::{
     proto::{self, SessionState, StateReason},
     session::{
         PROMPT_PREVIEW_CHARACTERS, Session,
+        directory::SessionDirectory,
         feed::Feed,
         head,
         ingest::{Fact, Ingest, Statement, Step},
-        registry::{SessionDirectory, Shared, report, storage_error},
+        registry::{Shared, report, storage_error},
         state,
         turn::{self, Ended, Running},
     },

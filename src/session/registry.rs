@@ -2,7 +2,7 @@
 //! nobody is, and starts the owners that a restart needs.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt, fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -17,12 +17,13 @@ use crate::{
     id::SessionId,
     session::{
         Session,
-        actor::{Actor, Handle},
+        actor::{self, Actor, Handle},
+        directory::SessionDirectory,
         feed::Feed,
         follow::Follower,
         hub::Hub,
     },
-    store::{log, sqlite::Database},
+    store::sqlite::Database,
     supervise::Grace,
 };
 
@@ -104,7 +105,7 @@ impl Sessions {
 
     /// The directory of one session.
     pub(crate) fn directory(&self, id: SessionId) -> SessionDirectory {
-        SessionDirectory(self.shared.directory.join(id.to_string()))
+        SessionDirectory::of(id, &self.shared.directory)
     }
 
     /// Reads a session's row.
@@ -172,13 +173,16 @@ impl Sessions {
         unused
     }
 
-    /// Takes back a session that was never acknowledged.
+    /// Takes back a session that was never acknowledged. Where the database
+    /// refuses, the next start does it.
     pub(crate) async fn discard(&self, id: SessionId) {
         self.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        if let Err(error) = self.shared.database.discard_session(id).await {
-            tracing::warn!(session = %id, error = %report(&error), "cannot take back a session");
+        match self.shared.database.discard_session(id).await {
+            Ok(()) => self.directory(id).remove(),
+            Err(error) => {
+                tracing::warn!(session = %id, error = %report(&error), "cannot take back a session");
+            }
         }
-        self.directory(id).remove();
     }
 
     /// Forgets a slot that was never filled.
@@ -190,17 +194,57 @@ impl Sessions {
         }
     }
 
-    /// Loads the owners of all sessions that were not at rest when the server
-    /// went down. One that cannot be loaded is reported and left alone.
+    /// Removes what a crash left of sessions that were being created, and loads
+    /// the owners of all that were not at rest when the server went down. One
+    /// that cannot be loaded is reported and left alone.
     pub(crate) async fn adopt(&self) -> Result<usize> {
+        self.remove_unfinished().await?;
         let ids = self.shared.database.unsettled_ids().await?;
         let count = ids.len();
         for id in ids {
+            self.directory(id).finish();
             if let Err(error) = self.owner(id).await {
                 tracing::error!(session = %id, error = %report(&error), "session cannot be adopted");
             }
         }
         Ok(count)
+    }
+
+    /// Removes sessions whose creation was not acknowledged: rows without their
+    /// first turn, and directories without a row.
+    async fn remove_unfinished(&self) -> Result<()> {
+        for id in self.shared.database.pending_ids().await? {
+            if self.directory(id).is_unfinished() {
+                tracing::info!(session = %id, "removing a session that was not created to its end");
+                self.discard(id).await;
+            }
+        }
+        let known = self.shared.database.all_ids().await?.into_iter().collect::<HashSet<_>>();
+        let root = self.shared.directory.clone();
+        actor::blocking(move || remove_strangers(&root, &known)).await
+    }
+}
+
+/// Removes the directories of sessions that have no row: the server died
+/// between making the one and the other. Whatever else is there is left alone.
+fn remove_strangers(root: &Path, known: &HashSet<SessionId>) {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(error) => {
+            tracing::warn!(path = %root.display(), %error, "cannot list the sessions' directories");
+            return;
+        }
+    };
+    for entry in entries.flatten() {
+        let id = entry.file_name().to_str().and_then(|name| name.parse::<SessionId>().ok());
+        let Some(id) = id.filter(|id| !known.contains(id)) else { continue };
+        let directory = SessionDirectory::of(id, root);
+        if directory.is_unfinished() || directory.has_no_turn() {
+            tracing::info!(session = %id, "removing the directory of a session that was not created");
+            directory.remove();
+        } else {
+            tracing::warn!(path = %directory.path().display(), "the database knows no such session; its files are left alone");
+        }
     }
 }
 
@@ -213,56 +257,6 @@ pub(crate) fn report(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// Where the files of a session are.
-#[derive(Debug, Clone)]
-pub(crate) struct SessionDirectory(PathBuf);
-
-impl SessionDirectory {
-    /// The event log's segments.
-    pub(crate) fn events(&self) -> PathBuf {
-        self.0.join("events")
-    }
-
-    /// The files of turns.
-    pub(crate) fn turns(&self) -> PathBuf {
-        self.0.join("turns")
-    }
-
-    /// Makes the directory durable, with what a session needs in it.
-    ///
-    /// # Errors
-    ///
-    /// Where the disk refuses; nothing is left behind.
-    pub(crate) fn create(&self) -> Result<()> {
-        let make = || -> io::Result<()> {
-            fs::create_dir(&self.0)?;
-            fs::create_dir(self.turns())?;
-            if let Some(parent) = self.0.parent() {
-                fs::File::open(parent)?.sync_all()?;
-            }
-            Ok(())
-        };
-        make().map_err(|error| {
-            self.remove();
-            storage_error(error, &self.0)
-        })?;
-        log::Log::create(&self.events(), log::Options::default()).map_err(|error| {
-            self.remove();
-            Error::from(error)
-        })?;
-        Ok(())
-    }
-
-    /// Removes the files of a session that was never acknowledged.
-    pub(crate) fn remove(&self) {
-        if let Err(error) = fs::remove_dir_all(&self.0)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %self.0.display(), %error, "left-over session directory");
-        }
-    }
 }
 
 /// A failed write as a client sees it.

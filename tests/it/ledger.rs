@@ -64,10 +64,8 @@ pub(crate) async fn start_turn(
     id: &str,
     script: &str,
 ) -> Result<Session, Status> {
-    let request = StartTurnRequest {
-        session_id: id.to_owned(),
-        prompt: format!("FAKE_AGENT={script}"),
-    };
+    let request =
+        StartTurnRequest { session_id: id.to_owned(), prompt: format!("FAKE_AGENT={script}") };
     let answer = clients.sessions.clone().start_turn(request).await?;
     Ok(answer.into_inner().session.expect("the answer holds the session"))
 }
@@ -84,11 +82,8 @@ pub(crate) async fn list(clients: &Clients) -> Vec<Session> {
     let mut sessions = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request = ListSessionsRequest {
-            page_size: 1_000,
-            page_token,
-            ..ListSessionsRequest::default()
-        };
+        let request =
+            ListSessionsRequest { page_size: 1_000, page_token, ..ListSessionsRequest::default() };
         let page = clients.sessions.clone().list_sessions(request).await.unwrap().into_inner();
         sessions.extend(page.sessions);
         page_token = page.next_page_token;
@@ -100,14 +95,19 @@ pub(crate) async fn list(clients: &Clients) -> Vec<Session> {
 
 /// Waits until a session is at rest.
 pub(crate) async fn rest(clients: &Clients, id: &str) -> Session {
+    try_rest(clients, id).await.unwrap()
+}
+
+/// Waits until a session is at rest, as long as the server lives.
+pub(crate) async fn try_rest(clients: &Clients, id: &str) -> Result<Session, Status> {
     let request = WaitSessionRequest {
         session_id: id.to_owned(),
         states: Vec::new(),
         timeout: Some(GIVE_UP.into()),
     };
-    let answer = clients.sessions.clone().wait_session(request).await.unwrap().into_inner();
+    let answer = clients.sessions.clone().wait_session(request).await?.into_inner();
     assert!(answer.reached, "the session did not come to rest: {answer:#?}");
-    answer.session.unwrap()
+    Ok(answer.session.unwrap())
 }
 
 /// Reads every event that a session has.

@@ -7,6 +7,7 @@
 )]
 
 mod codex_home;
+mod faults;
 mod harness;
 mod ledger;
 mod model;

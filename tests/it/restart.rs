@@ -4,12 +4,13 @@
 use std::{
     collections::BTreeSet,
     fs,
+    os::fd::OwnedFd,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, Signal, kill_process},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 use switchboard::{
     proto::{SessionState, StateReason, TimeSource},
@@ -22,18 +23,26 @@ use crate::{
     ledger::{self, Watcher, check, create, events, lines, message, pid_file, rest, start_turn},
 };
 
-/// Ends a process as nothing else does.
+/// Ends a process as nothing else does, and waits until it is gone.
 fn kill(pid: u32) {
-    kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
+    let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    ends(&pidfd);
 }
 
 /// Waits until the supervisor has ended.
 fn supervisor_ends(pid_file: &PidFile) {
     // Gone already where there is nothing to open.
-    let Ok(pidfd) = supervise::pidfd(pid_file) else { return };
+    if let Ok(pidfd) = supervise::pidfd(pid_file) {
+        ends(&pidfd);
+    }
+}
+
+fn ends(pidfd: &OwnedFd) {
     let time = Timespec::try_from(ledger::GIVE_UP).unwrap();
-    let ended = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&time));
-    assert_eq!(ended, Ok(1), "the supervisor did not end");
+    let ended = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&time));
+    assert_eq!(ended, Ok(1), "a process did not end");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +119,6 @@ async fn a_turn_whose_end_nobody_saw_is_lost_and_leaves_nothing_running() {
     server.kill();
     kill(running.supervisor_pid);
     kill(running.agent_pid.unwrap());
-    supervisor_ends(&running);
     assert_eq!(server.descendants().len(), 2, "both strays live");
     server.start();
 
@@ -160,11 +168,7 @@ async fn a_turn_whose_supervisor_alone_was_killed_is_lost_at_once() {
 async fn nothing_is_lost_or_doubled_however_often_the_server_is_killed() {
     const SESSIONS: usize = 3;
     let rounds = setting("SWITCHBOARD_TEST_ROUNDS").unwrap_or(10);
-    let seed = setting("SWITCHBOARD_TEST_SEED").unwrap_or_else(|| {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into()
-    });
-    eprintln!("SWITCHBOARD_TEST_SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::from_environment();
     let mut server = ledger::setup().start();
     let clients = server.connect_to_socket().await;
     let script = |random: &mut Random| {
@@ -226,9 +230,18 @@ fn setting(name: &str) -> Option<u64> {
 
 /// SplitMix64: small, and the same numbers for the same seed everywhere.
 #[derive(Debug)]
-pub(crate) struct Random(pub(crate) u64);
+pub(crate) struct Random(u64);
 
 impl Random {
+    /// Seeded by SWITCHBOARD_TEST_SEED, or else by the clock; prints the seed.
+    pub(crate) fn from_environment() -> Self {
+        let seed = setting("SWITCHBOARD_TEST_SEED").unwrap_or_else(|| {
+            SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into()
+        });
+        eprintln!("SWITCHBOARD_TEST_SEED={seed}");
+        Self(seed)
+    }
+
     /// A number below `bound`.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

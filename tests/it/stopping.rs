@@ -16,9 +16,7 @@ use crate::{
 /// A server whose stops take their steps soon after each other.
 fn start() -> (Server, NamedTempFile) {
     let mut config = NamedTempFile::new().unwrap();
-    config
-        .write_all(b"[turns]\ninterrupt_grace = '50ms'\nterminate_grace = '50ms'\n")
-        .unwrap();
+    config.write_all(b"[turns]\ninterrupt_grace = '50ms'\nterminate_grace = '50ms'\n").unwrap();
     let server = ledger::setup().arg("--config").arg(config.path()).start();
     (server, config)
 }

@@ -225,6 +225,13 @@ impl Database {
             .await
     }
 
+    /// The sessions that have no turn yet.
+    pub async fn pending_ids(&self) -> Result<Vec<SessionId>> {
+        self.reader
+            .call(|db| rows::ids(db, "SELECT id FROM sessions WHERE turn_count = 0", []))
+            .await
+    }
+
     /// How many turns run.
     pub async fn running_turns(&self) -> Result<u32> {
         self.reader
