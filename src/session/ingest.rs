@@ -88,7 +88,7 @@ pub(crate) struct Fact {
 }
 
 /// What the server itself says.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Statement {
     /// The turn that it belongs to.
     pub turn: Option<TurnNumber>,

@@ -8,23 +8,25 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
+use prost::Message as _;
 use tokio::sync::OnceCell;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Error, Result,
     agent::Agents,
-    id::SessionId,
+    id::{Seq, SessionId, TurnNumber},
+    proto::{self, event::Kind},
     session::{
         Session,
-        actor::{self, Actor, Handle},
+        actor::{self, Actor, Handle, NewTurn},
         directory::SessionDirectory,
         feed::Feed,
         follow::Follower,
         hub::Hub,
     },
-    store::sqlite::Database,
-    supervise::Grace,
+    store::sqlite::{Database, Stored},
+    supervise::{Grace, TurnFiles},
 };
 
 /// What all owners share.
@@ -135,13 +137,7 @@ impl Sessions {
     ///
     /// SESSION_NOT_FOUND; INTERNAL when its log cannot be opened.
     pub(crate) async fn owner(&self, id: SessionId) -> Result<Handle> {
-        if self.shared.closing.is_cancelled() {
-            return Err(Error::ShuttingDown { last_seq: None });
-        }
-        let slot = {
-            let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(owners.entry(id).or_default())
-        };
+        let slot = self.slot(id)?;
         let loaded = slot.get_or_try_init(|| self.load(id)).await.cloned();
         if loaded.is_err() {
             drop(slot);
@@ -155,10 +151,90 @@ impl Sessions {
             return Err(Error::SessionNotFound { id: id.to_string() });
         };
         let (actor, handle) =
-            Actor::load(Arc::clone(&self.shared), self.directory(id), stored).await?;
+            Actor::load(Arc::clone(&self.shared), self.directory(id), stored, None).await?;
+        self.spawn(id, actor);
+        Ok(handle)
+    }
+
+    fn spawn(&self, id: SessionId, actor: Actor) {
         let sessions = self.clone();
         self.shared.tasks.spawn(actor.run(move |in_use| sessions.retire(id, in_use)));
-        Ok(handle)
+    }
+
+    /// Makes a session durable, with its first turn where it is given one, and
+    /// starts that.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_EXISTS, STORAGE_FULL, SHUTTING_DOWN; nothing is left behind.
+    pub(crate) async fn create(&self, session: Session, first: Option<NewTurn>) -> Result<Session> {
+        let id = session.id;
+        let slot = self.slot(id)?;
+        let mut created = None;
+        // Whoever asks for the owner meanwhile waits until the turn is launched.
+        let made = slot
+            .get_or_try_init(|| async {
+                let (handle, session) = self.make(session, first).await?;
+                created = Some(session);
+                Ok(handle)
+            })
+            .await
+            .map(drop);
+        drop(slot);
+        match (made, created) {
+            (Ok(()), Some(session)) => {
+                self.hub().publish(id);
+                Ok(session)
+            }
+            (Ok(()), None) => Err(Error::SessionExists { id }),
+            (Err(error), _) => {
+                self.forget(id);
+                Err(error)
+            }
+        }
+    }
+
+    async fn make(
+        &self,
+        mut session: Session,
+        first: Option<NewTurn>,
+    ) -> Result<(Handle, Session)> {
+        let directory = self.directory(session.id);
+        let (files, prompt) = (directory.clone(), first.as_ref().map(|turn| turn.prompt.clone()));
+        actor::blocking(move || {
+            files.create()?;
+            let Some(prompt) = prompt else { return Ok(()) };
+            let files = (TurnFiles::new(files.turns(), TurnNumber(1)), files);
+            files.0.write_prompt(prompt.as_bytes()).map_err(|error| {
+                files.1.remove();
+                storage_error(error, &files.0.prompt())
+            })
+        })
+        .await??;
+        let created = proto::Event {
+            time: Some(crate::time::timestamp(session.create_time)),
+            kind: Some(Kind::SessionCreated(proto::SessionCreated {
+                session: Some((&session).into()),
+            })),
+            ..proto::Event::default()
+        };
+        if let Some(turn) = &first {
+            turn.begin(&mut session);
+        }
+        let row = session.clone();
+        if let Err(error) = self.shared.database.insert_session(row, created.encode_to_vec()).await
+        {
+            directory.remove();
+            return Err(error.into());
+        }
+        // From here on the session exists, whatever happens.
+        let id = session.id;
+        let stored = Stored { session, applied: Seq::ZERO };
+        let (actor, handle) =
+            Actor::load(Arc::clone(&self.shared), directory, stored, first).await?;
+        let session = actor.session().clone();
+        self.spawn(id, actor);
+        Ok((handle, session))
     }
 
     /// Forgets an owner that nobody uses; whether it may end.
@@ -173,16 +249,13 @@ impl Sessions {
         unused
     }
 
-    /// Takes back a session that was never acknowledged. Where the database
-    /// refuses, the next start does it.
-    pub(crate) async fn discard(&self, id: SessionId) {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        match self.shared.database.discard_session(id).await {
-            Ok(()) => self.directory(id).remove(),
-            Err(error) => {
-                tracing::warn!(session = %id, error = %report(&error), "cannot take back a session");
-            }
+    /// The place of a session's owner, filled or not.
+    fn slot(&self, id: SessionId) -> Result<Slot> {
+        if self.shared.closing.is_cancelled() {
+            return Err(Error::ShuttingDown { last_seq: None });
         }
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(owners.entry(id).or_default()))
     }
 
     /// Forgets a slot that was never filled.
@@ -202,7 +275,6 @@ impl Sessions {
         let ids = self.shared.database.unsettled_ids().await?;
         let count = ids.len();
         for id in ids {
-            self.directory(id).finish();
             if let Err(error) = self.owner(id).await {
                 tracing::error!(session = %id, error = %report(&error), "session cannot be adopted");
             }
@@ -210,15 +282,9 @@ impl Sessions {
         Ok(count)
     }
 
-    /// Removes sessions whose creation was not acknowledged: rows without their
-    /// first turn, and directories without a row.
+    /// Removes the directories of sessions whose creation did not come to its
+    /// row.
     async fn remove_unfinished(&self) -> Result<()> {
-        for id in self.shared.database.pending_ids().await? {
-            if self.directory(id).is_unfinished() {
-                tracing::info!(session = %id, "removing a session that was not created to its end");
-                self.discard(id).await;
-            }
-        }
         let known = self.shared.database.all_ids().await?.into_iter().collect::<HashSet<_>>();
         let root = self.shared.directory.clone();
         actor::blocking(move || remove_strangers(&root, &known)).await
@@ -239,7 +305,7 @@ fn remove_strangers(root: &Path, known: &HashSet<SessionId>) {
         let id = entry.file_name().to_str().and_then(|name| name.parse::<SessionId>().ok());
         let Some(id) = id.filter(|id| !known.contains(id)) else { continue };
         let directory = SessionDirectory::of(id, root);
-        if directory.is_unfinished() || directory.has_no_turn() {
+        if directory.never_ran() {
             tracing::info!(session = %id, "removing the directory of a session that was not created");
             directory.remove();
         } else {
@@ -261,9 +327,14 @@ pub(crate) fn report(error: &dyn std::error::Error) -> String {
 
 /// A failed write as a client sees it.
 pub(crate) fn storage_error(error: io::Error, path: &Path) -> Error {
-    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+    if is_full(&error) {
         Error::StorageFull { path: path.to_owned() }
     } else {
         Error::internal(error)
     }
+}
+
+/// Whether a write failed for want of room.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

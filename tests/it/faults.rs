@@ -2,4 +2,6 @@
 //! files are damaged or gone, its disk is full. This file is what the tests
 //! beside it share.
 
+mod disk;
 mod killing;
+mod racing;

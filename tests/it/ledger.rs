@@ -351,8 +351,12 @@ fn check_turn(server: &Server, id: &str, turn: u32, events: &[Event]) {
     let files = turn_files(server, id, turn);
     assert_eq!(lines(events, turn), printed(&files), "{id}: the lines of turn {turn}");
     let (_, reason) = end(of_turn[ends[0]]).expect("it is the turn's end");
-    if reason == StateReason::SpawnFailed {
+    if spawned.is_empty() {
         assert_eq!((&exited, &printing), (&vec![], &vec![]), "{id}: turn {turn} had no agent");
+        assert!(
+            matches!(reason, StateReason::SpawnFailed | StateReason::StorageFull),
+            "{id}: turn {turn}: {reason:?}"
+        );
         return;
     }
     assert_eq!(spawned, [0], "{id}: turn {turn} begins once, as the first");
@@ -369,4 +373,9 @@ pub(crate) async fn there(path: &Path) {
         assert!(begin.elapsed() < GIVE_UP, "waited in vain for {path:?}");
         tokio::time::sleep(RETRY).await;
     }
+}
+
+/// The process id of a turn's agent, once it is written down.
+pub(crate) fn agent_of(server: &Server, id: &str, turn: u32) -> Option<u32> {
+    read_pid(&turn_files(server, id, turn)).ok()??.agent_pid
 }
