@@ -6,6 +6,7 @@
     reason = "a test that fails may panic, and says why on stderr"
 )]
 
+mod access;
 mod codex_home;
 mod faults;
 mod harness;
@@ -14,6 +15,7 @@ mod model;
 mod model_selftest;
 mod programs;
 mod proxy;
+mod raw;
 mod restart;
 mod stopping;
 mod supervisor;
