@@ -107,7 +107,7 @@ pub async fn run(
         hosts: config.allowed_hosts.clone(),
         origins: config.allowed_origins.clone(),
     };
-    let (router, health) = wire::router(app, access, config.watch_body);
+    let (router, mut health) = wire::router(app, access, config.watch_body);
     let connections = TaskTracker::new();
     let lock = listeners.serve(&router, &connections, &stages.draining);
     health.serving().await;

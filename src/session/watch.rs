@@ -195,6 +195,13 @@ impl Watch {
             () = closing.cancelled() => Err(Error::ShuttingDown { last_seq: self.only_seq() }),
             delivery = self.advance() => delivery,
         };
+        // Also where the closing was met on the way.
+        let delivery = match delivery {
+            Err(Error::ShuttingDown { .. }) => {
+                Err(Error::ShuttingDown { last_seq: self.only_seq() })
+            }
+            Ok(_) | Err(_) => delivery,
+        };
         self.heartbeat_at = Instant::now() + self.heartbeat;
         delivery
     }

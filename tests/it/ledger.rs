@@ -379,3 +379,17 @@ pub(crate) async fn there(path: &Path) {
 pub(crate) fn agent_of(server: &Server, id: &str, turn: u32) -> Option<u32> {
     read_pid(&turn_files(server, id, turn)).ok()??.agent_pid
 }
+
+/// Waits until the server counts so many watches.
+pub(crate) async fn open_watches(clients: &Clients, count: u32) {
+    let begin = Instant::now();
+    loop {
+        let request = switchboard::proto::GetServerInfoRequest {};
+        let info = clients.system.clone().get_server_info(request).await.unwrap().into_inner();
+        if info.open_watches == count {
+            return;
+        }
+        assert!(begin.elapsed() < GIVE_UP, "waited in vain for {count} watches");
+        tokio::time::sleep(RETRY).await;
+    }
+}

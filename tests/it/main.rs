@@ -8,6 +8,7 @@
 
 mod access;
 mod codex_home;
+mod drain;
 mod faults;
 mod harness;
 mod ledger;

@@ -14,6 +14,8 @@
 
 mod rows;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 use std::path::Path;
@@ -120,6 +122,8 @@ impl Database {
     /// [`Error::Newer`] for a file of a later version, which is left as it is.
     pub fn open(path: &Path) -> Result<Self> {
         let mut connection = Connection::open(path)?;
+        // Before anything is set, which would be written into the file.
+        schema::check(&connection)?;
         schema::configure(&connection)?;
         schema::migrate(&mut connection)?;
         let reader = Connection::open(path)?;

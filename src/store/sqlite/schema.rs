@@ -66,12 +66,22 @@ pub(super) fn configure(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Brings the file to [`SCHEMA_VERSION`], one transaction a step.
-pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+/// Says which version the file has: 0 for a new one. Changes nothing.
+///
+/// # Errors
+///
+/// [`Error::Newer`].
+pub(super) fn check(connection: &Connection) -> Result<i64> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > SCHEMA_VERSION {
         return Err(Error::Newer { found, known: SCHEMA_VERSION });
     }
+    Ok(found)
+}
+
+/// Brings the file to [`SCHEMA_VERSION`], one transaction a step.
+pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+    let found = check(connection)?;
     for version in found..SCHEMA_VERSION {
         let step = usize::try_from(version).expect("user_version is not below 0 here");
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -23,8 +23,9 @@ pub(super) enum Access {
 
 /// Tells the caller its result, once it is known whether the commit held.
 type Answer = Box<dyn FnOnce(Result<()>) + Send>;
-/// Runs on the connection's thread. `None`: it failed and has answered.
-type Job = Box<dyn FnOnce(&Connection) -> Option<Answer> + Send>;
+/// Runs on the connection's thread. An error: it failed and has answered; where
+/// SQLite failed, why.
+type Job = Box<dyn FnOnce(&Connection) -> Result<Answer, Option<rusqlite::Error>> + Send>;
 
 /// The handle of a connection's thread. The thread ends with the last handle.
 #[derive(Debug, Clone)]
@@ -60,13 +61,17 @@ impl Thread {
     ) -> Result<T> {
         let (tx, rx) = oneshot::channel();
         let job: Job = Box::new(move |connection| match job(connection) {
-            Ok(value) => Some(Box::new(move |committed: Result<()>| {
+            Ok(value) => Ok(Box::new(move |committed: Result<()>| {
                 // A caller that has gone does not want the answer.
                 let _ = tx.send(committed.map(|()| value));
             })),
             Err(error) => {
+                let cause = match &error {
+                    Error::Sqlite(error) => Some(again(error)),
+                    Error::Newer { .. } | Error::Exists(_) | Error::Closed => None,
+                };
                 let _ = tx.send(Err(error));
-                None
+                Err(cause)
             }
         });
         self.jobs.send(job).await.map_err(|_| Error::Closed)?;
@@ -78,7 +83,7 @@ fn run(connection: &Connection, access: Access, jobs: impl Iterator<Item = Job>)
     match access {
         Access::Read => {
             for job in jobs {
-                if let Some(answer) = job(connection) {
+                if let Ok(answer) = job(connection) {
                     answer(Ok(()));
                 }
             }
@@ -89,20 +94,38 @@ fn run(connection: &Connection, access: Access, jobs: impl Iterator<Item = Job>)
 
 /// Runs the jobs in one transaction, each under a savepoint, and answers those
 /// that succeeded once it is committed.
+///
+/// On a full disk, and on other errors of the disk, SQLite takes back the whole
+/// transaction and not the one statement. Then all that was done before is
+/// gone, and those that wait for it are told; the rest has a new transaction.
 fn commit(connection: &Connection, jobs: impl Iterator<Item = Job>) {
+    let begin = || connection.execute_batch("BEGIN IMMEDIATE").is_ok();
     // Without a transaction around them the savepoints commit one by one.
-    let grouped = connection.execute_batch("BEGIN IMMEDIATE").is_ok();
+    let mut grouped = begin();
     let mut answers = Vec::new();
     for job in jobs {
         let savepoint = connection.execute_batch("SAVEPOINT job");
-        let answer = job(connection);
-        let end = if answer.is_some() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
+        let done = job(connection);
+        if connection.is_autocommit() {
+            let cause = match done {
+                Ok(answer) => {
+                    answers.push(answer);
+                    None
+                }
+                Err(cause) => cause,
+            };
+            let cause = savepoint.err().or(cause).unwrap_or(rusqlite::Error::InvalidQuery);
+            answers.drain(..).for_each(|answer| answer(Err(again(&cause).into())));
+            grouped = begin();
+            continue;
+        }
+        let end = if done.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
         let ended = savepoint.and_then(|()| connection.execute_batch(end));
-        match (answer, ended) {
-            (Some(answer), Err(error)) => answer(Err(error.into())),
-            (Some(answer), Ok(())) if grouped => answers.push(answer),
-            (Some(answer), Ok(())) => answer(Ok(())),
-            (None, _) => {}
+        match (done, ended) {
+            (Ok(answer), Err(error)) => answer(Err(error.into())),
+            (Ok(answer), Ok(())) if grouped => answers.push(answer),
+            (Ok(answer), Ok(())) => answer(Ok(())),
+            (Err(_), _) => {}
         }
     }
     let committed = if grouped { connection.execute_batch("COMMIT") } else { Ok(()) };

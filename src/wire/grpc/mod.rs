@@ -52,9 +52,13 @@ impl Health {
         self.set(ServingStatus::Serving).await;
     }
 
-    /// Says that the server is going down.
-    pub(crate) async fn not_serving(&self) {
+    /// Says that the server is going down, and ends the streams of those who
+    /// watch: they would hold their connections open until the deadline.
+    pub(crate) async fn not_serving(&mut self) {
         self.set(ServingStatus::NotServing).await;
+        for service in SERVICES {
+            self.0.clear_service_status(service).await;
+        }
     }
 
     async fn set(&self, status: ServingStatus) {
