@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use switchboard::proto::SessionState;
+use switchboard::{id::SessionId, proto::SessionState};
 use tempfile::TempDir;
 
 use crate::{
@@ -180,6 +180,49 @@ async fn a_server_killed_before_any_write_keeps_its_word() {
         Some(number)
     });
     kill_at_each("write,pwrite64", steps).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_without_a_row_is_removed_unless_something_ran_in_it() {
+    let mut server = ledger::setup().start();
+    let clients = server.connect_to_socket().await;
+    let id = create(&clients, &server.work(), "thread,turn,completed").await.unwrap().session_id;
+    ledger::rest(&clients, &id).await;
+    server.kill();
+    let sessions = server.home().join("sessions");
+    let make = |turn_files: &[&str]| {
+        let id = SessionId::random().to_string();
+        fs::create_dir_all(sessions.join(&id).join("turns")).unwrap();
+        fs::create_dir(sessions.join(&id).join("events")).unwrap();
+        for name in turn_files {
+            fs::write(sessions.join(&id).join("turns").join(name), "").unwrap();
+        }
+        id
+    };
+    let empty = SessionId::random().to_string();
+    fs::create_dir(sessions.join(&empty)).unwrap();
+    let removed = [empty, make(&[]), make(&["turn_1.prompt"]), make(&["turn_1.prompt.new"])];
+    let kept = [make(&["turn_1.prompt", "turn_1.lock"]), make(&["turn_1.jsonl"])];
+    fs::create_dir(sessions.join("notes")).unwrap();
+    fs::write(sessions.join("README"), "mine").unwrap();
+
+    server.start();
+
+    let found: BTreeSet<String> = fs::read_dir(&sessions)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let others = ["notes".to_owned(), "README".to_owned()];
+    let expected = kept.iter().chain([&id]).chain(&others).cloned().collect::<BTreeSet<_>>();
+    assert_eq!(found, expected);
+    let log = server.log();
+    for id in removed {
+        assert!(log.lines().any(|line| line.contains("removing") && line.contains(&id)), "{log}");
+    }
+    for id in kept {
+        assert!(log.lines().any(|line| line.contains("left alone") && line.contains(&id)), "{log}");
+    }
+    assert_eq!(ledger::list(&clients).await.len(), 1);
 }
 
 #[test]
