@@ -6,7 +6,9 @@
     reason = "a test that fails may panic, and says why on stderr"
 )]
 
+mod architecture;
 mod codex_home;
+mod contract;
 mod harness;
 mod model;
 mod model_selftest;
