@@ -6,6 +6,7 @@
     reason = "a test that fails may panic, and says why on stderr"
 )]
 
+mod cli;
 mod codex_home;
 mod harness;
 mod model;
