@@ -16,7 +16,9 @@ pub(crate) const DOMAIN: &str = "switchboard";
 /// trailers are larger than 8 KiB, some at 4.
 const MAX_STATUS_TEXT: usize = 512;
 /// The most bytes of all metadata in a gRPC status.
-const MAX_STATUS_METADATA: usize = 2_048;
+const MAX_STATUS_METADATA: usize = 1_024;
+/// The most bytes of a description in a detail, which repeats the message.
+const MAX_DESCRIPTION: usize = 128;
 
 /// How an error looks to clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -268,17 +270,18 @@ fn rendered(row: &Row, message: &str, metadata: Vec<(&'static str, String)>) -> 
     }
     let mut details = ErrorDetails::new();
     details.set_error_info(row.reason, DOMAIN, kept);
+    let description = shortened(message, MAX_DESCRIPTION);
     match &row.detail {
         Detail::None => {}
         Detail::BadRequest(field) => {
-            details.add_bad_request_violation(*field, message);
+            details.add_bad_request_violation(*field, description);
         }
         Detail::Resource(kind, name) => {
-            details.set_resource_info(*kind, shortened(name, MAX_STATUS_TEXT), "", message);
+            details.set_resource_info(*kind, shortened(name, MAX_DESCRIPTION), "", description);
         }
         Detail::Precondition(subject) => {
-            let subject = shortened(subject, MAX_STATUS_TEXT);
-            details.add_precondition_failure_violation(row.reason, subject, message);
+            let subject = shortened(subject, MAX_DESCRIPTION);
+            details.add_precondition_failure_violation(row.reason, subject, description);
         }
         Detail::Retry(after) => {
             details.set_retry_info(Some(*after));
