@@ -7,6 +7,7 @@
 )]
 
 mod architecture;
+mod cli;
 mod codex_home;
 mod contract;
 mod harness;
