@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .bytes(".switchboard.v1")
         .compile_well_known_types(true)
         .extern_path(".google.protobuf", "::pbjson_types")
+        .extern_path(".google.protobuf.Timestamp", "crate::time::Timestamp")
         .compile_fds(descriptors)?;
     pbjson_build::Builder::new().register_descriptors(&encoded)?.build(&[".switchboard.v1"])?;
     Ok(())

@@ -183,7 +183,7 @@ fn shown(session: &Session) -> String {
 }
 
 /// A time in UTC, to the second.
-pub(super) fn time(time: Option<&pbjson_types::Timestamp>) -> String {
+pub(super) fn time(time: Option<&crate::time::Timestamp>) -> String {
     let Some(seconds) = time.and_then(|time| u64::try_from(time.seconds).ok()) else {
         return String::new();
     };

@@ -35,7 +35,7 @@ fn events(transcript: &[u8], state: SessionState) -> Vec<Event> {
         .map(|((kind, raw), seq)| Event {
             session_id: "3f9a1c22-0000-4000-8000-000000000000".into(),
             seq,
-            time: Some(pbjson_types::Timestamp {
+            time: Some(crate::time::Timestamp {
                 seconds: 1_800_000_000 + i64::try_from(seq).unwrap() / 10,
                 nanos: i32::try_from(seq % 10).unwrap() * 100_000_000,
             }),

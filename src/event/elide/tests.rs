@@ -1,4 +1,4 @@
-use pbjson_types::Timestamp;
+use crate::time::Timestamp;
 use proptest::{collection, prelude::*};
 
 use super::*;
