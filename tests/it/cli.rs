@@ -240,15 +240,10 @@ fn the_view_goes_on_when_the_server_is_restarted_under_it() {
 
 #[test]
 fn ctrl_c_interrupts_and_a_second_one_leaves_the_turn_to_itself() {
-    let directory = tempfile::tempdir().unwrap();
-    let codex = directory.path().join("codex");
-    // It is asked about itself with other words than exec, and ignores SIGINT in a turn.
-    let script = "#!/bin/sh\ncase \"$*\" in *exec*) ;; *) exit 0 ;; esac\ntrap '' INT TERM\n\
-        echo '{\"type\":\"thread.started\",\"thread_id\":\"t\"}'\necho '{\"type\":\"stubborn\"}'\n\
-        while :; do sleep 1; done\n";
-    fs::write(&codex, script).unwrap();
-    fs::set_permissions(&codex, fs::Permissions::from_mode(0o755)).unwrap();
-    let server = Setup::new().codex(&codex).start();
+    // From the sources: a program that a test has just written can be busy
+    // while another test is starting one.
+    let codex = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/agents/stubborn_codex");
+    let server = Setup::new().codex(Path::new(codex)).start();
     let home = server.home();
     let mut command = switchboard(&home);
     let mut run = Started::new(command.arg("run").arg("-C").arg(server.work()).arg("x"));
