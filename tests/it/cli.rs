@@ -247,7 +247,7 @@ fn ctrl_c_interrupts_and_a_second_one_leaves_the_turn_to_itself() {
     let home = server.home();
     let mut command = switchboard(&home);
     let mut run = Started::new(command.arg("run").arg("-C").arg(server.work()).arg("x"));
-    run.until("stubborn");
+    run.until("holding.on");
     run.signal(Signal::INT);
     // The server was asked, so the first one has been understood.
     run.until("stopping");
@@ -256,7 +256,8 @@ fn ctrl_c_interrupts_and_a_second_one_leaves_the_turn_to_itself() {
     assert_eq!(code, 130);
     assert!(errors.contains("interrupting the turn"), "{errors}");
     assert!(errors.contains("goes on without you"), "{errors}");
-    assert_eq!(sessions(&home)[0]["state"], "SESSION_STATE_STOPPING");
+    let session = &sessions(&home)[0];
+    assert_eq!(session["state"], "SESSION_STATE_STOPPING", "{session}");
 }
 
 #[test]
