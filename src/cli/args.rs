@@ -81,7 +81,7 @@ pub(super) enum Command {
     /// Print a recorded transcript with its pauses, as an agent would
     ///
     /// The pauses come from FILE.timing, in the format of script(1): lines of
-    /// "<seconds since the chunk before> <bytes>". Exits with 0 when the last
+    /// "SECONDS BYTES", the seconds counted from the chunk before. Exits with 0 when the last
     /// turn event in the transcript is turn.completed, else with 1; on SIGINT
     /// it stops printing and exits with 1. Standard input is read and ignored.
     Replay(ReplayArgs),

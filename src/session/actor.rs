@@ -130,6 +130,8 @@ pub(crate) struct Actor {
     running: Option<Running>,
     /// The row does not follow the log, because the database refused.
     row_behind: bool,
+    /// What the log refused, to be said before anything else.
+    unsaid: Vec<Statement>,
     /// There is something to read, or to try again.
     due: bool,
     /// The next look does not come before this.
@@ -183,6 +185,7 @@ impl Actor {
             ingest: Some(ingest),
             running: None,
             row_behind: false,
+            unsaid: Vec::new(),
             due: true,
             not_before: Instant::now(),
         };
@@ -226,7 +229,9 @@ impl Actor {
         let stopped = self.shared.stopped.clone();
         loop {
             let Some(running) = &self.running else {
+                let again = !self.unsaid.is_empty();
                 return tokio::select! {
+                    () = sleep_until(self.not_before), if again => Wake::Look,
                     () = stopped.cancelled() => Wake::Stopped,
                     command = self.commands.recv() => command.map_or(Wake::Stopped, Wake::Command),
                     () = sleep(IDLE) => Wake::Idle,
@@ -340,13 +345,21 @@ impl Actor {
     }
 
     async fn try_look(&mut self, supervisor_ended: bool) -> Result<Duration> {
+        if !self.unsaid.is_empty() {
+            self.say(self.unsaid.clone()).await?;
+            self.unsaid.clear();
+        }
         let Some(running) = &mut self.running else { return Ok(Duration::ZERO) };
         // The order matters: the exit file is looked for before the read, so
         // that what is then read to its end is complete.
         if running.ended.is_none() {
             let files = running.files.clone();
             let (id, thread) = (self.session.id, self.session.thread_id.clone());
-            let judge = supervisor_ended || running.supervisor.is_none();
+            if supervisor_ended {
+                // It is told once; from here on the lock is probed.
+                running.supervisor = None;
+            }
+            let judge = running.supervisor.is_none();
             let found = blocking(move || match turn::look_for_exit(&files) {
                 Ok(None) if judge => turn::find_out(&files, id, thread.as_deref()),
                 found => found.map(|ended| (ended, None)),
@@ -499,11 +512,14 @@ impl Actor {
         Ok(())
     }
 
-    /// Appends statements that must not be lost; when the disk refuses, the row
-    /// at least knows, and a restart says them.
+    /// Appends statements about what has happened already: when the disk refuses,
+    /// they are said as soon as it does not.
     async fn say_surely(&mut self, statements: Vec<Statement>) {
-        if let Err(error) = self.say(statements).await {
-            tracing::error!(session = %self.session.id, error = %report(&error), "cannot append to the event log");
+        if let Err(error) = self.say(statements.clone()).await {
+            tracing::error!(session = %self.session.id, error = %report(&error), "cannot append to the event log; trying again");
+            self.unsaid.extend(statements);
+            self.due = true;
+            self.not_before = Instant::now() + RETRY;
         }
     }
 
@@ -532,6 +548,9 @@ impl Actor {
     async fn store_row(&mut self, applied: Seq) {
         let outbox_done = self.ingest.as_ref().map_or(0, |ingest| ingest.tail().outbox_id);
         let stored = self.shared.database.apply(self.session.clone(), applied, outbox_done).await;
+        let (directory, session) = (self.directory.clone(), self.session.clone());
+        // For people; the row is what counts.
+        let _ = blocking(move || directory.describe(&session)).await;
         self.row_behind = stored.is_err();
         if let Err(error) = stored {
             // The log has it; the row follows at the next occasion or start.

@@ -88,7 +88,7 @@ pub(crate) struct Fact {
 }
 
 /// What the server itself says.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Statement {
     /// The turn that it belongs to.
     pub turn: Option<TurnNumber>,
@@ -146,6 +146,7 @@ impl Ingest {
     /// Stops following.
     pub(crate) fn unfollow(&mut self) {
         self.source = None;
+        self.log.rest();
     }
 
     /// Reads on in a turn's output, from where the log has it, and makes durable

@@ -15,6 +15,7 @@ use crate::{
     Error, Result,
     agent::Agents,
     id::SessionId,
+    proto,
     session::{
         Session,
         actor::{Actor, Handle},
@@ -250,6 +251,19 @@ impl SessionDirectory {
             Error::from(error)
         })?;
         Ok(())
+    }
+
+    /// Renders the session's row as `meta.json`, for people who look.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written; nothing depends on it.
+    pub(crate) fn describe(&self, session: &Session) -> io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(&proto::Session::from(session))?;
+        text.push(b'\n');
+        let temporary = self.0.join(".meta.json.new");
+        fs::write(&temporary, text)?;
+        fs::rename(temporary, self.0.join("meta.json"))
     }
 
     /// Removes the files of a session that was never acknowledged.

@@ -6,8 +6,10 @@
     reason = "a test that fails may panic, and says why on stderr"
 )]
 
+mod architecture;
 mod cli;
 mod codex_home;
+mod contract;
 mod harness;
 mod model;
 mod model_selftest;
