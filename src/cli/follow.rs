@@ -47,8 +47,8 @@ pub(super) struct Follower {
     end: End,
     output: Output,
     view: View,
-    /// The state of the turn looked for, when the header already had it at rest.
-    at_rest: Option<SessionState>,
+    /// The state of the session as far as was told.
+    state: SessionState,
 }
 
 /// How a connection ended.
@@ -76,7 +76,7 @@ impl Follower {
             end,
             output: cx.output,
             view: View::new(cx.output.colour),
-            at_rest: None,
+            state: SessionState::Unspecified,
         }
     }
 
@@ -149,7 +149,7 @@ impl Follower {
             let message = match keyboard.unless_left(stream.message()).await? {
                 Ok(Some(message)) => message.message,
                 Ok(None) if self.end == End::CurrentTurn => {
-                    return Ok(Ended::Over(self.at_rest.unwrap_or_default()));
+                    return Ok(Ended::Over(self.state));
                 }
                 Ok(None) => return Ok(Ended::Lost("it ended the stream".into())),
                 Err(status) => {
@@ -166,13 +166,9 @@ impl Follower {
                         return Ok(Ended::Over(state));
                     }
                 }
-                Some(Message::Synced(_)) => {
-                    // The turn was at rest before its events came, and all of them came.
-                    if let (End::Turn(_), Some(state)) = (self.end, self.at_rest) {
-                        return Ok(Ended::Over(state));
-                    }
-                }
-                Some(Message::Heartbeat(_)) | None => {}
+                // Not even after synced is a turn over that the header has at rest: the header
+                // may know more than the events that were there at the time of the call.
+                Some(Message::Synced(_) | Message::Heartbeat(_)) | None => {}
             }
         }
     }
@@ -185,14 +181,7 @@ impl Follower {
         self.next = header.start_seq;
         let Some(session) = header.session else { return Ok(()) };
         self.view.set_directory(&session.working_directory);
-        let turn = session.last_turn.as_ref();
-        self.at_rest = match self.end {
-            End::Turn(number) => turn
-                .filter(|turn| turn.number == number)
-                .map(|turn| turn.state())
-                .filter(|state| is_rest(*state)),
-            End::CurrentTurn | End::Never => Some(session.state()),
-        };
+        self.state = session.state();
         Ok(())
     }
 
@@ -211,13 +200,9 @@ impl Follower {
         }
         self.next += 1;
         let Some(Kind::StateChanged(changed)) = &event.kind else { return Ok(None) };
-        if !is_rest(changed.state()) {
-            return Ok(None);
-        }
-        if self.end == End::CurrentTurn {
-            self.at_rest = Some(changed.state());
-        }
-        Ok((self.end == End::Turn(event.turn)).then_some(changed.state()))
+        self.state = changed.state();
+        let over = is_rest(self.state) && self.end == End::Turn(event.turn);
+        Ok(over.then_some(self.state))
     }
 }
 
