@@ -55,7 +55,7 @@ pub(super) struct Global {
     /// ~/.local/state/switchboard.
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub home: Option<PathBuf>,
-    /// Print JSON for programs: one object, or one a line for streams
+    /// Print JSON for programs: one object, or one a line for lists and streams
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
 }

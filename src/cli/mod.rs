@@ -12,6 +12,7 @@ mod connect;
 mod demo;
 mod failure;
 mod follow;
+mod keyboard;
 mod launch;
 mod output;
 mod prompt;

@@ -8,7 +8,8 @@ use super::{
     Context, Failure,
     args::{SessionsCommand, State},
     connect::{Connector, Server, present},
-    follow::{End, Follower, Keyboard, OnInterrupt, outcome},
+    follow::{End, Follower, outcome},
+    keyboard::{Keyboard, OnInterrupt},
     render::{short_id, state_word, table, text::one_line},
 };
 use crate::proto::{

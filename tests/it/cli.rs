@@ -240,19 +240,14 @@ fn the_view_goes_on_when_the_server_is_restarted_under_it() {
 
 #[test]
 fn ctrl_c_interrupts_and_a_second_one_leaves_the_turn_to_itself() {
-    let directory = tempfile::tempdir().unwrap();
-    let codex = directory.path().join("codex");
-    // It is asked about itself with other words than exec, and ignores SIGINT in a turn.
-    let script = "#!/bin/sh\ncase \"$*\" in *exec*) ;; *) exit 0 ;; esac\ntrap '' INT TERM\n\
-        echo '{\"type\":\"thread.started\",\"thread_id\":\"t\"}'\necho '{\"type\":\"stubborn\"}'\n\
-        while :; do sleep 1; done\n";
-    fs::write(&codex, script).unwrap();
-    fs::set_permissions(&codex, fs::Permissions::from_mode(0o755)).unwrap();
-    let server = Setup::new().codex(&codex).start();
+    // From the sources: a program that a test has just written can be busy
+    // while another test is starting one.
+    let codex = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/agents/stubborn_codex");
+    let server = Setup::new().codex(Path::new(codex)).start();
     let home = server.home();
     let mut command = switchboard(&home);
     let mut run = Started::new(command.arg("run").arg("-C").arg(server.work()).arg("x"));
-    run.until("stubborn");
+    run.until("holding.on");
     run.signal(Signal::INT);
     // The server was asked, so the first one has been understood.
     run.until("stopping");
@@ -261,7 +256,8 @@ fn ctrl_c_interrupts_and_a_second_one_leaves_the_turn_to_itself() {
     assert_eq!(code, 130);
     assert!(errors.contains("interrupting the turn"), "{errors}");
     assert!(errors.contains("goes on without you"), "{errors}");
-    assert_eq!(sessions(&home)[0]["state"], "SESSION_STATE_STOPPING");
+    let session = &sessions(&home)[0];
+    assert_eq!(session["state"], "SESSION_STATE_STOPPING", "{session}");
 }
 
 #[test]
