@@ -17,6 +17,7 @@
 use std::{
     collections::BTreeMap,
     fs::File,
+    io,
     path::PathBuf,
     sync::{
         Arc,
@@ -101,8 +102,8 @@ pub struct SessionPage {
 pub struct Output {
     /// The turn.
     pub turn: TurnNumber,
-    /// Its output.
-    pub file: File,
+    /// Its output; none where the turn never had any.
+    pub file: Option<File>,
     /// The first byte to read.
     pub offset: u64,
     /// The byte after the last to read.
@@ -404,9 +405,11 @@ impl App {
                 OutputStream::Stdout => files.stdout(),
                 OutputStream::Stderr => files.stderr(),
             };
-            let file = File::open(path)?;
-            let size = file.metadata()?.len();
-            Ok::<_, std::io::Error>((file, size))
+            match File::open(path) {
+                Ok(file) => file.metadata().map(|found| (Some(file), found.len())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((None, 0)),
+                Err(error) => Err(error),
+            }
         })
         .await?
         .map_err(Error::internal)?;
