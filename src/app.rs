@@ -464,7 +464,7 @@ impl App {
 
     async fn page(&self, query: &EventQuery) -> Result<EventPage> {
         let feed = self.sessions.feed(query.session).await?;
-        let (oldest, latest, epoch) = (feed.oldest(), feed.latest(), feed.epoch());
+        let (oldest, latest, epoch) = (feed.oldest(), feed.now().latest, feed.epoch());
         feed.check_epoch(query.epoch.as_deref())?;
         if query.after > latest {
             return Err(Error::invalid(

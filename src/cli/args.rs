@@ -72,10 +72,10 @@ pub(super) enum Command {
     /// turn, twice leaves it running and returns. The exit code is the turn's
     /// outcome: 0 completed, 1 failed, 130 interrupted or left.
     Run(RunArgs),
-    /// Show what Switchboard does, with a recorded session
+    /// Show what Switchboard does, with a prepared session
     ///
     /// Needs no account and no codex. Starts a server of its own in a temporary
-    /// home, runs a recorded session through the real pipeline, and removes
+    /// home, runs a prepared session through the real pipeline, and removes
     /// everything again.
     Demo(DemoArgs),
     /// Print a recorded transcript with its pauses, as an agent would

@@ -31,7 +31,7 @@ use crate::{
     proto::{self, SessionState, StateReason},
     session::{
         PROMPT_PREVIEW_CHARACTERS, Session,
-        feed::Feed,
+        feed::{Feed, Now},
         head,
         ingest::{Fact, Ingest, Statement, Step},
         registry::{SessionDirectory, Shared, report, storage_error},
@@ -172,7 +172,7 @@ impl Actor {
         if let Some(problem) = &opened.read_only {
             tracing::error!(session = %id, problem, "the event log is damaged; the session is read-only");
         }
-        let feed = Arc::new(Feed::new(ingest.reader(), Seq::ZERO));
+        let feed = Arc::new(Feed::new(ingest.reader()));
         let (tx, commands) = mpsc::channel(16);
         let in_use = Arc::new(());
         let mut actor = Self {
@@ -279,7 +279,7 @@ impl Actor {
         if applied < latest {
             self.store_row(latest).await;
         }
-        self.feed.reveal(latest);
+        self.feed.reveal(Now { latest, active: self.active_turn() });
         Ok(())
     }
 
@@ -397,7 +397,7 @@ impl Actor {
         let pid = blocking(move || supervise::read_pid(&files)).await;
         let Ok(Ok(Some(supervise::PidFile { agent_pid: Some(pid), .. }))) = pid else { return };
         turn.pid = Some(pid);
-        self.store_row(self.feed.latest()).await;
+        self.store_row(self.feed.now().latest).await;
     }
 
     /// The turn's output was read to its end, and how it ended is known.
@@ -533,10 +533,15 @@ impl Actor {
         if !step.facts.is_empty() || self.row_behind || self.running.is_none() {
             self.store_row(last).await;
         }
-        self.feed.publish(step.chunks);
+        self.feed.publish(step.chunks, self.active_turn());
         let subscribers =
             u32::try_from(self.shared.hub.publish(self.session.id)).unwrap_or(u32::MAX);
         PACE.max(PACE_PER_SUBSCRIBER.saturating_mul(subscribers).min(MAX_PACE))
+    }
+
+    fn active_turn(&self) -> Option<TurnNumber> {
+        let turn = self.session.last_turn.as_ref()?;
+        state::is_active(turn.state).then_some(turn.number)
     }
 
     fn fold(&mut self, facts: &[Fact]) {

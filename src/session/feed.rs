@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::{
     Error, Result,
-    id::Seq,
+    id::{Seq, TurnNumber},
     store::log::{Chunk, Entry, Epoch, Reader},
 };
 
@@ -38,7 +38,16 @@ pub(crate) struct Feed {
 struct Ring {
     chunks: VecDeque<Arc<Chunk>>,
     bytes: usize,
-    latest: Seq,
+    now: Now,
+}
+
+/// What subscribers may see, and what the session does as far as they may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Now {
+    /// The latest event.
+    pub latest: Seq,
+    /// The turn that runs at that event. The row may know already that it ended.
+    pub active: Option<TurnNumber>,
 }
 
 /// Events to deliver: those of `chunk` from `from` to `to`, both included.
@@ -70,34 +79,41 @@ impl Span {
 }
 
 impl Feed {
-    /// A feed of what the log has up to `latest`.
-    pub(crate) fn new(reader: Reader, latest: Seq) -> Self {
-        let ring = Ring { chunks: VecDeque::new(), bytes: 0, latest };
+    /// A feed that shows nothing yet.
+    pub(crate) fn new(reader: Reader) -> Self {
+        let now = Now { latest: Seq::ZERO, active: None };
+        let ring = Ring { chunks: VecDeque::new(), bytes: 0, now };
         Self { reader, ring: Mutex::new(ring) }
     }
 
-    /// Makes what the log has up to `latest` visible.
-    pub(crate) fn reveal(&self, latest: Seq) {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner).latest = latest;
+    /// Makes what the log has up to `now.latest` visible.
+    pub(crate) fn reveal(&self, now: Now) {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).now = now;
     }
 
-    /// Makes chunks visible. They continue what was published before.
-    pub(crate) fn publish(&self, chunks: impl IntoIterator<Item = Arc<Chunk>>) {
+    /// Makes chunks visible. They continue what was published before; after them
+    /// the turn `active` runs.
+    pub(crate) fn publish(
+        &self,
+        chunks: impl IntoIterator<Item = Arc<Chunk>>,
+        active: Option<TurnNumber>,
+    ) {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         for chunk in chunks {
-            ring.latest = chunk.last();
+            ring.now.latest = chunk.last();
             ring.bytes += chunk.bytes().len();
             ring.chunks.push_back(chunk);
         }
+        ring.now.active = active;
         while ring.chunks.len() > RING_CHUNKS || ring.bytes > RING_BYTES {
             let Some(oldest) = ring.chunks.pop_front() else { break };
             ring.bytes -= oldest.bytes().len();
         }
     }
 
-    /// The latest event that subscribers may see.
-    pub(crate) fn latest(&self) -> Seq {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner).latest
+    /// What subscribers may see.
+    pub(crate) fn now(&self) -> Now {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).now
     }
 
     /// The oldest event that the log still has.
@@ -136,14 +152,14 @@ impl Feed {
     pub(crate) async fn read(&self, from: Seq) -> Result<Option<Span>> {
         let latest = {
             let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-            if from > ring.latest {
+            if from > ring.now.latest {
                 return Ok(None);
             }
             let at = ring.chunks.partition_point(|chunk| chunk.last() < from);
             if let Some(chunk) = ring.chunks.get(at).filter(|chunk| chunk.first() <= from) {
                 return Ok(Some(Span { chunk: Arc::clone(chunk), from, to: chunk.last() }));
             }
-            ring.latest
+            ring.now.latest
         };
         let reader = self.reader.clone();
         let read = tokio::task::spawn_blocking(move || reader.read(from, READ_BYTES));

@@ -24,7 +24,7 @@ use crate::{
     proto::{self, event::Kind},
     session::{
         Session,
-        feed::Span,
+        feed::{Now, Span},
         hub::{Registration, Scope},
         registry::Sessions,
         state,
@@ -272,8 +272,9 @@ impl Watch {
     ) -> Result<Header> {
         let feed = self.sessions.feed(id).await?;
         feed.check_epoch(expected)?;
-        let (oldest, latest, epoch) = (feed.oldest(), feed.latest(), feed.epoch());
-        // Read after the latest seq: the row follows all events up to it.
+        let (oldest, epoch, Now { latest, active }) = (feed.oldest(), feed.epoch(), feed.now());
+        // Read after the latest seq: the row follows all events up to it, and
+        // may be ahead of them.
         let session = self.sessions.session(id).await?;
         let next = match start {
             Start::Now => latest.next(),
@@ -292,12 +293,10 @@ impl Watch {
             }
             Start::At(seq) => seq,
         };
-        let end = match (self.until, &session.last_turn) {
+        let end = match (self.until, active) {
             (Until::Forever, _) => End::Never,
-            (Until::EndOfTurns, Some(turn)) if state::is_active(turn.state) => {
-                End::AfterTurn(turn.number)
-            }
-            (Until::EndOfTurns, _) => End::Reached,
+            (Until::EndOfTurns, Some(turn)) => End::AfterTurn(turn),
+            (Until::EndOfTurns, None) => End::Reached,
         };
         self.cursors.insert(id, Cursor { next, told: next, replay_to: latest, end });
         Ok(Header { session, oldest, latest, epoch, start: next })
