@@ -610,7 +610,8 @@ fn spec(session: &Session, number: TurnNumber, launch: &Launch) -> Spec {
         program: launch.program.clone(),
         args: launch.args.iter().map(text).collect(),
         env: launch.env.iter().map(|(name, value)| (text(name), text(value))).collect(),
-        env_remove: Vec::new(),
+        // What opens this server is not the agent's business.
+        env_remove: vec!["SWITCHBOARD_TOKEN".to_owned()],
         working_directory: session.working_directory.clone(),
         grace: Grace::default(),
     }
