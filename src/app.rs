@@ -34,10 +34,10 @@ use crate::{
     agent::{self, Agents, CodexStatus},
     event::{self, Kinds},
     id::{Seq, SessionId, TurnNumber},
-    proto::{self, FilesystemSandbox, SessionState, event::Kind},
+    proto::{self, FilesystemSandbox, SessionState},
     session::{
         Session,
-        actor::blocking,
+        actor::{NewTurn, blocking},
         hub::Scope,
         registry::Sessions,
         state, turn,
@@ -218,53 +218,21 @@ impl App {
         }
         // What can be known before anything is made.
         let (agents, planned) = (self.agents().clone(), session.clone());
-        let will_run = prompt.is_some();
-        blocking(move || {
-            if will_run {
-                turn::plan(&agents, &planned, TurnNumber(1)).map(drop)
-            } else {
-                agent::check_working_directory(&planned.working_directory)
+        let first = blocking(move || match prompt {
+            Some(prompt) => {
+                let launch = turn::plan(&agents, &planned, TurnNumber(1))?;
+                Ok::<_, Error>(Some(NewTurn { prompt, launch }))
+            }
+            None => {
+                agent::check_working_directory(&planned.working_directory)?;
+                Ok(None)
             }
         })
         .await??;
-
-        let id = session.id;
-        if self.sessions.database().session(id).await?.is_some() {
-            return Err(Error::SessionExists { id });
+        if self.sessions.database().session(session.id).await?.is_some() {
+            return Err(Error::SessionExists { id: session.id });
         }
-        let directory = self.sessions.directory(id);
-        blocking({
-            let directory = directory.clone();
-            move || directory.create()
-        })
-        .await??;
-        let created = proto::Event {
-            time: Some(crate::time::timestamp(session.create_time)),
-            kind: Some(Kind::SessionCreated(proto::SessionCreated {
-                session: Some((&session).into()),
-            })),
-            ..proto::Event::default()
-        };
-        let inserted = self.sessions.database().insert_session(session, created.encode_to_vec());
-        if let Err(error) = inserted.await {
-            directory.remove();
-            return Err(error.into());
-        }
-        let started = self.begin(id, prompt).await;
-        if started.is_err() {
-            // Nobody was told of it; it must not be there after the error.
-            self.sessions.discard(id).await;
-        }
-        started
-    }
-
-    async fn begin(&self, id: SessionId, prompt: Option<String>) -> Result<Session> {
-        let owner = self.sessions.owner(id).await?;
-        self.sessions.hub().publish(id);
-        match prompt {
-            Some(prompt) => owner.start_turn(prompt).await,
-            None => self.sessions.session(id).await,
-        }
+        self.sessions.create(session, first).await
     }
 
     /// Reads a session.

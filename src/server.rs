@@ -175,6 +175,7 @@ fn open(config: &Config, stages: &Stages) -> Result<Sessions, Error> {
         agents,
         directory,
         supervisor: config.program.clone(),
+        grace: config.grace,
         closing: stages.draining.clone(),
         stopped: stages.stopped.clone(),
         tasks: stages.tasks.clone(),

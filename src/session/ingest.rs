@@ -28,7 +28,7 @@ use crate::{
     event::{self, Envelope},
     id::{Seq, SessionId, TurnNumber},
     proto::{self, TimeSource, event::Kind},
-    session::{registry::SessionDirectory, state},
+    session::{directory::SessionDirectory, state},
     store::log::{self, Batch, Chunk, Gap, Log, Meta, Missing, Opened, Tail},
     supervise::TurnFiles,
     time,

@@ -26,6 +26,7 @@ use crate::{
 };
 
 pub(crate) mod actor;
+pub(crate) mod directory;
 pub(crate) mod feed;
 pub(crate) mod follow;
 pub(crate) mod hub;
