@@ -8,7 +8,6 @@
 //!   ready.json       --ready-file
 //!   stdout, stderr   of the server, over all its starts
 //! ```
-#![allow(dead_code, reason = "a harness offers more than the tests of today use")]
 
 use std::{
     ffi::{OsStr, OsString},

@@ -8,6 +8,8 @@
 
 mod architecture;
 mod cli;
+mod clients;
+mod codex;
 mod codex_home;
 mod contract;
 mod faults;
@@ -18,6 +20,8 @@ mod model_selftest;
 mod programs;
 mod proxy;
 mod restart;
+mod sessions;
 mod stopping;
 mod supervisor;
 mod toolchain;
+mod transcripts;
