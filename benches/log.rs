@@ -27,7 +27,10 @@ use switchboard::{
 };
 
 const EVENTS: usize = 200_000;
-const GROUP: usize = 256;
+/// What the server makes durable at once when there is much to do, in bytes.
+const STEP: usize = 1 << 20;
+/// Events of a group for which the disk is most of the work.
+const SMALL_GROUP: usize = 256;
 const ROUNDS: usize = 7;
 
 fn main() {
@@ -36,17 +39,19 @@ fn main() {
     let encoded: Vec<_> = messages.iter().map(|message| Encoded(message.encode_to_vec())).collect();
     let bytes: usize = encoded.iter().map(|message| 5 + message.0.len()).sum();
 
-    let [plain, log, plain_encoding, log_encoding] = interleaved(
+    let step = STEP / (bytes / EVENTS);
+    let [plain, log, plain_encoding, log_encoding, small_groups] = interleaved(
         ROUNDS,
         [
             &mut || write_plain(home.path(), &encoded),
-            &mut || append(home.path(), &encoded),
+            &mut || append(home.path(), &encoded, step),
             &mut || write_plain(home.path(), &messages),
-            &mut || append(home.path(), &messages),
+            &mut || append(home.path(), &messages, step),
+            &mut || append(home.path(), &encoded, SMALL_GROUP),
         ],
     );
     heading(&format!(
-        "append: {EVENTS} events of {} B framed, groups of {GROUP}, CPU",
+        "append: {EVENTS} events of {} B framed, groups of {step}, CPU",
         bytes / EVENTS
     ));
     row("plain buffered write", plain.cpu_micros_each(EVENTS), "µs", Target::None);
@@ -59,6 +64,12 @@ fn main() {
     row("log ÷ plain", ratio(log, plain), "", Target::AtMost(2.0));
     row("log ÷ plain, both encode", ratio(log_encoding, plain_encoding), "", Target::None);
     row("log, on the wall", log.per_second(EVENTS) / 1e6, "M/s", Target::None);
+    row(
+        &format!("log ÷ plain, groups of {SMALL_GROUP}"),
+        ratio(small_groups, plain),
+        "",
+        Target::None,
+    );
 
     let dir = home.path().join("events");
     let reader = Reader::open_read_only(&dir).expect("the log that was written last");
@@ -106,7 +117,7 @@ fn write_plain(home: &Path, messages: &[impl Message]) -> Cost {
     cost
 }
 
-fn append(home: &Path, messages: &[impl Message]) -> Cost {
+fn append(home: &Path, messages: &[impl Message], group: usize) -> Cost {
     let dir = home.join("events");
     // The log of the last round stays, to be read.
     let _ = fs::remove_dir_all(&dir);
@@ -114,7 +125,7 @@ fn append(home: &Path, messages: &[impl Message]) -> Cost {
     measure(|| {
         let mut batch = Batch::new(Seq::FIRST);
         let mut offset = 0;
-        for group in messages.chunks(GROUP) {
+        for group in messages.chunks(group) {
             for message in group {
                 offset += 300;
                 let meta = Meta {

@@ -170,7 +170,7 @@ impl Actor {
         if let Some(problem) = &opened.read_only {
             tracing::error!(session = %id, problem, "the event log is damaged; the session is read-only");
         }
-        let feed = Arc::new(Feed::new(ingest.reader(), Seq::ZERO));
+        let feed = Arc::new(Feed::new(ingest.reader(), shared.replays.clone(), Seq::ZERO));
         let (tx, commands) = mpsc::channel(16);
         let in_use = Arc::new(());
         let mut actor = Self {
@@ -367,9 +367,13 @@ impl Actor {
             self.conclude().await?;
             return Ok(Duration::ZERO);
         }
-        // When there is more, no hint will come for it.
-        self.due |= !at_end;
-        Ok(pause)
+        if at_end {
+            return Ok(pause);
+        }
+        // There is more: no hint will come for it, and a pause would make the
+        // next step no larger.
+        self.due = true;
+        Ok(Duration::ZERO)
     }
 
     /// The agent's process id is known a moment after the turn began.

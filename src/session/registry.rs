@@ -21,6 +21,7 @@ use crate::{
         feed::Feed,
         follow::Follower,
         hub::Hub,
+        replay::Replays,
     },
     store::{log, sqlite::Database},
 };
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub database: Database,
     /// Who wants to hear of what.
     pub hub: Hub,
+    /// What those who lag read from the logs' files.
+    pub replays: Replays,
     /// Hints that files grew.
     pub follower: Follower,
     /// How agents are started.
