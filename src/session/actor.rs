@@ -238,7 +238,7 @@ impl Actor {
                 command = self.commands.recv() => {
                     return command.map_or(Wake::Stopped, Wake::Command);
                 }
-                () = sleep_until(self.not_before), if self.due => {
+                () = until(self.not_before), if self.due => {
                     self.due = false;
                     return Wake::Look;
                 }
@@ -340,27 +340,36 @@ impl Actor {
     }
 
     async fn try_look(&mut self, supervisor_ended: bool) -> Result<Duration> {
+        let Some(running) = &self.running else { return Ok(Duration::ZERO) };
+        let (files, adopted) = (running.files.clone(), running.adopted);
+        let was_ended = running.ended.is_some();
+        let judge = supervisor_ended || running.supervisor.is_none();
+        let (id, thread) = (self.session.id, self.session.thread_id.clone());
+        let looked = self.with_ingest(move |ingest| {
+            // The order matters: the exit file is looked for before the read, so
+            // that what is then read to its end is complete.
+            let (ended, pid_file) = if was_ended {
+                (None, None)
+            } else {
+                match turn::look_for_exit(&files).map_err(Error::internal)? {
+                    None if judge => {
+                        turn::find_out(&files, id, thread.as_deref()).map_err(Error::internal)?
+                    }
+                    ended => (ended, None),
+                }
+            };
+            let step = ingest.step(&files, adopted, was_ended || ended.is_some());
+            Ok((ended, pid_file, step))
+        });
+        let (ended, pid_file, step) = looked.await?;
         let Some(running) = &mut self.running else { return Ok(Duration::ZERO) };
-        // The order matters: the exit file is looked for before the read, so
-        // that what is then read to its end is complete.
-        if running.ended.is_none() {
-            let files = running.files.clone();
-            let (id, thread) = (self.session.id, self.session.thread_id.clone());
-            let judge = supervisor_ended || running.supervisor.is_none();
-            let found = blocking(move || match turn::look_for_exit(&files) {
-                Ok(None) if judge => turn::find_out(&files, id, thread.as_deref()),
-                found => found.map(|ended| (ended, None)),
-            });
-            let (ended, pid_file) = found.await?.map_err(Error::internal)?;
-            if let Some(pid_file) = pid_file.filter(|_| running.supervisor.is_none()) {
-                running.watch_supervisor(supervise::pidfd(&pid_file));
-            }
-            running.ended = ended;
+        if let Some(pid_file) = pid_file.filter(|_| running.supervisor.is_none()) {
+            running.watch_supervisor(supervise::pidfd(&pid_file));
         }
+        running.ended = running.ended.take().or(ended);
         let ended = running.ended.is_some();
-        let source = (running.files.clone(), running.adopted);
         self.learn_pid().await;
-        let step = self.with_ingest(move |ingest| ingest.step(&source.0, source.1, ended)).await?;
+        let step = step?;
         let at_end = step.at_end;
         let pause = self.show(step).await;
         if at_end && ended {
@@ -593,6 +602,14 @@ fn spec(session: &Session, number: TurnNumber, launch: &Launch) -> Spec {
         env_remove: Vec::new(),
         working_directory: session.working_directory.clone(),
         grace: Grace::default(),
+    }
+}
+
+/// Waits until then; not at all where that has passed, which a timer would take
+/// for the next millisecond.
+async fn until(deadline: Instant) {
+    if Instant::now() < deadline {
+        sleep_until(deadline).await;
     }
 }
 
