@@ -199,7 +199,7 @@ impl Actor {
         if let Some(problem) = &opened.read_only {
             tracing::error!(session = %id, problem, "the event log is damaged; the session is read-only");
         }
-        let feed = Arc::new(Feed::new(ingest.reader()));
+        let feed = Arc::new(Feed::new(ingest.reader(), shared.replays.clone()));
         let (tx, commands) = mpsc::channel(16);
         let in_use = Arc::new(());
         let mut actor = Self {
@@ -278,7 +278,7 @@ impl Actor {
                 command = self.commands.recv() => {
                     return command.map_or(Wake::Stopped, Wake::Command);
                 }
-                () = sleep_until(self.not_before), if self.due => {
+                () = until(self.not_before), if self.due => {
                     self.due = false;
                     return Wake::Look;
                 }
@@ -413,39 +413,52 @@ impl Actor {
     async fn try_look(&mut self, supervisor_ended: bool) -> Result<Duration> {
         self.make_up().await?;
         let Some(running) = &mut self.running else { return Ok(Duration::ZERO) };
-        // The order matters: the exit file is looked for before the read, so
-        // that what is then read to its end is complete.
-        if running.ended.is_none() {
-            let files = running.files.clone();
-            let (id, thread) = (self.session.id, self.session.thread_id.clone());
-            if supervisor_ended {
-                // It is told once; from here on the lock is probed.
-                running.supervisor = None;
-            }
-            let judge = running.supervisor.is_none();
-            let found = blocking(move || match turn::look_for_exit(&files) {
-                Ok(None) if judge => turn::find_out(&files, id, thread.as_deref()),
-                found => found.map(|ended| (ended, None)),
-            });
-            let (ended, pid_file) = found.await?.map_err(Error::internal)?;
-            if let Some(pid_file) = pid_file.filter(|_| running.supervisor.is_none()) {
-                running.watch_supervisor(supervise::pidfd(&pid_file));
-            }
-            running.ended = ended;
+        if supervisor_ended {
+            // It is told once; from here on the lock is probed.
+            running.supervisor = None;
         }
+        let (files, adopted) = (running.files.clone(), running.adopted);
+        let was_ended = running.ended.is_some();
+        let judge = running.supervisor.is_none();
+        let (id, thread) = (self.session.id, self.session.thread_id.clone());
+        let looked = self.with_ingest(move |ingest| {
+            // The order matters: the exit file is looked for before the read, so
+            // that what is then read to its end is complete.
+            let (ended, pid_file) = if was_ended {
+                (None, None)
+            } else {
+                match turn::look_for_exit(&files).map_err(Error::internal)? {
+                    None if judge => {
+                        turn::find_out(&files, id, thread.as_deref()).map_err(Error::internal)?
+                    }
+                    ended => (ended, None),
+                }
+            };
+            let step = ingest.step(&files, adopted, was_ended || ended.is_some());
+            Ok((ended, pid_file, step))
+        });
+        let (ended, pid_file, step) = looked.await?;
+        let Some(running) = &mut self.running else { return Ok(Duration::ZERO) };
+        if let Some(pid_file) = pid_file.filter(|_| running.supervisor.is_none()) {
+            running.watch_supervisor(supervise::pidfd(&pid_file));
+        }
+        running.ended = running.ended.take().or(ended);
         let ended = running.ended.is_some();
-        let source = (running.files.clone(), running.adopted);
         self.learn_pid().await;
-        let step = self.with_ingest(move |ingest| ingest.step(&source.0, source.1, ended)).await?;
+        let step = step?;
         let at_end = step.at_end;
         let pause = self.show(step).await;
         if at_end && ended {
             self.conclude().await?;
             return Ok(Duration::ZERO);
         }
-        // When there is more, no hint will come for it.
-        self.due |= !at_end;
-        Ok(pause)
+        if at_end {
+            return Ok(pause);
+        }
+        // There is more: no hint will come for it, and a pause would make the
+        // next step no larger.
+        self.due = true;
+        Ok(Duration::ZERO)
     }
 
     /// The agent's process id is known a moment after the turn began.
@@ -689,6 +702,14 @@ fn spec(session: &Session, number: TurnNumber, launch: &Launch, grace: Grace) ->
         env_remove: vec!["SWITCHBOARD_TOKEN".to_owned()],
         working_directory: session.working_directory.clone(),
         grace,
+    }
+}
+
+/// Waits until then; not at all where that has passed, which a timer would take
+/// for the next millisecond.
+async fn until(deadline: Instant) {
+    if Instant::now() < deadline {
+        sleep_until(deadline).await;
     }
 }
 

@@ -11,13 +11,16 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::FileExt as _,
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use rustix::{
+    buffer::spare_capacity,
+    io::{Errno, pread},
+};
 
 use crate::{
     Result,
@@ -337,18 +340,16 @@ fn push_line(
 }
 
 fn read_block(file: &File, position: u64) -> io::Result<Bytes> {
-    let mut block = BytesMut::zeroed(BLOCK_BYTES);
-    let mut filled = 0;
-    while filled < BLOCK_BYTES {
-        match file.read_at(&mut block[filled..], position + filled as u64) {
+    let mut block = Vec::with_capacity(BLOCK_BYTES);
+    while block.len() < BLOCK_BYTES {
+        let at = position + block.len() as u64;
+        match pread(file, spare_capacity(&mut block), at) {
             Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    block.truncate(filled);
-    Ok(block.freeze())
+    Ok(block.into())
 }
 
 /// Makes damaged records again from a turn's output, where all of them were

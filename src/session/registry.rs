@@ -24,6 +24,7 @@ use crate::{
         feed::Feed,
         follow::Follower,
         hub::Hub,
+        replay::Replays,
     },
     store::sqlite::{Database, Stored},
     supervise::{Grace, TurnFiles},
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub database: Database,
     /// Who wants to hear of what.
     pub hub: Hub,
+    /// What those who lag read from the logs' files.
+    pub replays: Replays,
     /// Hints that files grew.
     pub follower: Follower,
     /// How agents are started.
