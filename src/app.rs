@@ -191,7 +191,7 @@ impl App {
     /// The operations on `sessions`, by a server that lives in `home` and
     /// listens at `addresses`.
     pub(crate) fn new(sessions: Sessions, home: PathBuf, addresses: Vec<String>) -> Self {
-        let identity = Identity { start_time: SystemTime::now(), home, addresses };
+        let identity = Identity { start_time: crate::time::now(), home, addresses };
         Self { sessions, identity: Arc::new(identity), open_watches: Arc::default() }
     }
 
@@ -526,7 +526,7 @@ fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
         check_length("session.labels", key, MAX_LABEL_KEY_CHARACTERS)?;
         check_length("session.labels", value, MAX_LABEL_VALUE_CHARACTERS)?;
     }
-    let now = SystemTime::now();
+    let now = crate::time::now();
     let session = Session {
         id: new.id.unwrap_or_else(SessionId::random),
         agent: kind.to_string(),

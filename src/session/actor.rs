@@ -14,7 +14,7 @@
 
 use std::{
     sync::{Arc, Weak},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use prost::Message as _;
@@ -76,7 +76,7 @@ pub(crate) struct NewTurn {
 impl NewTurn {
     /// Makes it the session's last turn.
     pub(crate) fn begin(&self, session: &mut Session) {
-        let time = SystemTime::now();
+        let time = crate::time::now();
         let number = TurnNumber(session.turn_count() + 1);
         if session.first_prompt.is_empty() {
             session.first_prompt = head(&self.prompt, PROMPT_PREVIEW_CHARACTERS);
@@ -358,7 +358,7 @@ impl Actor {
                         previous,
                         spawned,
                         Vec::new(),
-                        SystemTime::now(),
+                        crate::time::now(),
                     )
                 }
             };
@@ -541,7 +541,7 @@ impl Actor {
                 running.launched = Some(launched);
                 self.running = Some(running);
                 let spawned = self.spawned(&prompt);
-                let now = SystemTime::now();
+                let now = crate::time::now();
                 turn::first_statements(number, previous, spawned, launch.warnings, now)
             }
             Err(error) => {

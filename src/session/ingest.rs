@@ -106,7 +106,7 @@ pub(crate) struct Statement {
 impl Statement {
     /// Something said now.
     pub(crate) fn now(turn: TurnNumber, kind: Kind) -> Self {
-        Self { turn: Some(turn), kind, time: SystemTime::now(), outbox_id: None }
+        Self { turn: Some(turn), kind, time: crate::time::now(), outbox_id: None }
     }
 }
 
@@ -207,7 +207,7 @@ impl Ingest {
         let mut lines = Lines {
             id: self.id,
             turn: source.turn,
-            time: SystemTime::now(),
+            time: crate::time::now(),
             adopted_until: source.adopted_until,
             outbox_id: self.log.tail().outbox_id,
             facts: Vec::new(),
