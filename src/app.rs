@@ -446,8 +446,14 @@ impl App {
         let mut page =
             EventPage { events: Vec::new(), next_after: query.after, oldest, latest, epoch };
         let mut bytes = 0;
-        'page: while page.next_after < latest {
-            let Some(span) = feed.read(page.next_after.next()).await? else { break };
+        'page: while page.next_after < latest && page.events.len() < query.count {
+            let span = match feed.read(page.next_after.next()).await {
+                Ok(Some(span)) => span,
+                Ok(None) => break,
+                // Damage: what is before it can be had, and the next page says it.
+                Err(_) if page.next_after > query.after => break,
+                Err(error) => return Err(error),
+            };
             for entry in span.entries().take_while(|entry| entry.seq <= latest) {
                 if query.kinds.contains(entry.kind) {
                     if page.events.len() == query.count {

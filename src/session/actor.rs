@@ -335,8 +335,14 @@ impl Actor {
         let (id, thread) = (self.session.id, self.session.thread_id.clone());
         let mut running = Running::new(&self.directory.turns(), turn.number, &self.shared.follower);
         let files = running.files.clone();
-        let found = blocking(move || turn::find_out(&files, id, thread.as_deref())).await?;
-        let (ended, pid_file) = found.map_err(Error::internal)?;
+        let was_said = self.writer()?.tail().turn >= turn.number.0;
+        let found = blocking(move || match turn::find_out(&files, id, thread.as_deref())? {
+            (Some(Ended::NotStarted(_)), _) if was_said => {
+                turn::give_up(&files, id, thread.as_deref()).map(|ended| (Some(ended), None))
+            }
+            found => Ok(found),
+        });
+        let (ended, pid_file) = found.await?.map_err(Error::internal)?;
         tracing::info!(session = %id, turn = turn.number.0, ?ended, "took up a turn");
         if let Some(pid_file) = &pid_file {
             running.watch_supervisor(supervise::pidfd(pid_file));
@@ -510,9 +516,13 @@ impl Actor {
         let launch = blocking(move || turn::plan(&agents, &planned, number)).await??;
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
         let (prompt_files, bytes) = (files.clone(), prompt.clone().into_bytes());
-        blocking(move || prompt_files.write_prompt(&bytes))
-            .await?
-            .map_err(|error| storage_error(error, &files.prompt()))?;
+        blocking(move || {
+            // There already, unless somebody took it away.
+            std::fs::create_dir_all(prompt_files.directory())?;
+            prompt_files.write_prompt(&bytes)
+        })
+        .await?
+        .map_err(|error| storage_error(error, &files.prompt()))?;
 
         let previous = self.session.state();
         let turn = NewTurn { prompt, launch };

@@ -116,7 +116,7 @@ impl Ingest {
     ///
     /// # Errors
     ///
-    /// Where the log is missing, of a later version, or unreadable.
+    /// Where the log is of a later version, or unreadable.
     pub(crate) fn open(
         id: SessionId,
         directory: &SessionDirectory,
@@ -124,8 +124,13 @@ impl Ingest {
     ) -> Result<(Self, Opened), log::Error> {
         let turns = directory.turns();
         let mut rebuild = |gap: &Gap| rebuild(id, &turns, gap);
-        let (log, opened) =
-            Log::open(&directory.events(), durable, &mut rebuild, log::Options::default())?;
+        let events = directory.events();
+        let mut open = || Log::open(&events, durable, &mut rebuild, log::Options::default());
+        let (log, opened) = match open() {
+            // Whoever took the log away took its events; what is left can be read.
+            Err(log::Error::Missing { .. }) if fs::create_dir(&events).is_ok() => open()?,
+            opened => opened?,
+        };
         let batch = Batch::new(log.tail().last.next());
         let read_only = opened.read_only.clone();
         Ok((Self { id, log, batch, source: None, read_only }, opened))

@@ -154,16 +154,31 @@ pub(crate) fn find_out(
         supervise::Verdict::Alive(pid) => (None, pid),
         supervise::Verdict::Exited(exit) => (Some(Ended::Exited(Box::new(exit))), None),
         supervise::Verdict::Lost { cause, strays_ended } => {
-            let cause = match strays_ended {
-                0 => cause,
-                count => format!("{cause}; {count} processes that were left of it were ended"),
-            };
-            (Some(Ended::Lost(cause)), None)
+            (Some(lost(&cause, strays_ended)), None)
         }
         supervise::Verdict::NeverStarted => (
             Some(Ended::NotStarted("the server went down before the agent was started".to_owned())),
             None,
         ),
+    })
+}
+
+/// Ends what is left of a turn whose files are gone although it was launched.
+/// Blocks.
+pub(crate) fn give_up(
+    files: &TurnFiles,
+    id: SessionId,
+    thread_id: Option<&str>,
+) -> io::Result<Ended> {
+    let cause = "the files of the turn were removed";
+    let strays_ended = supervise::give_up(files, &id.to_string(), thread_id, cause)?;
+    Ok(lost(cause, strays_ended))
+}
+
+fn lost(cause: &str, strays_ended: usize) -> Ended {
+    Ended::Lost(match strays_ended {
+        0 => cause.to_owned(),
+        count => format!("{cause}; {count} processes that were left of it were ended"),
     })
 }
 

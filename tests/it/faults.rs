@@ -2,6 +2,7 @@
 //! files are damaged or gone, its disk is full. This file is what the tests
 //! beside it share.
 
+mod damage;
 mod disk;
 mod killing;
 mod racing;

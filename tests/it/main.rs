@@ -6,6 +6,7 @@
     reason = "a test that fails may panic, and says why on stderr"
 )]
 
+mod access;
 mod architecture;
 mod cli;
 mod clients;
@@ -19,6 +20,7 @@ mod model;
 mod model_selftest;
 mod programs;
 mod proxy;
+mod raw;
 mod restart;
 mod sessions;
 mod stopping;
