@@ -217,7 +217,7 @@ impl Sessions {
         let created = proto::Event {
             time: Some(crate::time::timestamp(session.create_time)),
             kind: Some(Kind::SessionCreated(proto::SessionCreated {
-                session: Some((&session).into()),
+                session: Some(Box::new((&session).into())),
             })),
             ..proto::Event::default()
         };

@@ -145,9 +145,8 @@ fn web_pages_call_from_allowed_origins_only() {
     let config = config("allowed_origins = ['https://board.example']");
     let server = Setup::new().arg("--config").arg(config.path()).start();
     let authorization = format!("Bearer {}", server.token());
-    let call = |origin: &str| {
-        web(&server, &[("origin", origin), ("authorization", &authorization)])
-    };
+    let call =
+        |origin: &str| web(&server, &[("origin", origin), ("authorization", &authorization)]);
     let allowed = call("https://board.example");
     assert_eq!(code(&allowed), Code::Ok);
     assert_eq!(allowed.header("access-control-allow-origin"), Some("https://board.example"));
@@ -278,9 +277,8 @@ async fn rubbish_harms_nobody() {
     let server = Server::new();
     let clients = server.connect().await;
     let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-    let header = |length: u8, kind: u8, flags: u8, stream: u8| {
-        [0, 0, length, kind, flags, 0, 0, 0, stream]
-    };
+    let header =
+        |length: u8, kind: u8, flags: u8, stream: u8| [0, 0, length, kind, flags, 0, 0, 0, stream];
     let long = format!("GET / HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "x".repeat(1 << 20));
     let mut rubbish: Vec<Vec<u8>> = vec![
         vec![],
