@@ -12,5 +12,7 @@ mod model;
 mod model_selftest;
 mod programs;
 mod proxy;
+mod subscriber;
 mod supervisor;
 mod toolchain;
+mod watch;
