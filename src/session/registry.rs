@@ -119,10 +119,17 @@ impl Sessions {
     ///
     /// SESSION_NOT_FOUND.
     pub(crate) async fn session(&self, id: SessionId) -> Result<Session> {
-        match self.shared.database.session(id).await? {
-            Some(stored) => Ok(stored.session),
-            None => Err(Error::SessionNotFound { id: id.to_string() }),
-        }
+        self.stored(id).await.map(|stored| stored.session)
+    }
+
+    /// Reads a session's row, with the last event that it follows.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND.
+    pub(crate) async fn stored(&self, id: SessionId) -> Result<Stored> {
+        let stored = self.shared.database.session(id).await?;
+        stored.ok_or_else(|| Error::SessionNotFound { id: id.to_string() })
     }
 
     /// A session's events.
@@ -150,9 +157,7 @@ impl Sessions {
     }
 
     async fn load(&self, id: SessionId) -> Result<Handle> {
-        let Some(stored) = self.shared.database.session(id).await? else {
-            return Err(Error::SessionNotFound { id: id.to_string() });
-        };
+        let stored = self.stored(id).await?;
         let (actor, handle) =
             Actor::load(Arc::clone(&self.shared), self.directory(id), stored, None).await?;
         self.spawn(id, actor);

@@ -24,6 +24,8 @@ mod raw;
 mod restart;
 mod sessions;
 mod stopping;
+mod subscriber;
 mod supervisor;
 mod toolchain;
 mod transcripts;
+mod watch;
