@@ -351,14 +351,19 @@ fn check_turn(server: &Server, id: &str, turn: u32, events: &[Event]) {
     let files = turn_files(server, id, turn);
     assert_eq!(lines(events, turn), printed(&files), "{id}: the lines of turn {turn}");
     let (_, reason) = end(of_turn[ends[0]]).expect("it is the turn's end");
-    if reason == StateReason::SpawnFailed {
+    if spawned.is_empty() {
         assert_eq!((&exited, &printing), (&vec![], &vec![]), "{id}: turn {turn} had no agent");
+        assert!(
+            matches!(reason, StateReason::SpawnFailed | StateReason::StorageFull),
+            "{id}: turn {turn}: {reason:?}"
+        );
         return;
     }
     assert_eq!(spawned, [0], "{id}: turn {turn} begins once, as the first");
     let states = states(events, turn);
     assert_eq!(states[0], SessionState::Running, "{id}: turn {turn}: {states:?}");
-    let expected = if reason == StateReason::Lost { vec![] } else { vec![of_turn.len() - 2] };
+    let had_no_exit = matches!(reason, StateReason::Lost | StateReason::SpawnFailed);
+    let expected = if had_no_exit { vec![] } else { vec![of_turn.len() - 2] };
     assert_eq!(exited, expected, "{id}: turn {turn} exits once, behind its lines");
 }
 
@@ -369,4 +374,9 @@ pub(crate) async fn there(path: &Path) {
         assert!(begin.elapsed() < GIVE_UP, "waited in vain for {path:?}");
         tokio::time::sleep(RETRY).await;
     }
+}
+
+/// The process id of a turn's agent, once it is written down.
+pub(crate) fn agent_of(server: &Server, id: &str, turn: u32) -> Option<u32> {
+    read_pid(&turn_files(server, id, turn)).ok()??.agent_pid
 }

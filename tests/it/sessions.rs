@@ -5,16 +5,18 @@ use std::{collections::HashMap, fs, path::Path, time::Duration};
 
 use switchboard::proto::{
     CreateSessionRequest, FilesystemSandbox, GetSessionRequest, InterruptTurnRequest,
-    ListSessionsRequest, ListSessionsResponse, Session, SessionState, StartTurnRequest, Turn,
-    Usage, WaitSessionRequest, WaitSessionResponse,
+    ReadOutputRequest, Session, SessionState, WaitSessionRequest, WaitSessionResponse,
 };
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
-    harness::{Clients, Server},
+    harness::Clients,
     ledger::{self, Watcher, check, create, events, get, reason, rest, start_turn},
 };
+
+mod listing;
+mod refusals;
 
 /// A request for a session without a prompt.
 fn request(work: &Path) -> CreateSessionRequest {
@@ -36,23 +38,6 @@ async fn make_with_id(clients: &Clients, work: &Path, id: &str) -> Result<Sessio
     make(clients, CreateSessionRequest { session_id: id.to_owned(), ..request(work) }).await
 }
 
-async fn find(clients: &Clients, prefix: &str) -> Result<String, Status> {
-    let request = GetSessionRequest { session_id: prefix.to_owned() };
-    let answer = clients.sessions.clone().get_session(request).await?;
-    Ok(answer.into_inner().session.expect("the answer holds the session").session_id)
-}
-
-async fn page(
-    clients: &Clients,
-    request: ListSessionsRequest,
-) -> Result<ListSessionsResponse, Status> {
-    Ok(clients.sessions.clone().list_sessions(request).await?.into_inner())
-}
-
-fn ids(sessions: &[Session]) -> Vec<&str> {
-    sessions.iter().map(|session| session.session_id.as_str()).collect()
-}
-
 async fn wait(
     clients: &Clients,
     id: &str,
@@ -72,11 +57,14 @@ fn metadata(status: &Status) -> HashMap<String, String> {
     status.get_details_error_info().expect("every status has a reason").metadata
 }
 
-/// Nothing of a session is there, neither in the listing nor on the disk.
-async fn assert_nothing_is_left(server: &Server, clients: &Clients) {
-    assert_eq!(ledger::list(clients).await, []);
-    let left: Vec<_> = fs::read_dir(server.home().join("sessions")).unwrap().collect();
-    assert!(left.is_empty(), "{left:?}");
+async fn find(clients: &Clients, prefix: &str) -> Result<String, Status> {
+    let request = GetSessionRequest { session_id: prefix.to_owned() };
+    let answer = clients.sessions.clone().get_session(request).await?;
+    Ok(answer.into_inner().session.expect("the answer holds the session").session_id)
+}
+
+fn ids(sessions: &[Session]) -> Vec<&str> {
+    sessions.iter().map(|session| session.session_id.as_str()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,186 +137,6 @@ async fn an_id_is_given_once() {
     start_turn(&clients, id, "thread,turn,completed").await.unwrap();
     let session = rest(&clients, id).await;
     check(&server, &session, &events(&clients, id).await);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_id_is_a_random_uuid_in_its_one_spelling() {
-    let server = ledger::setup().start();
-    let clients = server.connect().await;
-    for id in [
-        "x",
-        "0a1b2c3d",
-        "0A1B2C3D-0000-4000-8000-000000000001",
-        "0a1b2c3d000040008000000000000001",
-        "{0a1b2c3d-0000-4000-8000-000000000001}",
-        "0a1b2c3d-0000-1000-8000-000000000001",
-        "../../../../../../../../etc/passwd-ab",
-    ] {
-        let refused = make_with_id(&clients, &server.work(), id).await.unwrap_err();
-        assert_eq!(reason(&refused), "INVALID_ARGUMENT", "{id}");
-        assert_eq!(metadata(&refused)["field"], "session_id", "{id}");
-    }
-    assert_nothing_is_left(&server, &clients).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_session_is_found_by_a_prefix_that_no_other_shares() {
-    let server = ledger::setup().start();
-    let clients = server.connect().await;
-    let [first, second, third] = [
-        "abcd0000-0000-4000-8000-000000000001",
-        "abcd0000-0000-4000-8000-000000000002",
-        "abce0000-0000-4000-8000-000000000003",
-    ];
-    for id in [first, second, third] {
-        make_with_id(&clients, &server.work(), id).await.unwrap();
-    }
-    assert_eq!(find(&clients, "abce").await.unwrap(), third);
-    assert_eq!(find(&clients, &second[..35]).await.unwrap_err().code(), Code::FailedPrecondition);
-    assert_eq!(find(&clients, second).await.unwrap(), second);
-
-    let ambiguous = find(&clients, "abcd").await.unwrap_err();
-    assert_eq!(reason(&ambiguous), "AMBIGUOUS_ID");
-    let told = metadata(&ambiguous);
-    assert_eq!(told["prefix"], "abcd");
-    let mut matches: Vec<_> = told["matches"].split(',').collect();
-    matches.sort_unstable();
-    assert_eq!(matches, [first, second]);
-
-    let missing = find(&clients, "dddd").await.unwrap_err();
-    assert_eq!((reason(&missing).as_str(), missing.code()), ("SESSION_NOT_FOUND", Code::NotFound));
-    assert_eq!(metadata(&missing), HashMap::from([("session_id".to_owned(), "dddd".to_owned())]));
-    for malformed in ["", "abc", "ABCE", "abce%", "abc_", "abce0000-0000-4000-8000-0000000000034"] {
-        let refused = find(&clients, malformed).await.unwrap_err();
-        assert_eq!(reason(&refused), "INVALID_ARGUMENT", "{malformed}");
-    }
-    // Everything else takes whole ids only.
-    let refused = start_turn(&clients, "abce", "completed").await.unwrap_err();
-    assert_eq!(reason(&refused), "INVALID_ARGUMENT");
-
-    let listed = |id_prefix: &str| ListSessionsRequest {
-        id_prefix: id_prefix.to_owned(),
-        ..ListSessionsRequest::default()
-    };
-    let found = page(&clients, listed("abcd")).await.unwrap();
-    assert_eq!(ids(&found.sessions), [second, first]);
-    assert_eq!(ids(&page(&clients, listed("a")).await.unwrap().sessions), [third, second, first]);
-    assert_eq!(page(&clients, listed("b")).await.unwrap(), ListSessionsResponse::default());
-    assert_eq!(reason(&page(&clients, listed("%")).await.unwrap_err()), "INVALID_ARGUMENT");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_listing_goes_page_by_page_from_the_newest_to_the_oldest() {
-    let server = ledger::setup().start();
-    let clients = server.connect().await;
-    let mut made = Vec::new();
-    for _ in 0..7 {
-        made.insert(0, make(&clients, request(&server.work())).await.unwrap());
-    }
-    for page_size in [0, 1, 2, 3, 6, 7, 8, 1_000] {
-        let mut pages = Vec::new();
-        let mut page_token = String::new();
-        loop {
-            let request =
-                ListSessionsRequest { page_size, page_token, ..ListSessionsRequest::default() };
-            let page = page(&clients, request).await.unwrap();
-            pages.push(page.sessions);
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
-                break;
-            }
-        }
-        let size = if page_size == 0 { 100 } else { page_size as usize };
-        let expected: Vec<_> = made.chunks(size).map(<[Session]>::to_vec).collect();
-        assert_eq!(pages, expected, "{page_size}");
-    }
-    let too_many = ListSessionsRequest { page_size: 1_001, ..ListSessionsRequest::default() };
-    assert_eq!(reason(&page(&clients, too_many).await.unwrap_err()), "INVALID_ARGUMENT");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_is_made_while_a_listing_goes_on_does_not_disturb_it() {
-    let server = ledger::setup().start();
-    let clients = server.connect().await;
-    let first = make(&clients, request(&server.work())).await.unwrap();
-    let second = make(&clients, request(&server.work())).await.unwrap();
-    let one = ListSessionsRequest { page_size: 1, ..ListSessionsRequest::default() };
-    let newest = page(&clients, one.clone()).await.unwrap();
-    assert_eq!(newest.sessions, [second]);
-    make(&clients, request(&server.work())).await.unwrap();
-    let next = ListSessionsRequest { page_token: newest.next_page_token, ..one };
-    let oldest = page(&clients, next).await.unwrap();
-    assert_eq!(oldest, ListSessionsResponse { sessions: vec![first], ..oldest.clone() });
-    assert_eq!(oldest.next_page_token, "");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_page_token_is_of_one_listing() {
-    let server = ledger::setup().start();
-    let clients = server.connect().await;
-    for _ in 0..3 {
-        make(&clients, request(&server.work())).await.unwrap();
-    }
-    let one = ListSessionsRequest { page_size: 1, ..ListSessionsRequest::default() };
-    let page_token = page(&clients, one.clone()).await.unwrap().next_page_token;
-    let mut altered = page_token.clone().into_bytes();
-    altered[2] = if altered[2] == b'A' { b'B' } else { b'A' };
-    let altered = String::from_utf8(altered).unwrap();
-    for request in [
-        ListSessionsRequest { page_token: "?".to_owned(), ..one.clone() },
-        ListSessionsRequest { page_token: "AAAA".to_owned(), ..one.clone() },
-        ListSessionsRequest { page_token: altered, ..one.clone() },
-        ListSessionsRequest { page_token: format!("{page_token}AA"), ..one.clone() },
-        ListSessionsRequest {
-            page_token: page_token.clone(),
-            id_prefix: "a".to_owned(),
-            ..one.clone()
-        },
-        ListSessionsRequest {
-            page_token: page_token.clone(),
-            states: vec![SessionState::Pending.into()],
-            ..one.clone()
-        },
-    ] {
-        let refused = page(&clients, request.clone()).await.unwrap_err();
-        assert_eq!(reason(&refused), "INVALID_ARGUMENT", "{request:?}");
-        assert_eq!(metadata(&refused)["field"], "page_token", "{request:?}");
-    }
-    // The size of a page may change on the way.
-    let rest = ListSessionsRequest { page_token, page_size: 9, ..one };
-    assert_eq!(page(&clients, rest).await.unwrap().sessions.len(), 2);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sessions_are_listed_by_state() {
-    let server = ledger::setup().start();
-    let clients = server.connect().await;
-    let work = server.work();
-    let pending = make(&clients, request(&work)).await.unwrap().session_id;
-    let script = |script| create(&clients, &work, script);
-    let completed = script("thread,turn,completed").await.unwrap().session_id;
-    let failed = script("thread,turn,failed:no").await.unwrap().session_id;
-    let running = script("thread,turn,sleep").await.unwrap().session_id;
-    rest(&clients, &completed).await;
-    rest(&clients, &failed).await;
-    let listed = async |states: &[SessionState]| {
-        let states = states.iter().map(|state| (*state).into()).collect();
-        let request = ListSessionsRequest { states, ..ListSessionsRequest::default() };
-        let page = page(&clients, request).await.unwrap();
-        page.sessions.into_iter().map(|session| session.session_id).collect::<Vec<_>>()
-    };
-    use SessionState::{Completed, Failed, Killed, Pending, Running};
-    assert_eq!(listed(&[Pending]).await, [pending.as_str()]);
-    assert_eq!(listed(&[Completed]).await, [completed.as_str()]);
-    assert_eq!(listed(&[Failed, Running]).await, [running.as_str(), failed.as_str()]);
-    assert_eq!(listed(&[Killed]).await, Vec::<String>::new());
-    let all = [running.as_str(), failed.as_str(), completed.as_str(), pending.as_str()];
-    assert_eq!(listed(&[]).await, all);
-    for state in [0, 2, 99] {
-        let request = ListSessionsRequest { states: vec![state], ..ListSessionsRequest::default() };
-        let refused = page(&clients, request).await.unwrap_err();
-        assert_eq!(reason(&refused), "INVALID_ARGUMENT", "{state}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -447,84 +255,16 @@ async fn nothing_is_interrupted_where_no_turn_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_session_is_not_found_by_any_operation() {
-    let server = ledger::setup().start();
-    let clients = server.connect().await;
-    let id = "00000000-0000-4000-8000-000000000000";
-    let read =
-        switchboard::proto::ReadOutputRequest { session_id: id.to_owned(), ..Default::default() };
-    let watch = switchboard::proto::WatchEventsRequest {
-        session_ids: vec![id.to_owned()],
-        ..Default::default()
-    };
-    let refused = [
-        find(&clients, id).await.unwrap_err(),
-        start_turn(&clients, id, "completed").await.unwrap_err(),
-        clients.sessions.clone().read_output(read).await.unwrap_err(),
-        ledger::events_after(&clients, id, 0).await.unwrap_err(),
-        clients.events.clone().watch_events(watch).await.unwrap_err(),
-    ];
-    for status in refused {
-        assert_eq!(reason(&status), "SESSION_NOT_FOUND", "{status:?}");
-        assert_eq!(metadata(&status), HashMap::from([("session_id".to_owned(), id.to_owned())]));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_session_without_turns_has_no_output() {
     let server = ledger::setup().start();
     let clients = server.connect().await;
     let id = make(&clients, request(&server.work())).await.unwrap().session_id;
     for turn in [0, 1] {
-        let request = switchboard::proto::ReadOutputRequest {
-            session_id: id.clone(),
-            turn,
-            ..Default::default()
-        };
+        let request = ReadOutputRequest { session_id: id.clone(), turn, ..Default::default() };
         let refused = clients.sessions.clone().read_output(request).await.unwrap_err();
         assert_eq!(reason(&refused), "TURN_NOT_FOUND", "{turn}");
         assert_eq!(metadata(&refused)["turn_count"], "0", "{turn}");
     }
-}
-
-/// Checks that a session is refused, with a prompt and without one, and that
-/// nothing of it is left.
-async fn check_refused(
-    server: &Server,
-    clients: &Clients,
-    asked: Session,
-    expected: (&str, &str, &str),
-) {
-    for prompt in ["", "go"] {
-        let request = CreateSessionRequest {
-            session: Some(asked.clone()),
-            prompt: prompt.to_owned(),
-            ..CreateSessionRequest::default()
-        };
-        let refused = make(clients, request).await.unwrap_err();
-        let told = metadata(&refused);
-        let (expected_reason, key, value) = expected;
-        assert_eq!(reason(&refused), expected_reason, "{refused:?}");
-        assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
-        assert_eq!(told.get(key).map(String::as_str), Some(value), "{refused:?}");
-    }
-    assert_nothing_is_left(server, clients).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_working_directory_is_an_absolute_one_that_is_there() {
-    let server = ledger::setup().start();
-    let clients = server.connect().await;
-    let file = server.work().join("file");
-    fs::write(&file, "").unwrap();
-    let missing = server.work().join("missing");
-    for path in ["relative", ".", file.to_str().unwrap(), missing.to_str().unwrap()] {
-        let asked = Session { working_directory: path.to_owned(), ..Session::default() };
-        let expected = ("WORKING_DIRECTORY_INVALID", "working_directory", path);
-        check_refused(&server, &clients, asked, expected).await;
-    }
-    let expected = ("INVALID_ARGUMENT", "field", "session.working_directory");
-    check_refused(&server, &clients, Session::default(), expected).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -544,111 +284,4 @@ async fn a_working_directory_that_went_away_refuses_the_next_turn() {
     let session = rest(&clients, &id).await;
     assert_eq!((session.state(), session.turn_count), (SessionState::Completed, 2));
     check(&server, &session, &events(&clients, &id).await);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_agent_is_of_a_kind_that_there_is() {
-    let server = ledger::setup().start();
-    let clients = server.connect().await;
-    let asked = |agent: &str| Session {
-        agent: agent.to_owned(),
-        working_directory: server.work().display().to_string(),
-        ..Session::default()
-    };
-    for agent in ["claude", "Codex", "codex "] {
-        check_refused(&server, &clients, asked(agent), ("AGENT_NOT_FOUND", "agent", agent)).await;
-    }
-    for agent in ["replay:", "replay:a.jsonl"] {
-        let expected = ("INVALID_ARGUMENT", "field", "session.agent");
-        check_refused(&server, &clients, asked(agent), expected).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn words_of_a_session_are_bounded() {
-    let server = ledger::setup().start();
-    let clients = server.connect().await;
-    let asked =
-        Session { working_directory: server.work().display().to_string(), ..Session::default() };
-    let labels = |labels: &[(&str, &str)]| -> HashMap<String, String> {
-        labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-    };
-    let many = |count: usize| -> HashMap<String, String> {
-        (0..count).map(|number| (number.to_string(), String::new())).collect()
-    };
-    let long = |characters: usize| "ä".repeat(characters);
-    let refused = [
-        ("session.title", Session { title: long(201), ..asked.clone() }),
-        ("session.title", Session { title: "two\nlines".to_owned(), ..asked.clone() }),
-        ("session.source", Session { source: long(65), ..asked.clone() }),
-        ("session.source", Session { source: "two words".to_owned(), ..asked.clone() }),
-        ("session.model", Session { model: long(201), ..asked.clone() }),
-        ("session.labels", Session { labels: many(65), ..asked.clone() }),
-        ("session.labels", Session { labels: labels(&[("", "x")]), ..asked.clone() }),
-        ("session.labels", Session { labels: labels(&[(&long(64), "x")]), ..asked.clone() }),
-        ("session.labels", Session { labels: labels(&[("x", &long(256))]), ..asked.clone() }),
-        ("session.filesystem_sandbox", Session { filesystem_sandbox: 7, ..asked.clone() }),
-    ];
-    for (field, asked) in refused {
-        check_refused(&server, &clients, asked, ("INVALID_ARGUMENT", "field", field)).await;
-    }
-    let longest = Session {
-        title: long(200),
-        source: long(64),
-        model: long(200),
-        labels: many(63).into_iter().chain(labels(&[(&long(63), &long(255))])).collect(),
-        ..asked
-    };
-    let request =
-        CreateSessionRequest { session: Some(longest.clone()), ..CreateSessionRequest::default() };
-    let made = make(&clients, request).await.unwrap();
-    assert_eq!(
-        (made.title, made.source, made.model, made.labels),
-        (longest.title, longest.source, longest.model, longest.labels)
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_only_the_server_sets_is_refused_in_a_request() {
-    let server = ledger::setup().start();
-    let clients = server.connect().await;
-    let asked =
-        Session { working_directory: server.work().display().to_string(), ..Session::default() };
-    let time = Some(switchboard::time::Timestamp { seconds: 1, nanos: 0 });
-    let set = [
-        Session { session_id: "x".to_owned(), ..asked.clone() },
-        Session { state: SessionState::Completed.into(), ..asked.clone() },
-        Session { state_reason: 1, ..asked.clone() },
-        Session { thread_id: "x".to_owned(), ..asked.clone() },
-        Session { codex_version: "1".to_owned(), ..asked.clone() },
-        Session { first_prompt: "x".to_owned(), ..asked.clone() },
-        Session { turn_count: 1, ..asked.clone() },
-        Session { last_turn: Some(Turn::default()), ..asked.clone() },
-        Session { usage: Some(Usage::default()), ..asked.clone() },
-        Session { create_time: time, ..asked.clone() },
-        Session { update_time: time, ..asked },
-    ];
-    for asked in set {
-        let expected = ("INVALID_ARGUMENT", "field", "session");
-        check_refused(&server, &clients, asked, expected).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_turn_has_a_prompt() {
-    let server = ledger::setup().start();
-    let clients = server.connect().await;
-    let id = make(&clients, request(&server.work())).await.unwrap().session_id;
-    let before = get(&clients, &id).await;
-    for prompt in ["", " \n\t"] {
-        let request = StartTurnRequest { session_id: id.clone(), prompt: prompt.to_owned() };
-        let refused = clients.sessions.clone().start_turn(request).await.unwrap_err();
-        assert_eq!(reason(&refused), "INVALID_ARGUMENT", "{prompt:?}");
-        assert_eq!(metadata(&refused)["field"], "prompt", "{prompt:?}");
-    }
-    assert_eq!(get(&clients, &id).await, before);
-    // White space is all that codex would get.
-    let blank = CreateSessionRequest { prompt: " ".to_owned(), ..request(&server.work()) };
-    assert_eq!(reason(&make(&clients, blank).await.unwrap_err()), "INVALID_ARGUMENT");
-    assert_eq!(ids(&ledger::list(&clients).await), [id]);
 }

@@ -7,14 +7,15 @@ use std::{
 };
 
 use switchboard::proto::{
-    CreateSessionRequest, GetServerInfoRequest, Session, SessionState, StateReason,
+    CreateSessionRequest, GetServerInfoRequest, ReadOutputRequest, ReadOutputResponse, Session,
+    SessionState, StateReason,
 };
 use tonic::{Code, Status};
 
 use super::{Stage, VERSION, items, message, warnings};
 use crate::{
     harness::{Clients, Server, Setup},
-    ledger::{self, check, create, events, list, reason, rest},
+    ledger::{self, check, create, events, list, reason, rest, start_turn},
     model::Reply,
     toolchain,
 };
@@ -108,20 +109,58 @@ async fn a_program_that_is_not_codex_is_used_with_a_warning() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_codex_that_is_gone_when_its_turn_starts_fails_the_turn() {
+async fn a_codex_that_goes_away_while_a_session_is_made_leaves_no_session() {
     let folder = tempfile::tempdir().unwrap();
     // Asked about itself it answers, and is gone then.
     let script = "#!/bin/sh\ncase $1 in\n--version) echo codex-cli 0.169.0;;\nfeatures) rm \"$0\"; echo unbounded_connection_retries stable true;;\nesac\n";
     let codex = file(folder.path(), "codex", script.as_bytes(), 0o755);
     let server = Setup::new().codex(&codex).start();
     let clients = server.connect().await;
-    let session = try_create(&server, &clients).await;
-    // The session is planned once before it is made and once when its turn
-    // starts: it may be noticed at either.
-    let refused = session.unwrap_err();
+    // It is looked at once more when the turn is about to start.
+    let refused = try_create(&server, &clients).await.unwrap_err();
     assert_eq!(reason(&refused), "AGENT_UNAVAILABLE");
     assert_eq!(list(&clients).await, []);
     assert_eq!(fs::read_dir(server.home().join("sessions")).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_codex_that_cannot_be_executed_any_more_fails_the_turn_and_serves_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let interpreter = folder.path().join("python3");
+    let link = || std::os::unix::fs::symlink("/usr/bin/python3", &interpreter).unwrap();
+    link();
+    let script = fs::read_to_string(ledger::fake_agent()).unwrap();
+    let (_, script) = script.split_once('\n').unwrap();
+    let script = format!("#!{}\n{script}", interpreter.display());
+    let codex = file(folder.path(), "codex", script.as_bytes(), 0o755);
+    let server = Setup::new().codex(&codex).start();
+    let clients = server.connect().await;
+    // From here on the server knows the version of this file, and does not ask again.
+    let first = try_create(&server, &clients).await.unwrap();
+    rest(&clients, &first.session_id).await;
+    fs::remove_file(&interpreter).unwrap();
+
+    let id = try_create(&server, &clients).await.unwrap().session_id;
+
+    let session = rest(&clients, &id).await;
+    let turn = session.last_turn.as_ref().unwrap();
+    assert_eq!(
+        (session.state(), session.state_reason(), turn.pid, turn.exit_code, turn.signal),
+        (SessionState::Failed, StateReason::SpawnFailed, 0, None, None)
+    );
+    let problem =
+        format!("{} could not be started: its interpreter or loader is missing", codex.display());
+    assert_eq!(turn.error, problem);
+    let output = ReadOutputRequest { session_id: id.clone(), ..ReadOutputRequest::default() };
+    let mut output = clients.sessions.clone().read_output(output).await.unwrap().into_inner();
+    let empty = ReadOutputResponse { turn: 1, ..ReadOutputResponse::default() };
+    assert_eq!(output.message().await.unwrap(), Some(empty));
+    assert_eq!(output.message().await.unwrap(), None);
+    link();
+    start_turn(&clients, &id, "thread,turn,completed").await.unwrap();
+    let session = rest(&clients, &id).await;
+    assert_eq!((session.state(), session.turn_count), (SessionState::Completed, 2));
+    check(&server, &session, &events(&clients, &id).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
