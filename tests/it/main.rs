@@ -8,6 +8,7 @@
 
 mod architecture;
 mod cli;
+mod clients;
 mod codex;
 mod codex_home;
 mod contract;
