@@ -109,21 +109,6 @@ async fn a_program_that_is_not_codex_is_used_with_a_warning() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_codex_that_goes_away_while_a_session_is_made_leaves_no_session() {
-    let folder = tempfile::tempdir().unwrap();
-    // Asked about itself it answers, and is gone then.
-    let script = "#!/bin/sh\ncase $1 in\n--version) echo codex-cli 0.169.0;;\nfeatures) rm \"$0\"; echo unbounded_connection_retries stable true;;\nesac\n";
-    let codex = file(folder.path(), "codex", script.as_bytes(), 0o755);
-    let server = Setup::new().codex(&codex).start();
-    let clients = server.connect().await;
-    // It is looked at once more when the turn is about to start.
-    let refused = try_create(&server, &clients).await.unwrap_err();
-    assert_eq!(reason(&refused), "AGENT_UNAVAILABLE");
-    assert_eq!(list(&clients).await, []);
-    assert_eq!(fs::read_dir(server.home().join("sessions")).unwrap().count(), 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_codex_that_cannot_be_executed_any_more_fails_the_turn_and_serves_the_next() {
     let folder = tempfile::tempdir().unwrap();
     let interpreter = folder.path().join("python3");
