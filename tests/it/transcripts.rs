@@ -85,11 +85,12 @@ impl Transcript {
 
 /// Whether the typed event says what the line is.
 fn is_typed(event: &Event) -> bool {
-    let item = match event.kind.as_ref().expect("every event has a kind") {
-        Kind::ItemStarted(event) => &event.item,
-        Kind::ItemUpdated(event) => &event.item,
-        Kind::ItemCompleted(event) => &event.item,
-        kind => return !matches!(kind, Kind::Unknown(_) | Kind::InvalidLine(_)),
+    let item = match &event.kind {
+        Some(Kind::ItemStarted(event)) => &event.item,
+        Some(Kind::ItemUpdated(event)) => &event.item,
+        Some(Kind::ItemCompleted(event)) => &event.item,
+        None | Some(Kind::Unknown(_) | Kind::InvalidLine(_)) => return false,
+        Some(_) => return true,
     };
     matches!(item, Some(Item { details: Some(_), .. }))
 }

@@ -55,7 +55,7 @@ async fn a_turn_comes_out_live_and_whole() {
     let seen = watcher.until("the first item", |events| !items(events, 1).is_empty()).await;
     let reasoning =
         completed(&json!({"id": "item_0", "type": "reasoning", "text": "**Thinking**"}));
-    assert_eq!(items(&seen, 1), [reasoning.clone()]);
+    assert_eq!(items(&seen, 1), std::slice::from_ref(&reasoning));
     let running = get(&stage.clients, &session.session_id).await;
     let pid = running.last_turn.as_ref().unwrap().pid;
     let supervised = pid_file(&stage.server, &session.session_id, 1);
@@ -267,6 +267,8 @@ async fn sessions_side_by_side_have_each_their_own() {
     gate.reached(markers.len()).await;
     for (_, session) in &sessions {
         assert_eq!(get(&stage.clients, &session.session_id).await.state(), SessionState::Running);
+    }
+    for _ in markers {
         gate.open_once();
     }
     let mut threads = std::collections::BTreeSet::new();
