@@ -8,10 +8,12 @@
 
 mod codex_home;
 mod harness;
+mod listing;
 mod model;
 mod model_selftest;
 mod programs;
 mod proxy;
+mod slow;
 mod subscriber;
 mod supervisor;
 mod toolchain;
