@@ -17,6 +17,7 @@
 use std::{
     collections::BTreeMap,
     fs::File,
+    io,
     path::PathBuf,
     sync::{
         Arc,
@@ -101,8 +102,8 @@ pub struct SessionPage {
 pub struct Output {
     /// The turn.
     pub turn: TurnNumber,
-    /// Its output.
-    pub file: File,
+    /// Its output; none where the turn never had any.
+    pub file: Option<File>,
     /// The first byte to read.
     pub offset: u64,
     /// The byte after the last to read.
@@ -190,7 +191,7 @@ impl App {
     /// The operations on `sessions`, by a server that lives in `home` and
     /// listens at `addresses`.
     pub(crate) fn new(sessions: Sessions, home: PathBuf, addresses: Vec<String>) -> Self {
-        let identity = Identity { start_time: SystemTime::now(), home, addresses };
+        let identity = Identity { start_time: crate::time::now(), home, addresses };
         Self { sessions, identity: Arc::new(identity), open_watches: Arc::default() }
     }
 
@@ -372,9 +373,11 @@ impl App {
                 OutputStream::Stdout => files.stdout(),
                 OutputStream::Stderr => files.stderr(),
             };
-            let file = File::open(path)?;
-            let size = file.metadata()?.len();
-            Ok::<_, std::io::Error>((file, size))
+            match File::open(path) {
+                Ok(file) => file.metadata().map(|found| (Some(file), found.len())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((None, 0)),
+                Err(error) => Err(error),
+            }
         })
         .await?
         .map_err(Error::internal)?;
@@ -429,7 +432,7 @@ impl App {
 
     async fn page(&self, query: &EventQuery) -> Result<EventPage> {
         let feed = self.sessions.feed(query.session).await?;
-        let (oldest, latest, epoch) = (feed.oldest(), feed.latest(), feed.epoch());
+        let (oldest, latest, epoch) = (feed.oldest(), feed.now().latest, feed.epoch());
         feed.check_epoch(query.epoch.as_deref())?;
         if query.after > latest {
             return Err(Error::invalid(
@@ -529,7 +532,7 @@ fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
         check_length("session.labels", key, MAX_LABEL_KEY_CHARACTERS)?;
         check_length("session.labels", value, MAX_LABEL_VALUE_CHARACTERS)?;
     }
-    let now = SystemTime::now();
+    let now = crate::time::now();
     let session = Session {
         id: new.id.unwrap_or_else(SessionId::random),
         agent: kind.to_string(),

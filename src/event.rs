@@ -262,7 +262,7 @@ fn bit(kind: EventKind) -> u64 {
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
-    use pbjson_types::Timestamp;
+    use crate::time::Timestamp;
 
     use super::*;
 

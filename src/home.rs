@@ -7,7 +7,7 @@
 //! ```text
 //! $SWITCHBOARD_HOME/       0700
 //!   token                  0600, made at first start
-//!   lock                   held by the server that runs on this home; holds its pid
+//!   lock                   held by the server that runs on this home, with its pid
 //!   server.json            written when that server is ready, gone when it ended cleanly
 //!   server.log             what a server started in the background prints
 //!   switchboard.sock       the server's Unix socket
@@ -30,10 +30,10 @@ use serde::{Deserialize, Serialize};
 /// The bytes of randomness in a token.
 const TOKEN_BYTES: usize = 32;
 
-/// How often and how long apart a server tries for the lock before it says that
-/// another holds it: a client that only looks at the lock holds it for a moment.
-const LOCK_ATTEMPTS: u32 = 10;
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
+/// How often and how long apart a server tries for the lock: a client that only
+/// looks at the lock holds it for a moment.
+const LOCK_ATTEMPTS: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// What can be wrong with a home.
 #[derive(Debug, thiserror::Error)]
@@ -167,11 +167,14 @@ impl Home {
         for attempt in 1.. {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if attempt < LOCK_ATTEMPTS => {
-                    thread::sleep(LOCK_PAUSE);
-                }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(Error::Locked { home: self.root.clone(), pid: pid_in(&mut file) });
+                    // A server that lives is not waited for: whoever waited
+                    // would take its place when it is stopped.
+                    let pid = pid_in(&mut file);
+                    if pid.is_some_and(is_alive) || attempt == LOCK_ATTEMPTS {
+                        return Err(Error::Locked { home: self.root.clone(), pid });
+                    }
+                    thread::sleep(LOCK_PAUSE);
                 }
                 Err(TryLockError::Error(source)) => return Err(failed("lock", &path)(source)),
             }
@@ -182,7 +185,7 @@ impl Home {
             writeln!(file, "{}", std::process::id())
         };
         write(&mut file).map_err(failed("write", &path))?;
-        Ok(Lock { _file: file, server_file: self.server_file() })
+        Ok(Lock { file, server_file: self.server_file() })
     }
 
     /// Says who holds the home now.
@@ -264,7 +267,7 @@ pub enum Holder {
 /// however it ends. Children do not inherit it.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
     server_file: PathBuf,
 }
 
@@ -282,6 +285,7 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // The lock is still held here, so this cannot be the file of a successor.
         let _ = fs::remove_file(&self.server_file);
+        let _ = self.file.set_len(0);
     }
 }
 
@@ -334,8 +338,13 @@ fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+fn is_alive(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
+}
+
 fn pid_in(file: &mut File) -> Option<u32> {
     let mut text = String::new();
+    file.rewind().ok()?;
     file.read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }

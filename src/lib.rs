@@ -1,4 +1,55 @@
 //! Switchboard: one server for every codex session on a machine.
+//!
+//! It starts coding agents, keeps them alive and accounted for, and streams
+//! their events live, lossless and resumable to any number of clients.
+//!
+//! # The map
+//!
+//! ```text
+//!  main ─▶ cli ─▶ server ─▶ wire::grpc ─▶ app ─▶ session ─┬─▶ store::{log, sqlite}
+//!                                                         ├─▶ agent
+//!                                                         └─▶ supervise
+//!  leaves, named by anyone: config, home, error, event, id, proto, time
+//! ```
+//!
+//! Dependencies point to the right; nothing names what is to its left. Nothing
+//! in [`app`] or to its right names a transport. A test reads the sources and
+//! holds them to it.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`cli`] | what a person types, and what they see; a client like any other |
+//! | [`server`] | the order of a server's life: bind, open, adopt, serve, drain |
+//! | [`wire`] | who may speak, the error table, gRPC; parses, calls, converts |
+//! | [`app`] | the closed list of operations |
+//! | [`session`] | the owner task of each session, its states, the watch |
+//! | [`store`] | the event log and the database |
+//! | [`agent`] | what to start for a turn, and what its lines mean |
+//! | [`supervise`] | the process that is an agent's parent, and the files it shares |
+//!
+//! # The way of an event
+//!
+//! ```text
+//!  agent ──▶ turn_<n>.jsonl ──▶ ingest ──▶ event log ──▶ row ──▶ feed ──▶ hub
+//!  (writes by itself)          one step:   fdatasync    SQLite   ring      │ wakes
+//!                              lines,                              ▲       ▼
+//!                              parse,                              └─── watch ──▶ client
+//!                              encode                             pulls by cursor
+//! ```
+//!
+//! # What always holds
+//!
+//! - The server is never an agent's parent, so agents outlive it: a supervisor
+//!   per turn holds the turn's lock, ends every descendant and writes down how
+//!   the agent ended.
+//! - Every line is one event with a seq without gaps. It is encoded and framed
+//!   once, when it is written; live delivery and replay send the same bytes.
+//! - An event is visible only when it is durable and when the session's row
+//!   follows it.
+//! - A subscriber is a cursor. It pulls, and costs no queue.
+//! - For what agents do the log is the truth and the row follows it; for what
+//!   clients ask the database is the truth and the log follows it by the outbox.
+//! - Only the owner task of a session changes the session.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails may panic"))]
 
 pub mod agent;

@@ -27,6 +27,7 @@ use crate::{
         follow::Follower,
         hub::Hub,
         registry::{Sessions, Shared},
+        replay::Replays,
     },
     store::sqlite::{self, Database},
     wire::{self, auth::Access},
@@ -171,6 +172,7 @@ fn open(config: &Config, stages: &Stages) -> Result<Sessions, Error> {
     Ok(Sessions::new(Shared {
         database,
         hub: Hub::default(),
+        replays: Replays::default(),
         follower,
         agents,
         directory,

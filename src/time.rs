@@ -5,10 +5,50 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pbjson_types::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// `google.protobuf.Timestamp`, whose JSON form ends in `Z` and has 0, 3, 6 or 9
+/// digits of a second, as the proto3 JSON mapping says. pbjson-types 0.9 writes
+/// `+00:00`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, prost::Message)]
+pub struct Timestamp {
+    /// Seconds since 1970.
+    #[prost(int64, tag = "1")]
+    pub seconds: i64,
+    /// Nanoseconds after that: 0 to 999,999,999.
+    #[prost(int32, tag = "2")]
+    pub nanos: i32,
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let time = system_time(self).unwrap_or(UNIX_EPOCH);
+        let text = match self.nanos {
+            0 => humantime::format_rfc3339_seconds(time),
+            nanos if nanos % 1_000_000 == 0 => humantime::format_rfc3339_millis(time),
+            nanos if nanos % 1_000 == 0 => humantime::format_rfc3339_micros(time),
+            _ => humantime::format_rfc3339_nanos(time),
+        };
+        serializer.collect_str(&text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        humantime::parse_rfc3339(&text).map(timestamp).map_err(de::Error::custom)
+    }
+}
 
 fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The time, to the microsecond: what the database keeps, so that an answer and
+/// a later read of the same thing agree.
+#[must_use]
+pub fn now() -> SystemTime {
+    from_micros(micros(SystemTime::now()))
 }
 
 /// As the wire writes it.
@@ -57,6 +97,17 @@ mod tests {
         assert_eq!(system_time(&timestamp(time)), Some(time));
         assert_eq!(from_micros(micros(time)), time);
         assert_eq!(nanos(time), 1_795_000_000_123_456_000);
+    }
+
+    #[test]
+    fn json_is_as_the_mapping_says() {
+        let json = |seconds, nanos| serde_json::to_string(&Timestamp { seconds, nanos }).unwrap();
+        assert_eq!(json(1_795_000_000, 0), "\"2026-11-18T11:06:40Z\"");
+        assert_eq!(json(1_795_000_000, 500_000_000), "\"2026-11-18T11:06:40.500Z\"");
+        assert_eq!(json(1_795_000_000, 1_000), "\"2026-11-18T11:06:40.000001Z\"");
+        assert_eq!(json(1_795_000_000, 1), "\"2026-11-18T11:06:40.000000001Z\"");
+        let time: Timestamp = serde_json::from_str(&json(1_795_000_000, 1)).unwrap();
+        assert_eq!(time, Timestamp { seconds: 1_795_000_000, nanos: 1 });
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(super) struct Global {
     /// ~/.local/state/switchboard.
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub home: Option<PathBuf>,
-    /// Print JSON for programs: one object, or one a line for streams
+    /// Print JSON for programs: one object, or one a line for lists and streams
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
 }
@@ -72,16 +72,16 @@ pub(super) enum Command {
     /// turn, twice leaves it running and returns. The exit code is the turn's
     /// outcome: 0 completed, 1 failed, 130 interrupted or left.
     Run(RunArgs),
-    /// Show what Switchboard does, with a recorded session
+    /// Show what Switchboard does, with a prepared session
     ///
     /// Needs no account and no codex. Starts a server of its own in a temporary
-    /// home, runs a recorded session through the real pipeline, and removes
+    /// home, runs a prepared session through the real pipeline, and removes
     /// everything again.
     Demo(DemoArgs),
     /// Print a recorded transcript with its pauses, as an agent would
     ///
     /// The pauses come from FILE.timing, in the format of script(1): lines of
-    /// "<seconds since the chunk before> <bytes>". Exits with 0 when the last
+    /// "SECONDS BYTES", the seconds counted from the chunk before. Exits with 0 when the last
     /// turn event in the transcript is turn.completed, else with 1; on SIGINT
     /// it stops printing and exits with 1. Standard input is read and ignored.
     Replay(ReplayArgs),

@@ -66,9 +66,10 @@ fn shown(loaded: &Loaded) -> String {
         }
         let source = &value.source;
         // JSON's strings, booleans and arrays of strings are TOML too.
-        let line = match &value.value {
-            serde_json::Value::Null => format!("# {key} is not set"),
-            value => format!("{key} = {value}"),
+        let line = if value.value.is_null() {
+            format!("# {key} is not set")
+        } else {
+            format!("{key} = {}", value.value)
         };
         text.push_str(&format!("{line:<44} # {source}\n"));
     }

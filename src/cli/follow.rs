@@ -1,24 +1,22 @@
 //! Following one session: its events in order, each once, across lost
-//! connections and restarts of the server, with Ctrl-C understood.
+//! connections and restarts of the server.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::time::Duration;
 
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::Instant,
-};
+use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt as _;
 
 use super::{
     Context, Failure,
     connect::{Connector, Server},
+    keyboard::Keyboard,
     output::Output,
-    render::{View, short_id, state_word},
+    render::{View, state_word},
 };
 use crate::proto::{
-    Event, InterruptTurnRequest, SessionState, WatchEventsRequest, WatchEventsResponse,
-    WatchHeader, event::Kind, watch_events_response::Message,
+    Event, SessionState, WatchEventsRequest, WatchEventsResponse, WatchHeader, event::Kind,
+    watch_events_response::Message,
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -26,9 +24,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How long a server may be gone before a follower gives up.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-/// How long an interrupt is tried while the server does not answer.
-const INTERRUPT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// When the following is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,100 +34,6 @@ pub(super) enum End {
     CurrentTurn,
     /// Never.
     Never,
-}
-
-/// What Ctrl-C means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OnInterrupt {
-    /// The first interrupts the turn, the second leaves it alone and returns.
-    StopTurn,
-    /// The first returns.
-    Return,
-}
-
-/// The keyboard of whoever follows a session.
-#[derive(Debug)]
-pub(super) struct Keyboard {
-    interrupts: Signal,
-    presses: u32,
-    meaning: OnInterrupt,
-    /// Set once there is a session to interrupt.
-    session: Option<(Connector, String)>,
-    output: Output,
-}
-
-impl Keyboard {
-    /// Takes Ctrl-C over from here on; until a session is given, it just ends
-    /// the command.
-    pub(super) fn new(cx: &Context, meaning: OnInterrupt) -> Result<Self, Failure> {
-        let interrupts = signal(SignalKind::interrupt())
-            .map_err(|error| Failure::Failed(format!("cannot handle signals: {error}")))?;
-        Ok(Self { interrupts, presses: 0, meaning, session: None, output: cx.output })
-    }
-
-    /// Waits for the work, and for Ctrl-C beside it.
-    ///
-    /// # Errors
-    /// [`Failure::Interrupted`] when Ctrl-C means to return.
-    pub(super) async fn unless_left<T>(
-        &mut self,
-        work: impl Future<Output = T>,
-    ) -> Result<T, Failure> {
-        let mut work = pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return Ok(done),
-                _ = self.interrupts.recv() => self.pressed()?,
-            }
-        }
-    }
-
-    fn pressed(&mut self) -> Result<(), Failure> {
-        self.presses += 1;
-        let Some((connector, id)) = &self.session else { return Err(Failure::Interrupted) };
-        let short = short_id(id);
-        match (self.meaning, self.presses) {
-            (OnInterrupt::Return, _) => Err(Failure::Interrupted),
-            (OnInterrupt::StopTurn, 1) => {
-                self.output.note("\ninterrupting the turn (Ctrl-C again leaves it to itself)");
-                tokio::spawn(interrupt(connector.clone(), id.clone(), self.output));
-                Ok(())
-            }
-            (OnInterrupt::StopTurn, _) => {
-                self.output.note(&format!(
-                    "\nleft; session {short} goes on without you\n  follow it again: switchboard sessions watch {short}"
-                ));
-                Err(Failure::Interrupted)
-            }
-        }
-    }
-}
-
-/// Asks the server to interrupt the turn, also when it is just being restarted.
-async fn interrupt(connector: Connector, session_id: String, output: Output) {
-    let deadline = Instant::now() + INTERRUPT_PATIENCE;
-    loop {
-        let request = InterruptTurnRequest { session_id: session_id.clone() };
-        let answer = match connector.connect().await {
-            Ok(server) => {
-                let answer = server.sessions().interrupt_turn(request).await;
-                answer.map(drop).map_err(|status| server.failure()(status))
-            }
-            Err(failure) => Err(failure),
-        };
-        match answer {
-            Ok(()) => return,
-            // The turn ended by itself meanwhile.
-            Err(Failure::Refused(problem)) if problem.reason == "NO_ACTIVE_TURN" => return,
-            Err(Failure::Unreachable(_)) if Instant::now() < deadline => {
-                tokio::time::sleep(LONGEST_PAUSE).await;
-            }
-            Err(failure) => {
-                output.note(&failure.report(false).unwrap_or_default());
-                return;
-            }
-        }
-    }
 }
 
 /// One follower of one session.
@@ -146,8 +47,8 @@ pub(super) struct Follower {
     end: End,
     output: Output,
     view: View,
-    /// The state of the turn looked for, when the header already had it at rest.
-    at_rest: Option<SessionState>,
+    /// The state of the session as far as was told.
+    state: SessionState,
 }
 
 /// How a connection ended.
@@ -175,7 +76,7 @@ impl Follower {
             end,
             output: cx.output,
             view: View::new(cx.output.colour),
-            at_rest: None,
+            state: SessionState::Unspecified,
         }
     }
 
@@ -186,7 +87,7 @@ impl Follower {
     /// What the server refused, [`Failure::Unreachable`] when it stays away,
     /// and [`Failure::Interrupted`] by Ctrl-C.
     pub(super) async fn follow(mut self, keyboard: &mut Keyboard) -> Result<SessionState, Failure> {
-        keyboard.session = Some((self.connector.clone(), self.session_id.clone()));
+        keyboard.follows(&self.connector, &self.session_id);
         let mut pause = FIRST_PAUSE;
         let mut give_up = Instant::now() + PATIENCE;
         let mut lost = false;
@@ -248,7 +149,7 @@ impl Follower {
             let message = match keyboard.unless_left(stream.message()).await? {
                 Ok(Some(message)) => message.message,
                 Ok(None) if self.end == End::CurrentTurn => {
-                    return Ok(Ended::Over(self.at_rest.unwrap_or_default()));
+                    return Ok(Ended::Over(self.state));
                 }
                 Ok(None) => return Ok(Ended::Lost("it ended the stream".into())),
                 Err(status) => {
@@ -265,13 +166,9 @@ impl Follower {
                         return Ok(Ended::Over(state));
                     }
                 }
-                Some(Message::Synced(_)) => {
-                    // The turn was at rest before its events came, and all of them came.
-                    if let (End::Turn(_), Some(state)) = (self.end, self.at_rest) {
-                        return Ok(Ended::Over(state));
-                    }
-                }
-                Some(Message::Heartbeat(_)) | None => {}
+                // Not even after synced is a turn over that the header has at rest: the header
+                // may know more than the events that were there at the time of the call.
+                Some(Message::Synced(_) | Message::Heartbeat(_)) | None => {}
             }
         }
     }
@@ -284,14 +181,7 @@ impl Follower {
         self.next = header.start_seq;
         let Some(session) = header.session else { return Ok(()) };
         self.view.set_directory(&session.working_directory);
-        let turn = session.last_turn.as_ref();
-        self.at_rest = match self.end {
-            End::Turn(number) => turn
-                .filter(|turn| turn.number == number)
-                .map(|turn| turn.state())
-                .filter(|state| is_rest(*state)),
-            End::CurrentTurn | End::Never => Some(session.state()),
-        };
+        self.state = session.state();
         Ok(())
     }
 
@@ -310,13 +200,9 @@ impl Follower {
         }
         self.next += 1;
         let Some(Kind::StateChanged(changed)) = &event.kind else { return Ok(None) };
-        if !is_rest(changed.state()) {
-            return Ok(None);
-        }
-        if self.end == End::CurrentTurn {
-            self.at_rest = Some(changed.state());
-        }
-        Ok((self.end == End::Turn(event.turn)).then_some(changed.state()))
+        self.state = changed.state();
+        let over = is_rest(self.state) && self.end == End::Turn(event.turn);
+        Ok(over.then_some(self.state))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a person types, and what they get to see.
 //!
-//! `main` calls [`run`] with the arguments. Every command but `serve`, `demo`
+//! `main` calls [`run()`] with the arguments. Every command but `serve`, `demo`
 //! and `replay` is a client of a server like any other: it goes through the
 //! generated stubs and knows nothing of stores or agents. Exit codes: 0 done, 1
 //! it failed, 2 bad usage, 3 no server answers, 130 interrupted.
@@ -12,6 +12,7 @@ mod connect;
 mod demo;
 mod failure;
 mod follow;
+mod keyboard;
 mod launch;
 mod output;
 mod prompt;

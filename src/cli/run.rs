@@ -7,7 +7,8 @@ use super::{
     Context, Failure,
     args::{RunArgs, SendArgs},
     connect::{Connector, present},
-    follow::{End, Follower, Keyboard, OnInterrupt, outcome},
+    follow::{End, Follower, outcome},
+    keyboard::{Keyboard, OnInterrupt},
     launch, prompt,
 };
 use crate::proto::{

@@ -73,7 +73,9 @@ async fn stop(cx: &Context, timeout: Duration) -> Result<(), Failure> {
     signal(&home, holder, server)?;
     cx.output.note(&format!("stopping the server (pid {pid}); running turns go on without it"));
     let deadline = Instant::now() + timeout;
-    while home.holder()? == holder {
+    // On its way out it takes its pid back before it lets go of the lock.
+    while matches!(home.holder()?, Holder::Server { pid: now } if now.is_none_or(|now| now == pid))
+    {
         if Instant::now() > deadline {
             return Err(Failure::Failed(format!(
                 "the server (pid {pid}) did not end within {}",

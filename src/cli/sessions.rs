@@ -8,7 +8,8 @@ use super::{
     Context, Failure,
     args::{SessionsCommand, State},
     connect::{Connector, Server, present},
-    follow::{End, Follower, Keyboard, OnInterrupt, outcome},
+    follow::{End, Follower, outcome},
+    keyboard::{Keyboard, OnInterrupt},
     render::{short_id, state_word, table, text::one_line},
 };
 use crate::proto::{
@@ -183,7 +184,7 @@ fn shown(session: &Session) -> String {
 }
 
 /// A time in UTC, to the second.
-pub(super) fn time(time: Option<&pbjson_types::Timestamp>) -> String {
+pub(super) fn time(time: Option<&crate::time::Timestamp>) -> String {
     let Some(seconds) = time.and_then(|time| u64::try_from(time.seconds).ok()) else {
         return String::new();
     };

@@ -14,7 +14,7 @@
 
 use std::{
     sync::{Arc, Weak},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use prost::Message as _;
@@ -32,7 +32,7 @@ use crate::{
     session::{
         PROMPT_PREVIEW_CHARACTERS, Session,
         directory::SessionDirectory,
-        feed::Feed,
+        feed::{Feed, Now},
         head,
         ingest::{Fact, Ingest, Statement, Step},
         registry::{Shared, report, storage_error},
@@ -76,7 +76,7 @@ pub(crate) struct NewTurn {
 impl NewTurn {
     /// Makes it the session's last turn.
     pub(crate) fn begin(&self, session: &mut Session) {
-        let time = SystemTime::now();
+        let time = crate::time::now();
         let number = TurnNumber(session.turn_count() + 1);
         if session.first_prompt.is_empty() {
             session.first_prompt = head(&self.prompt, PROMPT_PREVIEW_CHARACTERS);
@@ -199,7 +199,7 @@ impl Actor {
         if let Some(problem) = &opened.read_only {
             tracing::error!(session = %id, problem, "the event log is damaged; the session is read-only");
         }
-        let feed = Arc::new(Feed::new(ingest.reader(), Seq::ZERO));
+        let feed = Arc::new(Feed::new(ingest.reader(), shared.replays.clone()));
         let (tx, commands) = mpsc::channel(16);
         let in_use = Arc::new(());
         let mut actor = Self {
@@ -278,7 +278,7 @@ impl Actor {
                 command = self.commands.recv() => {
                     return command.map_or(Wake::Stopped, Wake::Command);
                 }
-                () = sleep_until(self.not_before), if self.due => {
+                () = until(self.not_before), if self.due => {
                     self.due = false;
                     return Wake::Look;
                 }
@@ -314,7 +314,7 @@ impl Actor {
         if applied < latest {
             self.store_row(latest).await;
         }
-        self.feed.reveal(latest);
+        self.feed.reveal(Now { latest, active: self.active_turn() });
         Ok(())
     }
 
@@ -364,7 +364,7 @@ impl Actor {
                         previous,
                         spawned,
                         Vec::new(),
-                        SystemTime::now(),
+                        crate::time::now(),
                     )
                 }
             };
@@ -419,35 +419,52 @@ impl Actor {
     async fn try_look(&mut self, supervisor_ended: bool) -> Result<Duration> {
         self.make_up().await?;
         let Some(running) = &mut self.running else { return Ok(Duration::ZERO) };
-        // The order matters: the exit file is looked for before the read, so
-        // that what is then read to its end is complete.
-        if running.ended.is_none() {
-            let files = running.files.clone();
-            let (id, thread) = (self.session.id, self.session.thread_id.clone());
-            let judge = supervisor_ended || running.supervisor.is_none();
-            let found = blocking(move || match turn::look_for_exit(&files) {
-                Ok(None) if judge => turn::find_out(&files, id, thread.as_deref()),
-                found => found.map(|ended| (ended, None)),
-            });
-            let (ended, pid_file) = found.await?.map_err(Error::internal)?;
-            if let Some(pid_file) = pid_file.filter(|_| running.supervisor.is_none()) {
-                running.watch_supervisor(supervise::pidfd(&pid_file));
-            }
-            running.ended = ended;
+        if supervisor_ended {
+            // It is told once; from here on the lock is probed.
+            running.supervisor = None;
         }
+        let (files, adopted) = (running.files.clone(), running.adopted);
+        let was_ended = running.ended.is_some();
+        let judge = running.supervisor.is_none();
+        let (id, thread) = (self.session.id, self.session.thread_id.clone());
+        let looked = self.with_ingest(move |ingest| {
+            // The order matters: the exit file is looked for before the read, so
+            // that what is then read to its end is complete.
+            let (ended, pid_file) = if was_ended {
+                (None, None)
+            } else {
+                match turn::look_for_exit(&files).map_err(Error::internal)? {
+                    None if judge => {
+                        turn::find_out(&files, id, thread.as_deref()).map_err(Error::internal)?
+                    }
+                    ended => (ended, None),
+                }
+            };
+            let step = ingest.step(&files, adopted, was_ended || ended.is_some());
+            Ok((ended, pid_file, step))
+        });
+        let (ended, pid_file, step) = looked.await?;
+        let Some(running) = &mut self.running else { return Ok(Duration::ZERO) };
+        if let Some(pid_file) = pid_file.filter(|_| running.supervisor.is_none()) {
+            running.watch_supervisor(supervise::pidfd(&pid_file));
+        }
+        running.ended = running.ended.take().or(ended);
         let ended = running.ended.is_some();
-        let source = (running.files.clone(), running.adopted);
         self.learn_pid().await;
-        let step = self.with_ingest(move |ingest| ingest.step(&source.0, source.1, ended)).await?;
+        let step = step?;
         let at_end = step.at_end;
         let pause = self.show(step).await;
         if at_end && ended {
             self.conclude().await?;
             return Ok(Duration::ZERO);
         }
-        // When there is more, no hint will come for it.
-        self.due |= !at_end;
-        Ok(pause)
+        if at_end {
+            return Ok(pause);
+        }
+        // There is more: no hint will come for it, and a pause would make the
+        // next step no larger.
+        self.due = true;
+        Ok(Duration::ZERO)
     }
 
     /// The agent's process id is known a moment after the turn began.
@@ -462,7 +479,7 @@ impl Actor {
         let pid = blocking(move || supervise::read_pid(&files)).await;
         let Ok(Ok(Some(supervise::PidFile { agent_pid: Some(pid), .. }))) = pid else { return };
         turn.pid = Some(pid);
-        self.store_row(self.feed.latest()).await;
+        self.store_row(self.feed.now().latest).await;
     }
 
     /// The turn's output was read to its end, and how it ended is known.
@@ -534,7 +551,7 @@ impl Actor {
                 running.launched = Some(launched);
                 self.running = Some(running);
                 let spawned = self.spawned(&prompt);
-                let now = SystemTime::now();
+                let now = crate::time::now();
                 turn::first_statements(number, previous, spawned, launch.warnings, now)
             }
             Err(error) => {
@@ -595,7 +612,7 @@ impl Actor {
     async fn make_up(&mut self) -> Result<()> {
         self.try_say(Vec::new()).await?;
         if self.row_behind {
-            self.store_row(self.feed.latest()).await;
+            self.store_row(self.feed.now().latest).await;
             if !self.row_behind {
                 // Those who wait for a state read the row.
                 self.shared.hub.publish(self.session.id);
@@ -614,10 +631,15 @@ impl Actor {
         if !step.facts.is_empty() || self.row_behind || self.running.is_none() {
             self.store_row(last).await;
         }
-        self.feed.publish(step.chunks);
+        self.feed.publish(step.chunks, self.active_turn());
         let subscribers =
             u32::try_from(self.shared.hub.publish(self.session.id)).unwrap_or(u32::MAX);
         PACE.max(PACE_PER_SUBSCRIBER.saturating_mul(subscribers).min(MAX_PACE))
+    }
+
+    fn active_turn(&self) -> Option<TurnNumber> {
+        let turn = self.session.last_turn.as_ref()?;
+        state::is_active(turn.state).then_some(turn.number)
     }
 
     fn fold(&mut self, facts: &[Fact]) {
@@ -629,6 +651,9 @@ impl Actor {
     async fn store_row(&mut self, applied: Seq) {
         let outbox_done = self.ingest.as_ref().map_or(0, |ingest| ingest.tail().outbox_id);
         let stored = self.shared.database.apply(self.session.clone(), applied, outbox_done).await;
+        let (directory, session) = (self.directory.clone(), self.session.clone());
+        // For people; the row is what counts.
+        let _ = blocking(move || directory.describe(&session)).await;
         self.row_behind = stored.is_err();
         if let Err(error) = stored {
             // The log has it; the row follows at the next occasion or start.
@@ -683,9 +708,18 @@ fn spec(session: &Session, number: TurnNumber, launch: &Launch, grace: Grace) ->
         program: launch.program.clone(),
         args: launch.args.iter().map(text).collect(),
         env: launch.env.iter().map(|(name, value)| (text(name), text(value))).collect(),
-        env_remove: Vec::new(),
+        // What opens this server is not the agent's business.
+        env_remove: vec!["SWITCHBOARD_TOKEN".to_owned()],
         working_directory: session.working_directory.clone(),
         grace,
+    }
+}
+
+/// Waits until then; not at all where that has passed, which a timer would take
+/// for the next millisecond.
+async fn until(deadline: Instant) {
+    if Instant::now() < deadline {
+        sleep_until(deadline).await;
     }
 }
 

@@ -4,6 +4,7 @@
 //! sessions/<session_id>/
 //!   events/        the event log's segments
 //!   turns/         the files of its turns
+//!   meta.json      a rendering of its row, for people
 //! ```
 //!
 //! Called by [`super::registry`] and by `app` while a session is created. What
@@ -14,7 +15,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, Result, id::SessionId, session::registry::storage_error, store::log};
+use crate::{
+    Error, Result,
+    id::SessionId,
+    proto,
+    session::{Session, registry::storage_error},
+    store::log,
+};
 
 /// Where the files of a session are.
 #[derive(Debug, Clone)]
@@ -60,6 +67,19 @@ impl SessionDirectory {
             Err(error) => return Err(storage_error(error, &self.path)),
         }
         self.fill().inspect_err(|_| self.remove())
+    }
+
+    /// Renders the session's row as `meta.json`, for people who look.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written; nothing depends on it.
+    pub(crate) fn describe(&self, session: &Session) -> io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(&proto::Session::from(session))?;
+        text.push(b'\n');
+        let temporary = self.path.join(".meta.json.new");
+        fs::write(&temporary, text)?;
+        fs::rename(temporary, self.path.join("meta.json"))
     }
 
     /// Whether nothing has run in the session: there may be a prompt, and

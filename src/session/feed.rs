@@ -14,7 +14,8 @@ use bytes::Bytes;
 
 use crate::{
     Error, Result,
-    id::Seq,
+    id::{Seq, TurnNumber},
+    session::replay::Replays,
     store::log::{Chunk, Entry, Epoch, Reader},
 };
 
@@ -23,13 +24,12 @@ use crate::{
 const RING_CHUNKS: usize = 64;
 /// The most bytes that the ring holds: single events can be large.
 const RING_BYTES: usize = 4 << 20;
-/// How much a lagging reader takes from the files at once.
-const READ_BYTES: usize = 256 << 10;
 
 /// A session's events. Shared between its owner and its subscribers.
 #[derive(Debug)]
 pub(crate) struct Feed {
     reader: Reader,
+    replays: Replays,
     /// Held to push or to copy a pointer only.
     ring: Mutex<Ring>,
 }
@@ -38,7 +38,16 @@ pub(crate) struct Feed {
 struct Ring {
     chunks: VecDeque<Arc<Chunk>>,
     bytes: usize,
-    latest: Seq,
+    now: Now,
+}
+
+/// What subscribers may see, and what the session does as far as they may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Now {
+    /// The latest event.
+    pub latest: Seq,
+    /// The turn that runs at that event. The row may know already that it ended.
+    pub active: Option<TurnNumber>,
 }
 
 /// Events to deliver: those of `chunk` from `from` to `to`, both included.
@@ -70,34 +79,41 @@ impl Span {
 }
 
 impl Feed {
-    /// A feed of what the log has up to `latest`.
-    pub(crate) fn new(reader: Reader, latest: Seq) -> Self {
-        let ring = Ring { chunks: VecDeque::new(), bytes: 0, latest };
-        Self { reader, ring: Mutex::new(ring) }
+    /// A feed that shows nothing yet.
+    pub(crate) fn new(reader: Reader, replays: Replays) -> Self {
+        let now = Now { latest: Seq::ZERO, active: None };
+        let ring = Ring { chunks: VecDeque::new(), bytes: 0, now };
+        Self { reader, replays, ring: Mutex::new(ring) }
     }
 
-    /// Makes what the log has up to `latest` visible.
-    pub(crate) fn reveal(&self, latest: Seq) {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner).latest = latest;
+    /// Makes what the log has up to `now.latest` visible.
+    pub(crate) fn reveal(&self, now: Now) {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).now = now;
     }
 
-    /// Makes chunks visible. They continue what was published before.
-    pub(crate) fn publish(&self, chunks: impl IntoIterator<Item = Arc<Chunk>>) {
+    /// Makes chunks visible. They continue what was published before; after them
+    /// the turn `active` runs.
+    pub(crate) fn publish(
+        &self,
+        chunks: impl IntoIterator<Item = Arc<Chunk>>,
+        active: Option<TurnNumber>,
+    ) {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         for chunk in chunks {
-            ring.latest = chunk.last();
+            ring.now.latest = chunk.last();
             ring.bytes += chunk.bytes().len();
             ring.chunks.push_back(chunk);
         }
+        ring.now.active = active;
         while ring.chunks.len() > RING_CHUNKS || ring.bytes > RING_BYTES {
             let Some(oldest) = ring.chunks.pop_front() else { break };
             ring.bytes -= oldest.bytes().len();
         }
     }
 
-    /// The latest event that subscribers may see.
-    pub(crate) fn latest(&self) -> Seq {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner).latest
+    /// What subscribers may see.
+    pub(crate) fn now(&self) -> Now {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).now
     }
 
     /// The oldest event that the log still has.
@@ -136,18 +152,16 @@ impl Feed {
     pub(crate) async fn read(&self, from: Seq) -> Result<Option<Span>> {
         let latest = {
             let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-            if from > ring.latest {
+            if from > ring.now.latest {
                 return Ok(None);
             }
             let at = ring.chunks.partition_point(|chunk| chunk.last() < from);
             if let Some(chunk) = ring.chunks.get(at).filter(|chunk| chunk.first() <= from) {
                 return Ok(Some(Span { chunk: Arc::clone(chunk), from, to: chunk.last() }));
             }
-            ring.latest
+            ring.now.latest
         };
-        let reader = self.reader.clone();
-        let read = tokio::task::spawn_blocking(move || reader.read(from, READ_BYTES));
-        let Some(chunk) = read.await.map_err(Error::internal)?? else { return Ok(None) };
+        let chunk = self.replays.read(&self.reader, from).await?;
         let to = chunk.last().min(latest);
         Ok(Some(Span { chunk, from, to }))
     }

@@ -11,13 +11,16 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::FileExt as _,
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use rustix::{
+    buffer::spare_capacity,
+    io::{Errno, pread},
+};
 
 use crate::{
     Result,
@@ -103,7 +106,7 @@ pub(crate) struct Statement {
 impl Statement {
     /// Something said now.
     pub(crate) fn now(turn: TurnNumber, kind: Kind) -> Self {
-        Self { turn: Some(turn), kind, time: SystemTime::now(), outbox_id: None }
+        Self { turn: Some(turn), kind, time: crate::time::now(), outbox_id: None }
     }
 }
 
@@ -151,6 +154,7 @@ impl Ingest {
     /// Stops following.
     pub(crate) fn unfollow(&mut self) {
         self.source = None;
+        self.log.rest();
     }
 
     /// Reads on in a turn's output, from where the log has it, and makes durable
@@ -208,7 +212,7 @@ impl Ingest {
         let mut lines = Lines {
             id: self.id,
             turn: source.turn,
-            time: SystemTime::now(),
+            time: crate::time::now(),
             adopted_until: source.adopted_until,
             outbox_id: self.log.tail().outbox_id,
             facts: Vec::new(),
@@ -341,18 +345,16 @@ fn push_line(
 }
 
 fn read_block(file: &File, position: u64) -> io::Result<Bytes> {
-    let mut block = BytesMut::zeroed(BLOCK_BYTES);
-    let mut filled = 0;
-    while filled < BLOCK_BYTES {
-        match file.read_at(&mut block[filled..], position + filled as u64) {
+    let mut block = Vec::with_capacity(BLOCK_BYTES);
+    while block.len() < BLOCK_BYTES {
+        let at = position + block.len() as u64;
+        match pread(file, spare_capacity(&mut block), at) {
             Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    block.truncate(filled);
-    Ok(block.freeze())
+    Ok(block.into())
 }
 
 /// Makes damaged records again from a turn's output, where all of them were

@@ -32,6 +32,7 @@ pub(crate) mod follow;
 pub(crate) mod hub;
 pub(crate) mod ingest;
 pub(crate) mod registry;
+pub(crate) mod replay;
 pub(crate) mod state;
 pub(crate) mod turn;
 pub(crate) mod watch;

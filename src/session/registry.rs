@@ -24,6 +24,7 @@ use crate::{
         feed::Feed,
         follow::Follower,
         hub::Hub,
+        replay::Replays,
     },
     store::sqlite::{Database, Stored},
     supervise::{Grace, TurnFiles},
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub database: Database,
     /// Who wants to hear of what.
     pub hub: Hub,
+    /// What those who lag read from the logs' files.
+    pub replays: Replays,
     /// Hints that files grew.
     pub follower: Follower,
     /// How agents are started.
@@ -116,10 +119,17 @@ impl Sessions {
     ///
     /// SESSION_NOT_FOUND.
     pub(crate) async fn session(&self, id: SessionId) -> Result<Session> {
-        match self.shared.database.session(id).await? {
-            Some(stored) => Ok(stored.session),
-            None => Err(Error::SessionNotFound { id: id.to_string() }),
-        }
+        self.stored(id).await.map(|stored| stored.session)
+    }
+
+    /// Reads a session's row, with the last event that it follows.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND.
+    pub(crate) async fn stored(&self, id: SessionId) -> Result<Stored> {
+        let stored = self.shared.database.session(id).await?;
+        stored.ok_or_else(|| Error::SessionNotFound { id: id.to_string() })
     }
 
     /// A session's events.
@@ -147,9 +157,7 @@ impl Sessions {
     }
 
     async fn load(&self, id: SessionId) -> Result<Handle> {
-        let Some(stored) = self.shared.database.session(id).await? else {
-            return Err(Error::SessionNotFound { id: id.to_string() });
-        };
+        let stored = self.stored(id).await?;
         let (actor, handle) =
             Actor::load(Arc::clone(&self.shared), self.directory(id), stored, None).await?;
         self.spawn(id, actor);
@@ -214,7 +222,7 @@ impl Sessions {
         let created = proto::Event {
             time: Some(crate::time::timestamp(session.create_time)),
             kind: Some(Kind::SessionCreated(proto::SessionCreated {
-                session: Some((&session).into()),
+                session: Some(Box::new((&session).into())),
             })),
             ..proto::Event::default()
         };

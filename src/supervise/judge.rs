@@ -9,13 +9,12 @@ use std::{
     collections::HashSet,
     fs::{self, File},
     io,
+    os::fd::OwnedFd,
+    thread,
     time::{Duration, Instant, SystemTime},
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, Signal, getpid, pidfd_send_signal},
-};
+use rustix::process::{Pid, Signal, getpid, pidfd_send_signal};
 
 use super::{
     SESSION_VARIABLE, THREAD_VARIABLE, TURN_VARIABLE,
@@ -183,45 +182,48 @@ impl Marks {
     }
 }
 
-/// Kills what is found, and looks again until two looks in a row find nothing:
-/// one can miss a process in the middle of an exec, when it has no environment.
+/// How many looks in a row must find nothing. One can miss a process in the
+/// middle of an exec, when it has no environment, and one that was forked with
+/// a lower id than the look had come to.
+const LOOKS_IN_VAIN: u32 = 3;
+/// The pause between looks.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Kills what is found, and looks again until there is nothing more to find.
 fn end_strays(marks: &Marks, pid_file: Option<&PidFile>) -> io::Result<usize> {
     let begin = Instant::now();
     let mut ended = HashSet::new();
     let mut looks_in_vain = 0;
-    while looks_in_vain < 2 && begin.elapsed() < PATIENCE {
+    while looks_in_vain < LOOKS_IN_VAIN && begin.elapsed() < PATIENCE {
         looks_in_vain += 1;
-        let mut last_killed = None;
-        for stray in strays(marks, pid_file)? {
+        for (stray, pidfd) in stopped_strays(marks, pid_file)? {
             looks_in_vain = 0;
-            // Gone meanwhile, or another process by now.
-            let Ok(pidfd) = procfs::open(stray.pid, stray.start_time) else { continue };
             if pidfd_send_signal(&pidfd, Signal::KILL).is_ok() {
                 ended.insert((stray.pid, stray.start_time));
-                last_killed = Some(pidfd);
             }
         }
-        if let Some(pidfd) = last_killed {
-            // Only a pause: the next look sees for itself who is still there.
-            let pause = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
-            let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&pause));
-        }
+        thread::sleep(PAUSE);
     }
     Ok(ended.len())
 }
 
-/// The processes of the turn that are alive.
+/// The processes of the turn that are alive, each stopped as soon as it is met,
+/// so that it forks no more and stays the parent of its children.
 ///
-/// Each is looked at as soon as it is listed. The list goes up the process ids,
-/// and whatever a process forks meanwhile comes after it, so that a process
-/// that does nothing but fork and exit is met further on.
-fn strays(marks: &Marks, pid_file: Option<&PidFile>) -> io::Result<Vec<Process>> {
+/// The list goes up the process ids, and whatever a process forks before it is
+/// met comes after it, so that one that does nothing but fork and exit is met
+/// further on.
+fn stopped_strays(
+    marks: &Marks,
+    pid_file: Option<&PidFile>,
+) -> io::Result<Vec<(Process, OwnedFd)>> {
     let spared = this_process_and_its_ancestors();
     let agent = pid_file.and_then(|pid_file| {
         let (pid, start_time) = (pid_file.agent_pid?, pid_file.agent_start_time?);
         open_of_this_boot(pid_file, pid, start_time).ok()?;
         procfs::parse_pid(&pid.to_string())
     });
+    let mut found = HashSet::new();
     let mut strays = Vec::new();
     let mut others = Vec::new();
     procfs::for_each_process(|process| {
@@ -230,13 +232,13 @@ fn strays(marks: &Marks, pid_file: Option<&PidFile>) -> io::Result<Vec<Process>>
         }
         let environment = fs::read(format!("/proc/{}/environ", process.pid));
         if Some(process.pid) == agent || environment.is_ok_and(|e| marks.are_in(&e)) {
-            strays.push(process);
+            found.insert(process.pid);
+            strays.extend(stopped(process));
         } else {
             others.push(process);
         }
     })?;
     // Children of strays are strays too, whatever they did to their environment.
-    let mut found: HashSet<Pid> = strays.iter().map(|stray| stray.pid).collect();
     loop {
         let (children, rest): (Vec<_>, Vec<_>) = others
             .into_iter()
@@ -244,10 +246,19 @@ fn strays(marks: &Marks, pid_file: Option<&PidFile>) -> io::Result<Vec<Process>>
         if children.is_empty() {
             return Ok(strays);
         }
-        found.extend(children.iter().map(|child| child.pid));
-        strays.extend(children);
+        for child in children {
+            found.insert(child.pid);
+            strays.extend(stopped(child));
+        }
         others = rest;
     }
+}
+
+/// Stops a process; `None` when it has gone, or is another process by now.
+fn stopped(process: Process) -> Option<(Process, OwnedFd)> {
+    let pidfd = procfs::open(process.pid, process.start_time).ok()?;
+    pidfd_send_signal(&pidfd, Signal::STOP).ok()?;
+    Some((process, pidfd))
 }
 
 /// The server may itself have been started inside a session: it never ends itself.

@@ -8,7 +8,6 @@
 //!   ready.json       --ready-file
 //!   stdout, stderr   of the server, over all its starts
 //! ```
-#![allow(dead_code, reason = "a harness offers more than the tests of today use")]
 
 use std::{
     ffi::{OsStr, OsString},
@@ -174,14 +173,10 @@ impl Server {
         fs::read_to_string(self.home().join("token")).unwrap().trim_end().to_owned()
     }
 
-    /// What the server has written to stdout, over all its starts.
-    pub(crate) fn stdout(&self) -> String {
-        self.output("stdout")
-    }
-
     /// What the server has written to stderr, its log, over all its starts.
     pub(crate) fn log(&self) -> String {
-        self.output("stderr")
+        String::from_utf8_lossy(&fs::read(self.base.path().join("stderr")).unwrap_or_default())
+            .into_owned()
     }
 
     /// Clients over TCP, with the token.
@@ -304,11 +299,6 @@ impl Server {
 
     fn append(&self, name: &str) -> File {
         File::options().create(true).append(true).open(self.base.path().join(name)).unwrap()
-    }
-
-    fn output(&self, name: &str) -> String {
-        let bytes = fs::read(self.base.path().join(name)).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     fn running(&self) -> &Running {

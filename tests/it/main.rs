@@ -7,17 +7,28 @@
 )]
 
 mod access;
+mod architecture;
+mod cli;
+mod clients;
+mod codex;
 mod codex_home;
+mod contract;
 mod drain;
 mod faults;
 mod harness;
 mod ledger;
+mod listing;
 mod model;
 mod model_selftest;
 mod programs;
 mod proxy;
 mod raw;
 mod restart;
+mod sessions;
+mod slow;
 mod stopping;
+mod subscriber;
 mod supervisor;
 mod toolchain;
+mod transcripts;
+mod watch;

@@ -1,6 +1,5 @@
 //! Runs the client programs under `tests/clients`, which are written as a user
 //! of the library would write them.
-#![allow(dead_code, reason = "these programs do more than the tests of today ask for")]
 
 use std::{
     ffi::OsString,
@@ -42,7 +41,12 @@ impl Program {
         Self { language, target: address.to_string().into(), token: Some(token.to_owned()) }
     }
 
-    /// A client over a Unix socket.
+    /// A client over TCP, without a token.
+    pub(crate) fn without_token(language: Language, address: SocketAddr) -> Self {
+        Self { language, target: address.to_string().into(), token: None }
+    }
+
+    /// A client over a Unix socket, which needs no token.
     pub(crate) fn over_socket(language: Language, socket: &Path) -> Self {
         let mut target = OsString::from("unix:");
         target.push(socket);

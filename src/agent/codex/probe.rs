@@ -54,11 +54,14 @@ pub(super) fn has_feature(binary: &Binary, feature: &str) -> Result<bool, String
     Ok(answer.stdout.lines().any(|line| line.split_ascii_whitespace().next() == Some(feature)))
 }
 
-/// The version in `codex-cli 0.169.0`.
+/// The version in `codex-cli 0.169.0`, or one that stands alone. None in the
+/// answer of another program that has the name `codex`, or was named by mistake.
 fn version_in(answer: &str) -> Option<String> {
-    let version = answer.lines().next()?.split_ascii_whitespace().last()?;
+    let words: Vec<&str> = answer.lines().next()?.split_ascii_whitespace().collect();
+    let (version, names) = words.split_last()?;
+    let is_codex = names.first().is_none_or(|name| name.starts_with("codex"));
     let is_version = version.starts_with(|c: char| c.is_ascii_digit()) && version.len() <= 64;
-    is_version.then(|| version.to_owned())
+    (is_codex && is_version).then(|| (*version).to_owned())
 }
 
 /// How a question was answered.

@@ -13,7 +13,10 @@ fn events(transcript: &[u8], state: SessionState) -> Vec<Event> {
         ..Default::default()
     };
     let mut kinds = vec![
-        (Kind::SessionCreated(proto::SessionCreated { session: Some(session) }), Vec::new()),
+        (
+            Kind::SessionCreated(proto::SessionCreated { session: Some(Box::new(session)) }),
+            Vec::new(),
+        ),
         (
             Kind::TurnSpawned(proto::TurnSpawned {
                 codex_version: "0.169.0".into(),
@@ -35,7 +38,7 @@ fn events(transcript: &[u8], state: SessionState) -> Vec<Event> {
         .map(|((kind, raw), seq)| Event {
             session_id: "3f9a1c22-0000-4000-8000-000000000000".into(),
             seq,
-            time: Some(pbjson_types::Timestamp {
+            time: Some(crate::time::Timestamp {
                 seconds: 1_800_000_000 + i64::try_from(seq).unwrap() / 10,
                 nanos: i32::try_from(seq % 10).unwrap() * 100_000_000,
             }),

@@ -1,5 +1,5 @@
+use crate::time::Timestamp;
 use bytes::Bytes;
-use pbjson_types::Timestamp;
 
 use super::*;
 use crate::proto::event::Kind;
@@ -21,7 +21,7 @@ fn event(raw: &[u8]) -> proto::Event {
 }
 
 /// What [`event`] looks like before its line.
-const HEAD: &str = r#"{"sessionId":"2f1c6a3e-8d0b-4c55-9a77-0d5a4a3f9b21","seq":"42","time":"2023-11-14T22:13:20+00:00","timeSource":"TIME_SOURCE_LIVE","turn":2,"origin":"ORIGIN_AGENT","unknown":{"type":"later"}"#;
+const HEAD: &str = r#"{"sessionId":"2f1c6a3e-8d0b-4c55-9a77-0d5a4a3f9b21","seq":"42","time":"2023-11-14T22:13:20Z","timeSource":"TIME_SOURCE_LIVE","turn":2,"origin":"ORIGIN_AGENT","unknown":{"type":"later"}"#;
 
 /// Checks the JSON of an event with this line, after [`HEAD`].
 fn check(raw: &[u8], expected: &str) {

@@ -157,7 +157,10 @@ fn chunks(output: Output) -> impl Stream<Item = Result<proto::ReadOutputResponse
 fn chunk(mut output: Output) -> std::io::Result<(proto::ReadOutputResponse, Output)> {
     let wanted = usize::try_from(output.end - output.offset).unwrap_or(CHUNK_BYTES);
     let mut data = BytesMut::zeroed(wanted.min(CHUNK_BYTES));
-    let read = output.file.read_at(&mut data, output.offset)?;
+    let read = match &output.file {
+        Some(file) => file.read_at(&mut data, output.offset)?,
+        None => 0,
+    };
     data.truncate(read);
     let response = proto::ReadOutputResponse {
         turn: output.turn.0,

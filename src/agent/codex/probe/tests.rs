@@ -22,6 +22,19 @@ fn the_version_is_what_codex_says() {
 }
 
 #[test]
+fn a_version_may_stand_alone_but_not_be_that_of_another_program() {
+    for (answer, expected) in [
+        ("0.1.2505172129", Some("0.1.2505172129")),
+        ("codex-cli 0.170.0-alpha.1", Some("0.170.0-alpha.1")),
+        ("true (GNU coreutils) 9.1", None),
+        ("codex-cli unknown", None),
+        ("", None),
+    ] {
+        assert_eq!(version_in(answer).as_deref(), expected, "{answer}");
+    }
+}
+
+#[test]
 fn an_answer_without_a_version_is_no_error() {
     for script in ["echo hello", "true", "echo codex-cli 0.169.0; exit 1", "echo '{\"v\":1}' >&2"] {
         let (_directory, codex) = program(script);
