@@ -56,7 +56,8 @@ pub(crate) fn interleaved<const N: usize>(
     })
 }
 
-fn median(seconds: impl Iterator<Item = f64>) -> Duration {
+/// The middle one of some times.
+pub(crate) fn median(seconds: impl Iterator<Item = f64>) -> Duration {
     let mut seconds: Vec<f64> = seconds.collect();
     seconds.sort_by(f64::total_cmp);
     Duration::from_secs_f64(seconds[seconds.len() / 2])

@@ -7,11 +7,12 @@
 //! The lines are those of the recorded transcripts, every type of event and
 //! item in turn, mixed so that they average 356 bytes.
 
-#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+mod measure;
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, fs, hint::black_box, path::Path};
 
 use bytes::Bytes;
+use measure::{Target, heading, interleaved, measure, row};
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
@@ -25,44 +26,39 @@ use switchboard::agent::{
 const AVERAGE: usize = 356;
 /// Lines in one pass.
 const LINES: usize = 20_000;
-/// Rounds, of which the median counts.
 const ROUNDS: usize = 15;
-
-/// A name and what is done with each line.
-type Measure = (&'static str, fn(&Bytes));
 
 fn main() {
     let lines = lines();
     let bytes: usize = lines.iter().map(Bytes::len).sum();
-    println!("{} lines, {} bytes a line", lines.len(), bytes / lines.len());
-
-    let measures: [Measure; 3] = [
-        ("serde_json::Value", |line| {
-            black_box(serde_json::from_slice::<serde_json::Value>(line).ok());
-        }),
-        ("head", |line| {
-            black_box(serde_json::from_slice::<Head<'_>>(line).ok());
-        }),
-        ("typed event", |line| {
-            black_box(agent::parse(&Kind::Codex, line));
-        }),
-    ];
-    let mut nanoseconds = measures.map(|_| Vec::new());
-    // Interleaved, so that what else the machine does meets all of them.
-    for _ in 0..ROUNDS {
-        for ((_, measure), taken) in measures.iter().zip(&mut nanoseconds) {
-            let start = cpu_time();
-            lines.iter().for_each(measure);
-            taken.push(cpu_time() - start);
-        }
-    }
-    let medians = nanoseconds.map(|mut taken| {
-        taken.sort_unstable();
-        taken[ROUNDS / 2] as f64 / lines.len() as f64
-    });
-    for ((name, _), median) in measures.iter().zip(medians) {
-        println!("{name:<18} {median:7.0} ns a line   {:.2} of Value", median / medians[0]);
-    }
+    let of_each = |work: fn(&Bytes)| measure(|| lines.iter().for_each(work));
+    let costs = interleaved(
+        ROUNDS,
+        [
+            &mut || {
+                of_each(|line| {
+                    black_box(serde_json::from_slice::<serde_json::Value>(line).ok());
+                })
+            },
+            &mut || {
+                of_each(|line| {
+                    black_box(serde_json::from_slice::<Head<'_>>(line).ok());
+                })
+            },
+            &mut || {
+                of_each(|line| {
+                    black_box(agent::parse(&Kind::Codex, line));
+                })
+            },
+        ],
+    );
+    let [value, head, typed] = costs.map(|cost| cost.cpu_micros_each(lines.len()));
+    heading(&format!("{} lines of {} bytes, CPU for a line", lines.len(), bytes / lines.len()));
+    row("serde_json::Value", value, "µs", Target::None);
+    row("head", head, "µs", Target::None);
+    row("typed event", typed, "µs", Target::None);
+    row("head ÷ Value", head / value, "", Target::AtMost(0.55));
+    row("typed event ÷ Value", typed / value, "", Target::None);
 }
 
 /// What a line is about.
@@ -160,11 +156,4 @@ impl Pool {
             lines.next().map(|line| Bytes::copy_from_slice(&line))
         })
     }
-}
-
-/// The CPU time of this thread in nanoseconds.
-fn cpu_time() -> u64 {
-    let stat = fs::read_to_string("/proc/thread-self/schedstat").expect("Linux has it");
-    let on_cpu = stat.split(' ').next().expect("it has three numbers");
-    on_cpu.parse().expect("they are numbers")
 }

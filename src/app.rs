@@ -34,10 +34,10 @@ use crate::{
     agent::{self, Agents, CodexStatus},
     event::{self, Kinds},
     id::{Seq, SessionId, TurnNumber},
-    proto::{self, FilesystemSandbox, SessionState, event::Kind},
+    proto::{self, FilesystemSandbox, SessionState},
     session::{
         Session,
-        actor::blocking,
+        actor::{NewTurn, blocking},
         hub::Scope,
         registry::Sessions,
         state, turn,
@@ -191,7 +191,7 @@ impl App {
     /// The operations on `sessions`, by a server that lives in `home` and
     /// listens at `addresses`.
     pub(crate) fn new(sessions: Sessions, home: PathBuf, addresses: Vec<String>) -> Self {
-        let identity = Identity { start_time: SystemTime::now(), home, addresses };
+        let identity = Identity { start_time: crate::time::now(), home, addresses };
         Self { sessions, identity: Arc::new(identity), open_watches: Arc::default() }
     }
 
@@ -218,53 +218,21 @@ impl App {
         }
         // What can be known before anything is made.
         let (agents, planned) = (self.agents().clone(), session.clone());
-        let will_run = prompt.is_some();
-        blocking(move || {
-            if will_run {
-                turn::plan(&agents, &planned, TurnNumber(1)).map(drop)
-            } else {
-                agent::check_working_directory(&planned.working_directory)
+        let first = blocking(move || match prompt {
+            Some(prompt) => {
+                let launch = turn::plan(&agents, &planned, TurnNumber(1))?;
+                Ok::<_, Error>(Some(NewTurn { prompt, launch }))
+            }
+            None => {
+                agent::check_working_directory(&planned.working_directory)?;
+                Ok(None)
             }
         })
         .await??;
-
-        let id = session.id;
-        if self.sessions.database().session(id).await?.is_some() {
-            return Err(Error::SessionExists { id });
+        if self.sessions.database().session(session.id).await?.is_some() {
+            return Err(Error::SessionExists { id: session.id });
         }
-        let directory = self.sessions.directory(id);
-        blocking({
-            let directory = directory.clone();
-            move || directory.create()
-        })
-        .await??;
-        let created = proto::Event {
-            time: Some(crate::time::timestamp(session.create_time)),
-            kind: Some(Kind::SessionCreated(proto::SessionCreated {
-                session: Some((&session).into()),
-            })),
-            ..proto::Event::default()
-        };
-        let inserted = self.sessions.database().insert_session(session, created.encode_to_vec());
-        if let Err(error) = inserted.await {
-            directory.remove();
-            return Err(error.into());
-        }
-        let started = self.begin(id, prompt).await;
-        if started.is_err() {
-            // Nobody was told of it; it must not be there after the error.
-            self.sessions.discard(id).await;
-        }
-        started
-    }
-
-    async fn begin(&self, id: SessionId, prompt: Option<String>) -> Result<Session> {
-        let owner = self.sessions.owner(id).await?;
-        self.sessions.hub().publish(id);
-        match prompt {
-            Some(prompt) => owner.start_turn(prompt).await,
-            None => self.sessions.session(id).await,
-        }
+        self.sessions.create(session, first).await
     }
 
     /// Reads a session.
@@ -478,8 +446,14 @@ impl App {
         let mut page =
             EventPage { events: Vec::new(), next_after: query.after, oldest, latest, epoch };
         let mut bytes = 0;
-        'page: while page.next_after < latest {
-            let Some(span) = feed.read(page.next_after.next()).await? else { break };
+        'page: while page.next_after < latest && page.events.len() < query.count {
+            let span = match feed.read(page.next_after.next()).await {
+                Ok(Some(span)) => span,
+                Ok(None) => break,
+                // Damage: what is before it can be had, and the next page says it.
+                Err(_) if page.next_after > query.after => break,
+                Err(error) => return Err(error),
+            };
             for entry in span.entries().take_while(|entry| entry.seq <= latest) {
                 if query.kinds.contains(entry.kind) {
                     if page.events.len() == query.count {
@@ -558,7 +532,7 @@ fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
         check_length("session.labels", key, MAX_LABEL_KEY_CHARACTERS)?;
         check_length("session.labels", value, MAX_LABEL_VALUE_CHARACTERS)?;
     }
-    let now = SystemTime::now();
+    let now = crate::time::now();
     let session = Session {
         id: new.id.unwrap_or_else(SessionId::random),
         agent: kind.to_string(),

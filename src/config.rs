@@ -17,9 +17,16 @@ use std::{
 use self::merge::Merge;
 pub use self::{
     environment::Environment,
-    file::{CodexFile, ConfigFile, ListenAddr, LogFile, LogFormat, ParseListenAddrError, Span},
+    file::{
+        CodexFile, ConfigFile, ListenAddr, LogFile, LogFormat, ParseListenAddrError, Span,
+        TurnsFile,
+    },
 };
-use crate::{home::Home, supervise, wire::grpc::WatchBody};
+use crate::{
+    home::Home,
+    supervise::{self, Grace},
+    wire::grpc::WatchBody,
+};
 
 /// Where the server listens by default, besides its Unix socket.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7420";
@@ -39,6 +46,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// How long a stopping server waits for its clients.
     pub drain_deadline: Duration,
+    /// How long the steps of stopping a turn are apart.
+    pub grace: Grace,
     /// The agent `codex`.
     pub codex: CodexConfig,
     /// The server's own log.
@@ -88,6 +97,7 @@ impl Config {
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
             drain_deadline: Duration::from_secs(2),
+            grace: Grace::default(),
             codex: CodexConfig {
                 path: None,
                 search_path: None,

@@ -44,6 +44,13 @@ fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
+/// The time, to the microsecond: what the database keeps, so that an answer and
+/// a later read of the same thing agree.
+#[must_use]
+pub fn now() -> SystemTime {
+    from_micros(micros(SystemTime::now()))
+}
+
 /// As the wire writes it.
 #[must_use]
 pub fn timestamp(time: SystemTime) -> Timestamp {

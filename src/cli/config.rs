@@ -4,7 +4,7 @@ use super::{
     Context, Failure,
     args::{ConfigArgs, ConfigCommand},
 };
-use crate::config::{CodexFile, ConfigFile, Flags, Loaded, LogFile, Source};
+use crate::config::{CodexFile, ConfigFile, Flags, Loaded, LogFile, Source, TurnsFile};
 
 pub(super) fn config(cx: &Context, command: ConfigCommand) -> Result<(), Failure> {
     match command {
@@ -44,6 +44,7 @@ pub(super) fn load(cx: &Context, args: ConfigArgs) -> Result<Loaded, Failure> {
         allowed_origins: None,
         allowed_hosts: None,
         drain_deadline: args.drain_deadline,
+        turns: TurnsFile::default(),
         codex: CodexFile { path: args.codex, unbounded_connection_retries: None },
         log: LogFile { filter: args.log_filter, format: args.log_format },
     };

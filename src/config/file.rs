@@ -35,12 +35,27 @@ pub struct ConfigFile {
     /// How long a stopping server waits for its clients. Agents are never
     /// stopped with it. Default: `10s`.
     pub drain_deadline: Option<Span>,
+    /// How turns are stopped.
+    #[serde(default)]
+    pub turns: TurnsFile,
     /// The agent `codex`.
     #[serde(default)]
     pub codex: CodexFile,
     /// The server's own log, on its standard error.
     #[serde(default)]
     pub log: LogFile,
+}
+
+/// How turns are stopped. A turn keeps what was set when it began.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TurnsFile {
+    /// How long an agent that is interrupted has to end by itself, after
+    /// SIGINT, before it is told to by SIGTERM. Default: `10s`.
+    pub interrupt_grace: Option<Span>,
+    /// How long it has after SIGTERM, before it and all that it started is
+    /// killed. Default: `2s`.
+    pub terminate_grace: Option<Span>,
 }
 
 /// The agent `codex`.

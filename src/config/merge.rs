@@ -8,10 +8,17 @@ use super::{
     CodexConfig, CodexFile, Config, ConfigFile, DEFAULT_LISTEN, Environment, Error, ListenAddr,
     LogConfig, LogFile, LogFormat, Source, Span, Value,
 };
-use crate::{home::Home, supervise, wire::grpc::WatchBody};
+use crate::{
+    home::Home,
+    supervise::{self, Grace},
+    wire::grpc::WatchBody,
+};
 
 /// The longest path of a Unix socket in bytes (`sun_path` without its NUL).
 const MAX_SOCKET_PATH: usize = 107;
+
+/// The longest grace of a stop; whoever asked for it waits.
+const MAX_GRACE: Duration = Duration::from_secs(3600);
 
 /// The longest drain; beyond it a supervisor such as systemd kills the server anyhow.
 const MAX_DRAIN: Duration = Duration::from_secs(600);
@@ -110,6 +117,8 @@ impl Merge {
         let allowed_origins = self.pick("allowed_origins", |layer| layer.allowed_origins.clone());
         let allowed_hosts = self.pick("allowed_hosts", |layer| layer.allowed_hosts.clone());
         let drain = self.pick("drain_deadline", |layer| layer.drain_deadline);
+        let interrupt = self.pick("turns.interrupt_grace", |layer| layer.turns.interrupt_grace);
+        let terminate = self.pick("turns.terminate_grace", |layer| layer.turns.terminate_grace);
         let codex_path = self.pick("codex.path", |layer| layer.codex.path.clone());
         let retries = self.pick("codex.unbounded_connection_retries", |layer| {
             layer.codex.unbounded_connection_retries
@@ -117,12 +126,18 @@ impl Merge {
         let filter = self.pick("log.filter", |layer| layer.log.filter.clone());
         let format = self.pick("log.format", |layer| layer.log.format);
 
+        let grace = Grace::default();
         let mut config = Config {
             listen,
             require_token: require_token.unwrap_or(true),
             allowed_origins: allowed_origins.unwrap_or_default(),
             allowed_hosts: allowed_hosts.unwrap_or_default(),
             drain_deadline: drain.map_or(Duration::from_secs(10), |span| span.0),
+            grace: Grace {
+                interrupt: interrupt.map_or(grace.interrupt, |span| span.0),
+                terminate: terminate.map_or(grace.terminate, |span| span.0),
+                ..grace
+            },
             codex: CodexConfig {
                 path: codex_path,
                 search_path: environment.raw("PATH"),
@@ -170,6 +185,8 @@ impl Merge {
                 "require_token" => config.require_token.into(),
                 "allowed_origins" | "allowed_hosts" => serde_json::json!([]),
                 "drain_deadline" => serde_json::json!(Span(config.drain_deadline)),
+                "turns.interrupt_grace" => serde_json::json!(Span(config.grace.interrupt)),
+                "turns.terminate_grace" => serde_json::json!(Span(config.grace.terminate)),
                 "insecure_public" | "codex.unbounded_connection_retries" => false.into(),
                 "log.filter" => config.log.filter.clone().into(),
                 "log.format" => serde_json::json!(config.log.format),
@@ -240,6 +257,14 @@ impl Merge {
         }
         if config.drain_deadline > MAX_DRAIN {
             return Err(self.wrong("drain_deadline", "expected at most 10m"));
+        }
+        for (key, grace) in [
+            ("turns.interrupt_grace", config.grace.interrupt),
+            ("turns.terminate_grace", config.grace.terminate),
+        ] {
+            if grace > MAX_GRACE {
+                return Err(self.wrong(key, "expected at most 1h"));
+            }
         }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log.filter) {
             return Err(self.wrong("log.filter", error.to_string()));

@@ -104,6 +104,8 @@ fn values_that_cannot_work_are_refused() {
         ("allowed_hosts = ['a b']", "allowed_hosts"),
         ("drain_deadline = '2h'", "drain_deadline"),
         ("drain_deadline = 10", "line 1"),
+        ("[turns]\ninterrupt_grace = '2h'", "turns.interrupt_grace"),
+        ("[turns]\nterminate_grace = '61m'", "turns.terminate_grace"),
         ("[log]\nfilter = 'switchboard=loud'", "log.filter"),
         ("[log]\nformat = 'yaml'", "line 2"),
     ] {
@@ -152,14 +154,15 @@ fn the_schema_has_exactly_the_keys_that_are_accepted_and_shown() {
 
     // The parser names the keys that it accepts when it meets another.
     let mut accepted = BTreeSet::new();
-    for table in ["", "codex", "log"] {
+    for table in ["", "turns", "codex", "log"] {
         let header = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
         let problem = toml::from_str::<ConfigFile>(&format!("{header}zzz = 1")).unwrap_err();
         let names = problem.message().split('`').skip(3).step_by(2).map(str::to_owned);
         let dot = if table.is_empty() { "" } else { "." };
         accepted.extend(names.map(|name| format!("{table}{dot}{name}")));
     }
-    accepted.remove("codex");
-    accepted.remove("log");
+    for table in ["turns", "codex", "log"] {
+        accepted.remove(table);
+    }
     assert_eq!(in_schema, accepted);
 }

@@ -14,7 +14,7 @@
 
 use std::{
     sync::{Arc, Weak},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use prost::Message as _;
@@ -31,10 +31,11 @@ use crate::{
     proto::{self, SessionState, StateReason},
     session::{
         PROMPT_PREVIEW_CHARACTERS, Session,
+        directory::SessionDirectory,
         feed::{Feed, Now},
         head,
         ingest::{Fact, Ingest, Statement, Step},
-        registry::{SessionDirectory, Shared, report, storage_error},
+        registry::{Shared, report, storage_error},
         state,
         turn::{self, Ended, Running},
     },
@@ -61,6 +62,29 @@ const RETRY: Duration = Duration::from_secs(1);
 enum Command {
     StartTurn { prompt: String, reply: oneshot::Sender<Result<Session>> },
     Stop { mode: StopMode, actor: String, reply: oneshot::Sender<Result<Session>> },
+}
+
+/// A turn that is about to be made: its row first, then its agent.
+#[derive(Debug)]
+pub(crate) struct NewTurn {
+    /// What the agent shall do; written to the turn's files before the row.
+    pub prompt: String,
+    /// How the agent is started.
+    pub launch: Launch,
+}
+
+impl NewTurn {
+    /// Makes it the session's last turn.
+    pub(crate) fn begin(&self, session: &mut Session) {
+        let time = crate::time::now();
+        let number = TurnNumber(session.turn_count() + 1);
+        if session.first_prompt.is_empty() {
+            session.first_prompt = head(&self.prompt, PROMPT_PREVIEW_CHARACTERS);
+        }
+        session.codex_version.clone_from(&self.launch.version);
+        session.last_turn = Some(state::new_turn(number, time));
+        session.update_time = time;
+    }
 }
 
 /// The way to an owner. Cheap to clone; while one exists the owner stays.
@@ -128,10 +152,12 @@ pub(crate) struct Actor {
     /// Away while a blocking thread has it.
     ingest: Option<Ingest>,
     running: Option<Running>,
+    /// What the log must say before anything else, where the disk refused it.
+    unsaid: Vec<Statement>,
     /// The row does not follow the log, because the database refused.
     row_behind: bool,
-    /// What the log refused, to be said before anything else.
-    unsaid: Vec<Statement>,
+    /// The last look failed, and that was said.
+    in_trouble: bool,
     /// There is something to read, or to try again.
     due: bool,
     /// The next look does not come before this.
@@ -150,7 +176,7 @@ enum Wake {
 
 impl Actor {
     /// Opens a session's log, lets its row catch up, appends what the outbox
-    /// has for it, and takes up a turn that runs.
+    /// has for it, and launches its new turn or takes up one that runs.
     ///
     /// # Errors
     ///
@@ -159,6 +185,7 @@ impl Actor {
         shared: Arc<Shared>,
         directory: SessionDirectory,
         stored: Stored,
+        new_turn: Option<NewTurn>,
     ) -> Result<(Self, Handle)> {
         let Stored { session, applied } = stored;
         let (id, place) = (session.id, directory.clone());
@@ -172,7 +199,7 @@ impl Actor {
         if let Some(problem) = &opened.read_only {
             tracing::error!(session = %id, problem, "the event log is damaged; the session is read-only");
         }
-        let feed = Arc::new(Feed::new(ingest.reader()));
+        let feed = Arc::new(Feed::new(ingest.reader(), shared.replays.clone()));
         let (tx, commands) = mpsc::channel(16);
         let in_use = Arc::new(());
         let mut actor = Self {
@@ -184,17 +211,26 @@ impl Actor {
             in_use: Arc::downgrade(&in_use),
             ingest: Some(ingest),
             running: None,
-            row_behind: false,
             unsaid: Vec::new(),
+            row_behind: false,
+            in_trouble: false,
             due: true,
             not_before: Instant::now(),
         };
         actor.catch_up(applied).await?;
         if opened.read_only.is_none() {
             actor.empty_outbox().await?;
-            actor.take_up_turn().await?;
+            match new_turn {
+                Some(turn) => actor.launch(turn, SessionState::Pending).await?,
+                None => actor.take_up_turn().await?,
+            }
         }
         Ok((actor, Handle { commands: tx, feed, _in_use: in_use }))
+    }
+
+    /// The session as it is now.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
     }
 
     /// Lives until the server goes down, or until `retire` says that nobody
@@ -229,12 +265,11 @@ impl Actor {
         let stopped = self.shared.stopped.clone();
         loop {
             let Some(running) = &self.running else {
-                let again = !self.unsaid.is_empty();
                 return tokio::select! {
-                    () = sleep_until(self.not_before), if again => Wake::Look,
                     () = stopped.cancelled() => Wake::Stopped,
                     command = self.commands.recv() => command.map_or(Wake::Stopped, Wake::Command),
-                    () = sleep(IDLE) => Wake::Idle,
+                    () = sleep(RETRY), if self.is_behind() => Wake::Look,
+                    () = sleep(IDLE), if !self.is_behind() => Wake::Idle,
                 };
             };
             tokio::select! {
@@ -243,7 +278,7 @@ impl Actor {
                 command = self.commands.recv() => {
                     return command.map_or(Wake::Stopped, Wake::Command);
                 }
-                () = sleep_until(self.not_before), if self.due => {
+                () = until(self.not_before), if self.due => {
                     self.due = false;
                     return Wake::Look;
                 }
@@ -287,10 +322,8 @@ impl Actor {
         let done = self.writer()?.tail().outbox_id;
         let rows = self.shared.database.outbox(self.session.id, done).await?;
         let statements = rows.into_iter().filter_map(statement_of).collect::<Vec<_>>();
-        if statements.is_empty() {
-            return Ok(());
-        }
-        self.say(statements).await
+        self.say(statements).await;
+        Ok(())
     }
 
     /// Takes up a turn that ran when the server went down.
@@ -302,41 +335,80 @@ impl Actor {
         let (id, thread) = (self.session.id, self.session.thread_id.clone());
         let mut running = Running::new(&self.directory.turns(), turn.number, &self.shared.follower);
         let files = running.files.clone();
-        let found = blocking(move || turn::find_out(&files, id, thread.as_deref())).await?;
-        let (ended, pid_file) = found.map_err(Error::internal)?;
+        let was_said = self.writer()?.tail().turn >= turn.number.0;
+        let found = blocking(move || match turn::find_out(&files, id, thread.as_deref())? {
+            (Some(Ended::NotStarted(_)), _) if was_said => {
+                turn::give_up(&files, id, thread.as_deref()).map(|ended| (Some(ended), None))
+            }
+            found => Ok(found),
+        });
+        let (ended, pid_file) = found.await?.map_err(Error::internal)?;
         tracing::info!(session = %id, turn = turn.number.0, ?ended, "took up a turn");
         if let Some(pid_file) = &pid_file {
             running.watch_supervisor(supervise::pidfd(pid_file));
         }
-        running.ended = ended;
-        let was_spawned = !matches!(running.ended, Some(Ended::NotStarted(_)));
-        if was_spawned && self.writer()?.tail().turn < turn.number.0 {
-            let spawned = proto::TurnSpawned {
-                codex_version: self.session.codex_version.clone(),
-                ..proto::TurnSpawned::default()
+        if self.writer()?.tail().turn < turn.number.0 {
+            // The server went down before it could say how the turn began.
+            let previous = self.state_before(turn.number).await?;
+            let statements = match &ended {
+                Some(Ended::NotStarted(problem)) => {
+                    let failed = (SessionState::Failed, StateReason::SpawnFailed, problem.clone());
+                    vec![Statement::now(turn.number, state::state_changed(previous, failed))]
+                }
+                Some(Ended::Exited(_) | Ended::Lost(_)) | None => {
+                    let files = running.files.clone();
+                    let prompt = blocking(move || turn::read_prompt(&files)).await?;
+                    let spawned = self.spawned(&prompt);
+                    turn::first_statements(
+                        turn.number,
+                        previous,
+                        spawned,
+                        Vec::new(),
+                        crate::time::now(),
+                    )
+                }
             };
-            let previous = SessionState::Pending;
-            self.say(turn::first_statements(
-                turn.number,
-                previous,
-                spawned,
-                Vec::new(),
-                SystemTime::now(),
-            ))
-            .await?;
+            self.say(statements).await;
         }
+        running.ended = ended;
         running.adopted = true;
         self.running = Some(running);
         Ok(())
+    }
+
+    /// In which state turn `number` found the session.
+    async fn state_before(&self, number: TurnNumber) -> Result<SessionState> {
+        let before = TurnNumber(number.0 - 1);
+        let turn = self.shared.database.turn(self.session.id, before).await?;
+        Ok(turn.map_or(SessionState::Pending, |turn| turn.state))
+    }
+
+    /// The event with which the last turn begins.
+    fn spawned(&self, prompt: &str) -> proto::TurnSpawned {
+        proto::TurnSpawned {
+            codex_version: self.session.codex_version.clone(),
+            resumed_thread_id: self.session.thread_id.clone().unwrap_or_default(),
+            prompt: head(prompt, PROMPT_PREVIEW_CHARACTERS),
+        }
     }
 
     /// Reads on, and writes the end of the turn down when it has come.
     async fn look(&mut self, supervisor_ended: bool) {
         let looked = self.try_look(supervisor_ended).await;
         let pause = match looked {
-            Ok(pause) => pause,
+            Ok(pause) => {
+                self.in_trouble = false;
+                pause
+            }
             Err(error) => {
-                tracing::error!(session = %self.session.id, error = %report(&error), "cannot follow the turn; trying again");
+                // Said once: the log may be on the disk that is full.
+                if !self.in_trouble {
+                    tracing::error!(session = %self.session.id, error = %report(&error), "cannot follow the session; trying again");
+                }
+                self.in_trouble = true;
+                if let (Some(running), Error::StorageFull { .. }) = (&mut self.running, &error) {
+                    running.disk_was_full = true;
+                }
                 self.due = true;
                 RETRY
             }
@@ -345,44 +417,54 @@ impl Actor {
     }
 
     async fn try_look(&mut self, supervisor_ended: bool) -> Result<Duration> {
-        if !self.unsaid.is_empty() {
-            self.say(self.unsaid.clone()).await?;
-            self.unsaid.clear();
-        }
+        self.make_up().await?;
         let Some(running) = &mut self.running else { return Ok(Duration::ZERO) };
-        // The order matters: the exit file is looked for before the read, so
-        // that what is then read to its end is complete.
-        if running.ended.is_none() {
-            let files = running.files.clone();
-            let (id, thread) = (self.session.id, self.session.thread_id.clone());
-            if supervisor_ended {
-                // It is told once; from here on the lock is probed.
-                running.supervisor = None;
-            }
-            let judge = running.supervisor.is_none();
-            let found = blocking(move || match turn::look_for_exit(&files) {
-                Ok(None) if judge => turn::find_out(&files, id, thread.as_deref()),
-                found => found.map(|ended| (ended, None)),
-            });
-            let (ended, pid_file) = found.await?.map_err(Error::internal)?;
-            if let Some(pid_file) = pid_file.filter(|_| running.supervisor.is_none()) {
-                running.watch_supervisor(supervise::pidfd(&pid_file));
-            }
-            running.ended = ended;
+        if supervisor_ended {
+            // It is told once; from here on the lock is probed.
+            running.supervisor = None;
         }
+        let (files, adopted) = (running.files.clone(), running.adopted);
+        let was_ended = running.ended.is_some();
+        let judge = running.supervisor.is_none();
+        let (id, thread) = (self.session.id, self.session.thread_id.clone());
+        let looked = self.with_ingest(move |ingest| {
+            // The order matters: the exit file is looked for before the read, so
+            // that what is then read to its end is complete.
+            let (ended, pid_file) = if was_ended {
+                (None, None)
+            } else {
+                match turn::look_for_exit(&files).map_err(Error::internal)? {
+                    None if judge => {
+                        turn::find_out(&files, id, thread.as_deref()).map_err(Error::internal)?
+                    }
+                    ended => (ended, None),
+                }
+            };
+            let step = ingest.step(&files, adopted, was_ended || ended.is_some());
+            Ok((ended, pid_file, step))
+        });
+        let (ended, pid_file, step) = looked.await?;
+        let Some(running) = &mut self.running else { return Ok(Duration::ZERO) };
+        if let Some(pid_file) = pid_file.filter(|_| running.supervisor.is_none()) {
+            running.watch_supervisor(supervise::pidfd(&pid_file));
+        }
+        running.ended = running.ended.take().or(ended);
         let ended = running.ended.is_some();
-        let source = (running.files.clone(), running.adopted);
         self.learn_pid().await;
-        let step = self.with_ingest(move |ingest| ingest.step(&source.0, source.1, ended)).await?;
+        let step = step?;
         let at_end = step.at_end;
         let pause = self.show(step).await;
         if at_end && ended {
             self.conclude().await?;
             return Ok(Duration::ZERO);
         }
-        // When there is more, no hint will come for it.
-        self.due |= !at_end;
-        Ok(pause)
+        if at_end {
+            return Ok(pause);
+        }
+        // There is more: no hint will come for it, and a pause would make the
+        // next step no larger.
+        self.due = true;
+        Ok(Duration::ZERO)
     }
 
     /// The agent's process id is known a moment after the turn began.
@@ -407,9 +489,10 @@ impl Actor {
         else {
             return Ok(());
         };
-        let files = running.files.clone();
-        let statements = blocking(move || turn::last_statements(&files, &turn, &ended)).await?;
-        self.say(statements).await?;
+        let (files, disk_was_full) = (running.files.clone(), running.disk_was_full);
+        let statements =
+            blocking(move || turn::last_statements(&files, &turn, &ended, disk_was_full)).await?;
+        self.try_say(statements).await?;
         if let Some(launched) = self.running.take().and_then(|running| running.launched) {
             // Reaps the supervisor, now or in a thread of its own.
             drop(launched);
@@ -432,60 +515,53 @@ impl Actor {
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
         let launch = blocking(move || turn::plan(&agents, &planned, number)).await??;
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
-        let spec = spec(&self.session, number, &launch);
         let (prompt_files, bytes) = (files.clone(), prompt.clone().into_bytes());
-        blocking(move || prompt_files.write_prompt(&bytes))
-            .await?
-            .map_err(|error| storage_error(error, &files.prompt()))?;
+        blocking(move || {
+            // There already, unless somebody took it away.
+            std::fs::create_dir_all(prompt_files.directory())?;
+            prompt_files.write_prompt(&bytes)
+        })
+        .await?
+        .map_err(|error| storage_error(error, &files.prompt()))?;
 
         let previous = self.session.state();
-        let resumed = self.session.thread_id.clone().unwrap_or_default();
-        let time = SystemTime::now();
+        let turn = NewTurn { prompt, launch };
         let mut session = self.session.clone();
-        if session.first_prompt.is_empty() {
-            session.first_prompt = head(&prompt, PROMPT_PREVIEW_CHARACTERS);
-        }
-        session.codex_version.clone_from(&launch.version);
-        session.update_time = time;
-        let turn = state::new_turn(number, time);
-        session.last_turn = Some(turn.clone());
-        self.shared.database.insert_turn(session.clone(), turn).await?;
+        turn.begin(&mut session);
+        let row =
+            session.last_turn.clone().ok_or_else(|| Error::internal("a new turn is there"))?;
+        self.shared.database.insert_turn(session.clone(), row).await?;
         // From here on the turn exists, whatever happens.
         self.session = session;
+        self.launch(turn, previous).await?;
+        Ok(self.session.clone())
+    }
 
+    /// Starts the agent of the last turn, whose row and prompt are there.
+    async fn launch(&mut self, turn: NewTurn, previous: SessionState) -> Result<()> {
+        let NewTurn { prompt, launch } = turn;
+        let number = TurnNumber(self.session.turn_count());
         let mut running = Running::new(&self.directory.turns(), number, &self.shared.follower);
-        let (supervisor, spawn_files) = (self.shared.supervisor.clone(), files.clone());
-        let launched =
-            blocking(move || supervise::launch(&supervisor, &spawn_files, &spec)).await?;
-        match launched {
+        let spec = spec(&self.session, number, &launch, self.shared.grace);
+        let (supervisor, files) = (self.shared.supervisor.clone(), running.files.clone());
+        let launched = blocking(move || supervise::launch(&supervisor, &files, &spec)).await?;
+        let statements = match launched {
             Ok(launched) => {
                 running.watch_supervisor(launched.pidfd());
                 running.launched = Some(launched);
-                let spawned = proto::TurnSpawned {
-                    codex_version: launch.version,
-                    resumed_thread_id: resumed,
-                    prompt: head(&prompt, PROMPT_PREVIEW_CHARACTERS),
-                };
                 self.running = Some(running);
-                self.say_surely(turn::first_statements(
-                    number,
-                    previous,
-                    spawned,
-                    launch.warnings,
-                    time,
-                ))
-                .await;
+                let spawned = self.spawned(&prompt);
+                let now = crate::time::now();
+                turn::first_statements(number, previous, spawned, launch.warnings, now)
             }
             Err(error) => {
-                let failed = (SessionState::Failed, StateReason::SpawnFailed, report(&error));
-                self.say_surely(vec![Statement::now(
-                    number,
-                    state::state_changed(previous, failed),
-                )])
-                .await;
+                let reason = turn::reason_of(&error);
+                let failed = (SessionState::Failed, reason, report(&error));
+                vec![Statement::now(number, state::state_changed(previous, failed))]
             }
-        }
-        Ok(self.session.clone())
+        };
+        self.say(statements).await;
+        Ok(())
     }
 
     async fn stop(&mut self, mode: StopMode, actor: String) -> Result<Session> {
@@ -498,29 +574,51 @@ impl Actor {
         blocking(move || supervise::request_stop(&files, &stop))
             .await?
             .map_err(|error| storage_error(error, &path))?;
-        if state == SessionState::Running {
+        // Once: also while the disk refuses to have it said.
+        if state == SessionState::Running && self.unsaid.is_empty() {
             let stopping = (SessionState::Stopping, StateReason::Unspecified, String::new());
-            self.say(vec![Statement::now(number, state::state_changed(state, stopping))]).await?;
+            self.say(vec![Statement::now(number, state::state_changed(state, stopping))]).await;
         }
         Ok(self.session.clone())
     }
 
-    /// Appends statements and shows them.
-    async fn say(&mut self, statements: Vec<Statement>) -> Result<()> {
+    /// Appends statements and shows them, now or, when the disk refuses, as soon
+    /// as it does not any more. Nothing else is appended before them.
+    async fn say(&mut self, statements: Vec<Statement>) {
+        if let Err(error) = self.try_say(statements).await {
+            tracing::error!(session = %self.session.id, error = %report(&error), "cannot append to the event log; trying again");
+        }
+    }
+
+    /// As [`say`](Self::say); an error says that they are not appended yet.
+    async fn try_say(&mut self, statements: Vec<Statement>) -> Result<()> {
+        self.unsaid.extend(statements);
+        if self.unsaid.is_empty() {
+            return Ok(());
+        }
+        let statements = self.unsaid.clone();
         let step = self.with_ingest(|ingest| ingest.state(statements)).await?;
+        self.unsaid.clear();
         self.show(step).await;
         Ok(())
     }
 
-    /// Appends statements about what has happened already: when the disk refuses,
-    /// they are said as soon as it does not.
-    async fn say_surely(&mut self, statements: Vec<Statement>) {
-        if let Err(error) = self.say(statements.clone()).await {
-            tracing::error!(session = %self.session.id, error = %report(&error), "cannot append to the event log; trying again");
-            self.unsaid.extend(statements);
-            self.due = true;
-            self.not_before = Instant::now() + RETRY;
+    /// Whether the log or the row lacks something, because the disk refused it.
+    fn is_behind(&self) -> bool {
+        self.row_behind || !self.unsaid.is_empty()
+    }
+
+    /// Makes up for what the disk refused.
+    async fn make_up(&mut self) -> Result<()> {
+        self.try_say(Vec::new()).await?;
+        if self.row_behind {
+            self.store_row(self.feed.now().latest).await;
+            if !self.row_behind {
+                // Those who wait for a state read the row.
+                self.shared.hub.publish(self.session.id);
+            }
         }
+        Ok(())
     }
 
     /// Lets the row follow what was appended, then shows it. Says how long to
@@ -601,7 +699,7 @@ fn statement_of(row: OutboxRow) -> Option<Statement> {
     Some(Statement { turn: row.turn, kind: event.kind?, time, outbox_id: Some(row.id) })
 }
 
-fn spec(session: &Session, number: TurnNumber, launch: &Launch) -> Spec {
+fn spec(session: &Session, number: TurnNumber, launch: &Launch, grace: Grace) -> Spec {
     let text = |text: &std::ffi::OsString| text.to_string_lossy().into_owned();
     Spec {
         version: supervise::VERSION,
@@ -613,7 +711,15 @@ fn spec(session: &Session, number: TurnNumber, launch: &Launch) -> Spec {
         // What opens this server is not the agent's business.
         env_remove: vec!["SWITCHBOARD_TOKEN".to_owned()],
         working_directory: session.working_directory.clone(),
-        grace: Grace::default(),
+        grace,
+    }
+}
+
+/// Waits until then; not at all where that has passed, which a timer would take
+/// for the next millisecond.
+async fn until(deadline: Instant) {
+    if Instant::now() < deadline {
+        sleep_until(deadline).await;
     }
 }
 

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use crate::{
     Error, Result,
     id::{Seq, TurnNumber},
+    session::replay::Replays,
     store::log::{Chunk, Entry, Epoch, Reader},
 };
 
@@ -23,13 +24,12 @@ use crate::{
 const RING_CHUNKS: usize = 64;
 /// The most bytes that the ring holds: single events can be large.
 const RING_BYTES: usize = 4 << 20;
-/// How much a lagging reader takes from the files at once.
-const READ_BYTES: usize = 256 << 10;
 
 /// A session's events. Shared between its owner and its subscribers.
 #[derive(Debug)]
 pub(crate) struct Feed {
     reader: Reader,
+    replays: Replays,
     /// Held to push or to copy a pointer only.
     ring: Mutex<Ring>,
 }
@@ -80,10 +80,10 @@ impl Span {
 
 impl Feed {
     /// A feed that shows nothing yet.
-    pub(crate) fn new(reader: Reader) -> Self {
+    pub(crate) fn new(reader: Reader, replays: Replays) -> Self {
         let now = Now { latest: Seq::ZERO, active: None };
         let ring = Ring { chunks: VecDeque::new(), bytes: 0, now };
-        Self { reader, ring: Mutex::new(ring) }
+        Self { reader, replays, ring: Mutex::new(ring) }
     }
 
     /// Makes what the log has up to `now.latest` visible.
@@ -161,9 +161,7 @@ impl Feed {
             }
             ring.now.latest
         };
-        let reader = self.reader.clone();
-        let read = tokio::task::spawn_blocking(move || reader.read(from, READ_BYTES));
-        let Some(chunk) = read.await.map_err(Error::internal)?? else { return Ok(None) };
+        let chunk = self.replays.read(&self.reader, from).await?;
         let to = chunk.last().min(latest);
         Ok(Some(Span { chunk, from, to }))
     }

@@ -11,13 +11,16 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::FileExt as _,
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use rustix::{
+    buffer::spare_capacity,
+    io::{Errno, pread},
+};
 
 use crate::{
     Result,
@@ -28,7 +31,7 @@ use crate::{
     event::{self, Envelope},
     id::{Seq, SessionId, TurnNumber},
     proto::{self, TimeSource, event::Kind},
-    session::{registry::SessionDirectory, state},
+    session::{directory::SessionDirectory, state},
     store::log::{self, Batch, Chunk, Gap, Log, Meta, Missing, Opened, Tail},
     supervise::TurnFiles,
     time,
@@ -103,7 +106,7 @@ pub(crate) struct Statement {
 impl Statement {
     /// Something said now.
     pub(crate) fn now(turn: TurnNumber, kind: Kind) -> Self {
-        Self { turn: Some(turn), kind, time: SystemTime::now(), outbox_id: None }
+        Self { turn: Some(turn), kind, time: crate::time::now(), outbox_id: None }
     }
 }
 
@@ -113,7 +116,7 @@ impl Ingest {
     ///
     /// # Errors
     ///
-    /// Where the log is missing, of a later version, or unreadable.
+    /// Where the log is of a later version, or unreadable.
     pub(crate) fn open(
         id: SessionId,
         directory: &SessionDirectory,
@@ -121,8 +124,13 @@ impl Ingest {
     ) -> Result<(Self, Opened), log::Error> {
         let turns = directory.turns();
         let mut rebuild = |gap: &Gap| rebuild(id, &turns, gap);
-        let (log, opened) =
-            Log::open(&directory.events(), durable, &mut rebuild, log::Options::default())?;
+        let events = directory.events();
+        let mut open = || Log::open(&events, durable, &mut rebuild, log::Options::default());
+        let (log, opened) = match open() {
+            // Whoever took the log away took its events; what is left can be read.
+            Err(log::Error::Missing { .. }) if fs::create_dir(&events).is_ok() => open()?,
+            opened => opened?,
+        };
         let batch = Batch::new(log.tail().last.next());
         let read_only = opened.read_only.clone();
         Ok((Self { id, log, batch, source: None, read_only }, opened))
@@ -204,7 +212,7 @@ impl Ingest {
         let mut lines = Lines {
             id: self.id,
             turn: source.turn,
-            time: SystemTime::now(),
+            time: crate::time::now(),
             adopted_until: source.adopted_until,
             outbox_id: self.log.tail().outbox_id,
             facts: Vec::new(),
@@ -337,18 +345,16 @@ fn push_line(
 }
 
 fn read_block(file: &File, position: u64) -> io::Result<Bytes> {
-    let mut block = BytesMut::zeroed(BLOCK_BYTES);
-    let mut filled = 0;
-    while filled < BLOCK_BYTES {
-        match file.read_at(&mut block[filled..], position + filled as u64) {
+    let mut block = Vec::with_capacity(BLOCK_BYTES);
+    while block.len() < BLOCK_BYTES {
+        let at = position + block.len() as u64;
+        match pread(file, spare_capacity(&mut block), at) {
             Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    block.truncate(filled);
-    Ok(block.freeze())
+    Ok(block.into())
 }
 
 /// Makes damaged records again from a turn's output, where all of them were

@@ -26,11 +26,13 @@ use crate::{
 };
 
 pub(crate) mod actor;
+pub(crate) mod directory;
 pub(crate) mod feed;
 pub(crate) mod follow;
 pub(crate) mod hub;
 pub(crate) mod ingest;
 pub(crate) mod registry;
+pub(crate) mod replay;
 pub(crate) mod state;
 pub(crate) mod turn;
 pub(crate) mod watch;

@@ -2,28 +2,32 @@
 //! nobody is, and starts the owners that a restart needs.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt, fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
+use prost::Message as _;
 use tokio::sync::OnceCell;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Error, Result,
     agent::Agents,
-    id::SessionId,
-    proto,
+    id::{Seq, SessionId, TurnNumber},
+    proto::{self, event::Kind},
     session::{
         Session,
-        actor::{Actor, Handle},
+        actor::{self, Actor, Handle, NewTurn},
+        directory::SessionDirectory,
         feed::Feed,
         follow::Follower,
         hub::Hub,
+        replay::Replays,
     },
-    store::{log, sqlite::Database},
+    store::sqlite::{Database, Stored},
+    supervise::{Grace, TurnFiles},
 };
 
 /// What all owners share.
@@ -33,6 +37,8 @@ pub(crate) struct Shared {
     pub database: Database,
     /// Who wants to hear of what.
     pub hub: Hub,
+    /// What those who lag read from the logs' files.
+    pub replays: Replays,
     /// Hints that files grew.
     pub follower: Follower,
     /// How agents are started.
@@ -41,6 +47,8 @@ pub(crate) struct Shared {
     pub directory: PathBuf,
     /// The program that `supervise` is a command of.
     pub supervisor: PathBuf,
+    /// How long the steps of stopping a turn are apart.
+    pub grace: Grace,
     /// Cancelled when the server begins to go down: watches and waits end.
     pub closing: CancellationToken,
     /// Cancelled when owners have to end.
@@ -102,7 +110,7 @@ impl Sessions {
 
     /// The directory of one session.
     pub(crate) fn directory(&self, id: SessionId) -> SessionDirectory {
-        SessionDirectory(self.shared.directory.join(id.to_string()))
+        SessionDirectory::of(id, &self.shared.directory)
     }
 
     /// Reads a session's row.
@@ -111,10 +119,17 @@ impl Sessions {
     ///
     /// SESSION_NOT_FOUND.
     pub(crate) async fn session(&self, id: SessionId) -> Result<Session> {
-        match self.shared.database.session(id).await? {
-            Some(stored) => Ok(stored.session),
-            None => Err(Error::SessionNotFound { id: id.to_string() }),
-        }
+        self.stored(id).await.map(|stored| stored.session)
+    }
+
+    /// Reads a session's row, with the last event that it follows.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND.
+    pub(crate) async fn stored(&self, id: SessionId) -> Result<Stored> {
+        let stored = self.shared.database.session(id).await?;
+        stored.ok_or_else(|| Error::SessionNotFound { id: id.to_string() })
     }
 
     /// A session's events.
@@ -132,13 +147,7 @@ impl Sessions {
     ///
     /// SESSION_NOT_FOUND; INTERNAL when its log cannot be opened.
     pub(crate) async fn owner(&self, id: SessionId) -> Result<Handle> {
-        if self.shared.closing.is_cancelled() {
-            return Err(Error::ShuttingDown { last_seq: None });
-        }
-        let slot = {
-            let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(owners.entry(id).or_default())
-        };
+        let slot = self.slot(id)?;
         let loaded = slot.get_or_try_init(|| self.load(id)).await.cloned();
         if loaded.is_err() {
             drop(slot);
@@ -148,14 +157,92 @@ impl Sessions {
     }
 
     async fn load(&self, id: SessionId) -> Result<Handle> {
-        let Some(stored) = self.shared.database.session(id).await? else {
-            return Err(Error::SessionNotFound { id: id.to_string() });
-        };
+        let stored = self.stored(id).await?;
         let (actor, handle) =
-            Actor::load(Arc::clone(&self.shared), self.directory(id), stored).await?;
+            Actor::load(Arc::clone(&self.shared), self.directory(id), stored, None).await?;
+        self.spawn(id, actor);
+        Ok(handle)
+    }
+
+    fn spawn(&self, id: SessionId, actor: Actor) {
         let sessions = self.clone();
         self.shared.tasks.spawn(actor.run(move |in_use| sessions.retire(id, in_use)));
-        Ok(handle)
+    }
+
+    /// Makes a session durable, with its first turn where it is given one, and
+    /// starts that.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_EXISTS, STORAGE_FULL, SHUTTING_DOWN; nothing is left behind.
+    pub(crate) async fn create(&self, session: Session, first: Option<NewTurn>) -> Result<Session> {
+        let id = session.id;
+        let slot = self.slot(id)?;
+        let mut created = None;
+        // Whoever asks for the owner meanwhile waits until the turn is launched.
+        let made = slot
+            .get_or_try_init(|| async {
+                let (handle, session) = self.make(session, first).await?;
+                created = Some(session);
+                Ok(handle)
+            })
+            .await
+            .map(drop);
+        drop(slot);
+        match (made, created) {
+            (Ok(()), Some(session)) => {
+                self.hub().publish(id);
+                Ok(session)
+            }
+            (Ok(()), None) => Err(Error::SessionExists { id }),
+            (Err(error), _) => {
+                self.forget(id);
+                Err(error)
+            }
+        }
+    }
+
+    async fn make(
+        &self,
+        mut session: Session,
+        first: Option<NewTurn>,
+    ) -> Result<(Handle, Session)> {
+        let directory = self.directory(session.id);
+        let (files, prompt) = (directory.clone(), first.as_ref().map(|turn| turn.prompt.clone()));
+        actor::blocking(move || {
+            files.create()?;
+            let Some(prompt) = prompt else { return Ok(()) };
+            let files = (TurnFiles::new(files.turns(), TurnNumber(1)), files);
+            files.0.write_prompt(prompt.as_bytes()).map_err(|error| {
+                files.1.remove();
+                storage_error(error, &files.0.prompt())
+            })
+        })
+        .await??;
+        let created = proto::Event {
+            time: Some(crate::time::timestamp(session.create_time)),
+            kind: Some(Kind::SessionCreated(proto::SessionCreated {
+                session: Some(Box::new((&session).into())),
+            })),
+            ..proto::Event::default()
+        };
+        if let Some(turn) = &first {
+            turn.begin(&mut session);
+        }
+        let row = session.clone();
+        if let Err(error) = self.shared.database.insert_session(row, created.encode_to_vec()).await
+        {
+            directory.remove();
+            return Err(error.into());
+        }
+        // From here on the session exists, whatever happens.
+        let id = session.id;
+        let stored = Stored { session, applied: Seq::ZERO };
+        let (actor, handle) =
+            Actor::load(Arc::clone(&self.shared), directory, stored, first).await?;
+        let session = actor.session().clone();
+        self.spawn(id, actor);
+        Ok((handle, session))
     }
 
     /// Forgets an owner that nobody uses; whether it may end.
@@ -170,13 +257,13 @@ impl Sessions {
         unused
     }
 
-    /// Takes back a session that was never acknowledged.
-    pub(crate) async fn discard(&self, id: SessionId) {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        if let Err(error) = self.shared.database.discard_session(id).await {
-            tracing::warn!(session = %id, error = %report(&error), "cannot take back a session");
+    /// The place of a session's owner, filled or not.
+    fn slot(&self, id: SessionId) -> Result<Slot> {
+        if self.shared.closing.is_cancelled() {
+            return Err(Error::ShuttingDown { last_seq: None });
         }
-        self.directory(id).remove();
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(owners.entry(id).or_default()))
     }
 
     /// Forgets a slot that was never filled.
@@ -188,9 +275,11 @@ impl Sessions {
         }
     }
 
-    /// Loads the owners of all sessions that were not at rest when the server
-    /// went down. One that cannot be loaded is reported and left alone.
+    /// Removes what a crash left of sessions that were being created, and loads
+    /// the owners of all that were not at rest when the server went down. One
+    /// that cannot be loaded is reported and left alone.
     pub(crate) async fn adopt(&self) -> Result<usize> {
+        self.remove_unfinished().await?;
         let ids = self.shared.database.unsettled_ids().await?;
         let count = ids.len();
         for id in ids {
@@ -199,6 +288,37 @@ impl Sessions {
             }
         }
         Ok(count)
+    }
+
+    /// Removes the directories of sessions whose creation did not come to its
+    /// row.
+    async fn remove_unfinished(&self) -> Result<()> {
+        let known = self.shared.database.all_ids().await?.into_iter().collect::<HashSet<_>>();
+        let root = self.shared.directory.clone();
+        actor::blocking(move || remove_strangers(&root, &known)).await
+    }
+}
+
+/// Removes the directories of sessions that have no row: the server died
+/// between making the one and the other. Whatever else is there is left alone.
+fn remove_strangers(root: &Path, known: &HashSet<SessionId>) {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(error) => {
+            tracing::warn!(path = %root.display(), %error, "cannot list the sessions' directories");
+            return;
+        }
+    };
+    for entry in entries.flatten() {
+        let id = entry.file_name().to_str().and_then(|name| name.parse::<SessionId>().ok());
+        let Some(id) = id.filter(|id| !known.contains(id)) else { continue };
+        let directory = SessionDirectory::of(id, root);
+        if directory.never_ran() {
+            tracing::info!(session = %id, "removing the directory of a session that was not created");
+            directory.remove();
+        } else {
+            tracing::warn!(path = %directory.path().display(), "the database knows no such session; its files are left alone");
+        }
     }
 }
 
@@ -213,74 +333,16 @@ pub(crate) fn report(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Where the files of a session are.
-#[derive(Debug, Clone)]
-pub(crate) struct SessionDirectory(PathBuf);
-
-impl SessionDirectory {
-    /// The event log's segments.
-    pub(crate) fn events(&self) -> PathBuf {
-        self.0.join("events")
-    }
-
-    /// The files of turns.
-    pub(crate) fn turns(&self) -> PathBuf {
-        self.0.join("turns")
-    }
-
-    /// Makes the directory durable, with what a session needs in it.
-    ///
-    /// # Errors
-    ///
-    /// Where the disk refuses; nothing is left behind.
-    pub(crate) fn create(&self) -> Result<()> {
-        let make = || -> io::Result<()> {
-            fs::create_dir(&self.0)?;
-            fs::create_dir(self.turns())?;
-            if let Some(parent) = self.0.parent() {
-                fs::File::open(parent)?.sync_all()?;
-            }
-            Ok(())
-        };
-        make().map_err(|error| {
-            self.remove();
-            storage_error(error, &self.0)
-        })?;
-        log::Log::create(&self.events(), log::Options::default()).map_err(|error| {
-            self.remove();
-            Error::from(error)
-        })?;
-        Ok(())
-    }
-
-    /// Renders the session's row as `meta.json`, for people who look.
-    ///
-    /// # Errors
-    ///
-    /// Where it cannot be written; nothing depends on it.
-    pub(crate) fn describe(&self, session: &Session) -> io::Result<()> {
-        let mut text = serde_json::to_vec_pretty(&proto::Session::from(session))?;
-        text.push(b'\n');
-        let temporary = self.0.join(".meta.json.new");
-        fs::write(&temporary, text)?;
-        fs::rename(temporary, self.0.join("meta.json"))
-    }
-
-    /// Removes the files of a session that was never acknowledged.
-    pub(crate) fn remove(&self) {
-        if let Err(error) = fs::remove_dir_all(&self.0)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %self.0.display(), %error, "left-over session directory");
-        }
-    }
-}
-
 /// A failed write as a client sees it.
 pub(crate) fn storage_error(error: io::Error, path: &Path) -> Error {
-    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+    if is_full(&error) {
         Error::StorageFull { path: path.to_owned() }
     } else {
         Error::internal(error)
     }
+}
+
+/// Whether a write failed for want of room.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -155,8 +155,8 @@ pub(crate) struct End {
 pub(crate) enum EndCause {
     /// It exited, and there is an exit file that says so.
     Exited(ExitStatus),
-    /// As above, while the disk was full.
-    StorageFull(ExitStatus),
+    /// It failed while the disk was full.
+    StorageFull,
     /// It could not be executed; why.
     SpawnFailed(String),
     /// No exit file and no supervisor; what is known of it.
@@ -179,7 +179,7 @@ pub(crate) fn judge(end: &End) -> (SessionState, StateReason, String) {
         (None, EndCause::Lost(cause), StopAsked::No) => (Failed, StateReason::Lost, cause.clone()),
         (None, _, StopAsked::Kill) => (Killed, StateReason::Unspecified, String::new()),
         (None, _, StopAsked::Interrupt) => (Interrupted, StateReason::Unspecified, String::new()),
-        (None, EndCause::StorageFull(_), StopAsked::No) => {
+        (None, EndCause::StorageFull, StopAsked::No) => {
             (Failed, StateReason::StorageFull, words("the disk was full".to_owned()))
         }
         (None, EndCause::Exited(ExitStatus::Code(0)), StopAsked::No) => (
@@ -260,11 +260,7 @@ mod tests {
             (end(None, StopAsked::No, code(3)), S::Failed, R::ExitStatus),
             (end(None, StopAsked::No, killed), S::Failed, R::ExitStatus),
             (end(None, StopAsked::No, lost()), S::Failed, R::Lost),
-            (
-                end(None, StopAsked::No, EndCause::StorageFull(ExitStatus::Code(101))),
-                S::Failed,
-                R::StorageFull,
-            ),
+            (end(None, StopAsked::No, EndCause::StorageFull), S::Failed, R::StorageFull),
             (
                 end(None, StopAsked::No, EndCause::SpawnFailed("x".to_owned())),
                 S::Failed,

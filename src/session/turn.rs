@@ -21,6 +21,7 @@ use crate::{
         ExitStatus, Session, Verdict,
         follow::{self, Follower},
         ingest::Statement,
+        registry::is_full,
         state::{self, End, EndCause, StopAsked},
     },
     supervise::{self, Launched, Outcome, StopMode, TurnFiles},
@@ -29,8 +30,6 @@ use crate::{
 
 /// How much of the agent's stderr is searched for its last words.
 const LAST_WORDS_BYTES: u64 = 64 << 10;
-/// Free space at or below which an agent's failure is put down to the disk.
-const FULL_DISK_BYTES: u64 = 64 << 10;
 
 /// A turn that runs, or whose end was not yet written down.
 #[derive(Debug)]
@@ -47,6 +46,8 @@ pub(crate) struct Running {
     pub launched: Option<Launched>,
     /// Whether an earlier server started it.
     pub adopted: bool,
+    /// Whether the disk refused what the agent printed, at some time.
+    pub disk_was_full: bool,
     /// How it ended, once that is known.
     pub ended: Option<Ended>,
 }
@@ -75,6 +76,7 @@ impl Running {
             supervisor: None,
             launched: None,
             adopted: false,
+            disk_was_full: false,
             ended: None,
         }
     }
@@ -152,16 +154,31 @@ pub(crate) fn find_out(
         supervise::Verdict::Alive(pid) => (None, pid),
         supervise::Verdict::Exited(exit) => (Some(Ended::Exited(Box::new(exit))), None),
         supervise::Verdict::Lost { cause, strays_ended } => {
-            let cause = match strays_ended {
-                0 => cause,
-                count => format!("{cause}; {count} processes that were left of it were ended"),
-            };
-            (Some(Ended::Lost(cause)), None)
+            (Some(lost(&cause, strays_ended)), None)
         }
         supervise::Verdict::NeverStarted => (
             Some(Ended::NotStarted("the server went down before the agent was started".to_owned())),
             None,
         ),
+    })
+}
+
+/// Ends what is left of a turn whose files are gone although it was launched.
+/// Blocks.
+pub(crate) fn give_up(
+    files: &TurnFiles,
+    id: SessionId,
+    thread_id: Option<&str>,
+) -> io::Result<Ended> {
+    let cause = "the files of the turn were removed";
+    let strays_ended = supervise::give_up(files, &id.to_string(), thread_id, cause)?;
+    Ok(lost(cause, strays_ended))
+}
+
+fn lost(cause: &str, strays_ended: usize) -> Ended {
+    Ended::Lost(match strays_ended {
+        0 => cause.to_owned(),
+        count => format!("{cause}; {count} processes that were left of it were ended"),
     })
 }
 
@@ -171,6 +188,7 @@ pub(crate) fn last_statements(
     files: &TurnFiles,
     turn: &crate::session::Turn,
     ended: &Ended,
+    disk_was_full: bool,
 ) -> Vec<Statement> {
     let exit = match ended {
         Ended::Exited(exit) => Some(exit),
@@ -187,7 +205,7 @@ pub(crate) fn last_statements(
         let end = End {
             verdict: turn.verdict.clone(),
             stop: stop_asked(files, ended),
-            cause: cause(files, ended),
+            cause: cause(files, ended, disk_was_full),
             last_words: last_words(files, turn.verdict.as_ref()),
         };
         statements.push(Statement::now(
@@ -222,15 +240,19 @@ fn exit_status(outcome: &Outcome) -> Option<ExitStatus> {
     }
 }
 
-fn cause(files: &TurnFiles, ended: &Ended) -> EndCause {
+fn cause(files: &TurnFiles, ended: &Ended, disk_was_full: bool) -> EndCause {
     match ended {
         Ended::Lost(cause) => EndCause::Lost(cause.clone()),
         Ended::NotStarted(problem) => EndCause::SpawnFailed(problem.clone()),
         Ended::Exited(exit) => match (&exit.outcome, exit_status(&exit.outcome)) {
-            (_, Some(status)) if status != ExitStatus::Code(0) && disk_was_full(files) => {
-                EndCause::StorageFull(status)
+            (_, Some(status))
+                if status != ExitStatus::Code(0)
+                    && (disk_was_full || met_full_disk(files, exit)) =>
+            {
+                EndCause::StorageFull
             }
             (_, Some(status)) => EndCause::Exited(status),
+            (Outcome::SpawnFailed { .. }, None) if exit.storage_full => EndCause::StorageFull,
             (Outcome::SpawnFailed { message, .. }, None) => EndCause::SpawnFailed(message.clone()),
             (_, None) => EndCause::SpawnFailed("it was stopped before it started".to_owned()),
         },
@@ -266,12 +288,27 @@ fn stderr_tail(files: &TurnFiles) -> io::Result<Vec<u8>> {
     Ok(tail)
 }
 
-/// Whether the disk is full now, or the agent said so.
-fn disk_was_full(files: &TurnFiles) -> bool {
-    let full = rustix::fs::statvfs(files.directory())
-        .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) <= FULL_DISK_BYTES);
-    full || stderr_tail(files)
-        .is_ok_and(|tail| String::from_utf8_lossy(&tail).contains("No space left on device"))
+/// Whether the disk was full when the agent ended, or the agent said so.
+fn met_full_disk(files: &TurnFiles, exit: &supervise::Exit) -> bool {
+    exit.storage_full
+        || stderr_tail(files)
+            .is_ok_and(|tail| String::from_utf8_lossy(&tail).contains("No space left on device"))
+}
+
+/// Why a turn whose supervisor was not launched failed.
+pub(crate) fn reason_of(error: &supervise::Error) -> proto::StateReason {
+    match error {
+        supervise::Error::File { source, .. } if is_full(source) => proto::StateReason::StorageFull,
+        supervise::Error::File { .. }
+        | supervise::Error::AlreadyLaunched(_)
+        | supervise::Error::Spawn(_) => proto::StateReason::SpawnFailed,
+    }
+}
+
+/// The prompt of a turn, as far as it can be read.
+pub(crate) fn read_prompt(files: &TurnFiles) -> String {
+    let prompt = std::fs::read(files.prompt()).unwrap_or_default();
+    String::from_utf8_lossy(&prompt).into_owned()
 }
 
 /// The statements with which a turn begins.

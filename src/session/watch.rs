@@ -10,7 +10,7 @@
 //! wire's matter.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     time::Duration,
 };
 
@@ -59,6 +59,8 @@ pub(crate) struct Request {
     pub scope: Scope,
     /// Where to begin in some of them.
     pub starts: HashMap<SessionId, Start>,
+    /// The field that `starts` came from, for errors.
+    pub starts_field: &'static str,
     /// Where to begin in the others.
     pub default_start: Start,
     /// What the epoch of the one watched log must be.
@@ -112,8 +114,16 @@ struct Cursor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Never,
+    /// After the event with which this turn comes to rest.
     AfterTurn(TurnNumber),
-    Reached,
+    /// After this event.
+    At(Seq),
+}
+
+impl Cursor {
+    fn is_done(&self) -> bool {
+        matches!(self.end, End::At(last) if self.next > last)
+    }
 }
 
 #[derive(Debug)]
@@ -128,6 +138,7 @@ enum Phase {
 pub(crate) struct Watch {
     sessions: Sessions,
     registration: Registration,
+    starts_field: &'static str,
     closing: CancellationToken,
     follow_new: bool,
     kinds: Kinds,
@@ -154,9 +165,14 @@ impl Watch {
             Scope::Sessions(ids) => ids.clone(),
             Scope::All => sessions.database().all_ids().await?,
         };
+        let known: HashSet<_> = ids.iter().collect();
+        if let Some(unknown) = request.starts.keys().find(|id| !known.contains(id)) {
+            return Err(Error::SessionNotFound { id: unknown.to_string() });
+        }
         let mut watch = Self {
             closing: sessions.closing().clone(),
             registration,
+            starts_field: request.starts_field,
             follow_new: request.scope == Scope::All && request.until == Until::Forever,
             kinds: request.kinds,
             heartbeat: request.heartbeat,
@@ -170,8 +186,13 @@ impl Watch {
         let mut headers = VecDeque::with_capacity(ids.len());
         for id in ids {
             let start = request.starts.get(&id).copied().unwrap_or(request.default_start);
-            let header = watch.begin(id, start, request.epoch.as_deref()).await?;
-            headers.push_back(header);
+            match watch.begin(id, start, request.epoch.as_deref()).await {
+                Ok(header) => headers.push_back(header),
+                // It was being created, and that came to nothing.
+                Err(Error::SessionNotFound { .. })
+                    if request.scope == Scope::All && !request.starts.contains_key(&id) => {}
+                Err(error) => return Err(error),
+            }
         }
         watch.phase = Phase::Headers(headers);
         Ok(watch)
@@ -242,18 +263,22 @@ impl Watch {
                     continue;
                 }
                 // Everything of a session that is new to the watch is after it.
-                let header = self.begin(id, Start::At(Seq::FIRST), None).await?;
-                self.ready.push_back(id);
-                return Ok(Some(Some(Delivery::Header(Box::new(header)))));
+                match self.begin(id, Start::At(Seq::FIRST), None).await {
+                    Ok(header) => {
+                        self.ready.push_back(id);
+                        return Ok(Some(Some(Delivery::Header(Box::new(header)))));
+                    }
+                    // It was being created, and that came to nothing.
+                    Err(Error::SessionNotFound { .. }) => continue,
+                    Err(error) => return Err(error),
+                }
             }
             if let Some(span) = self.read(id, Seq(u64::MAX)).await? {
                 self.ready.push_back(id);
                 return Ok(self.passes(&span).then_some(Some(Delivery::Events(span))));
             }
         }
-        if self.until == Until::EndOfTurns
-            && self.cursors.values().all(|cursor| cursor.end == End::Reached)
-        {
+        if self.until == Until::EndOfTurns && self.cursors.values().all(Cursor::is_done) {
             return Ok(Some(None));
         }
         tokio::select! {
@@ -281,7 +306,7 @@ impl Watch {
             Start::Beginning => oldest,
             Start::At(seq) if seq > latest.next() => {
                 return Err(Error::invalid(
-                    "start_seq",
+                    self.starts_field,
                     format!(
                         "{seq} is beyond the next event of session {id}, which is {}",
                         latest.next()
@@ -296,7 +321,7 @@ impl Watch {
         let end = match (self.until, active) {
             (Until::Forever, _) => End::Never,
             (Until::EndOfTurns, Some(turn)) => End::AfterTurn(turn),
-            (Until::EndOfTurns, None) => End::Reached,
+            (Until::EndOfTurns, None) => End::At(latest),
         };
         self.cursors.insert(id, Cursor { next, told: next, replay_to: latest, end });
         Ok(Header { session, oldest, latest, epoch, start: next })
@@ -306,7 +331,11 @@ impl Watch {
     /// that the watch ends with.
     async fn read(&mut self, id: SessionId, limit: Seq) -> Result<Option<Span>> {
         let Some(cursor) = self.cursors.get_mut(&id) else { return Ok(None) };
-        if cursor.next > limit || (cursor.end == End::Reached && cursor.next > cursor.replay_to) {
+        let limit = match cursor.end {
+            End::At(last) => limit.min(last),
+            End::Never | End::AfterTurn(_) => limit,
+        };
+        if cursor.next > limit {
             return Ok(None);
         }
         let feed = self.sessions.feed(id).await?;
@@ -316,8 +345,7 @@ impl Watch {
             && let Some(last) = end_of_turn(&span, turn)?
         {
             span.to = last;
-            cursor.end = End::Reached;
-            cursor.replay_to = cursor.replay_to.min(last);
+            cursor.end = End::At(last);
         }
         cursor.next = span.to.next();
         Ok(Some(span))

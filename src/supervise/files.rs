@@ -17,6 +17,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::records::{self, Exit, PidFile, Spec, Stop};
 use crate::id::TurnNumber;
 
+/// Free space at or below which a disk counts as full.
+const FULL_DISK_BYTES: u64 = 64 << 10;
+
 /// The files of one turn, in the `turns/` directory of its session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnFiles {
@@ -178,6 +181,12 @@ pub(super) fn write_record_atomically<T: Serialize>(path: &Path, record: &T) -> 
 /// Syncs the entries of a directory.
 pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
+}
+
+/// Whether next to nothing can be written any more where this directory is.
+pub(super) fn is_disk_full(directory: &Path) -> bool {
+    rustix::fs::statvfs(directory)
+        .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) <= FULL_DISK_BYTES)
 }
 
 /// The name under which a file is written before it is renamed into place.

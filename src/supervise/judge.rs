@@ -85,20 +85,50 @@ pub fn judge(files: &TurnFiles, session_id: &str, thread_id: Option<&str>) -> io
         }
         Some(unfinished) => unfinished,
         None if !files.pid().try_exists()? && exit.is_some() => return Ok(Verdict::NeverStarted),
-        None => {
-            let cause = cause(files, exit.is_none())?;
-            let time = SystemTime::now();
-            let lost = Lost { version: VERSION, cause, time, strays_ended: None };
-            write_record_durably(&files.lost(), &lost)?;
-            lost
-        }
+        None => lose(files, cause(files, exit.is_none())?)?,
     };
+    let strays_ended = finish(files, session_id, thread_id, &lost)?;
+    Ok(Verdict::Lost { cause: lost.cause, strays_ended })
+}
+
+/// Calls a turn lost that was launched and whose files are gone, for which
+/// [`judge`] can only say that it was never started. Ends what still runs of it
+/// and says how many processes that were.
+///
+/// # Errors
+///
+/// Those of the file system.
+pub fn give_up(
+    files: &TurnFiles,
+    session_id: &str,
+    thread_id: Option<&str>,
+    cause: &str,
+) -> io::Result<usize> {
+    fs::create_dir_all(files.directory())?;
+    let lost = lose(files, cause.to_owned())?;
+    finish(files, session_id, thread_id, &lost)
+}
+
+/// Writes down that a turn is lost, before anything is done about it.
+fn lose(files: &TurnFiles, cause: String) -> io::Result<Lost> {
+    let lost = Lost { version: VERSION, cause, time: SystemTime::now(), strays_ended: None };
+    write_record_durably(&files.lost(), &lost)?;
+    Ok(lost)
+}
+
+/// Ends the strays of a lost turn and writes down how many there were.
+fn finish(
+    files: &TurnFiles,
+    session_id: &str,
+    thread_id: Option<&str>,
+    lost: &Lost,
+) -> io::Result<usize> {
     let pid_file = readable(read_pid(files))?.flatten();
     let marks = Marks::new(session_id, files, thread_id);
     let strays_ended = end_strays(&marks, pid_file.as_ref())?;
-    let finished = Lost { strays_ended: u64::try_from(strays_ended).ok(), ..lost };
+    let finished = Lost { strays_ended: u64::try_from(strays_ended).ok(), ..lost.clone() };
     write_record_durably(&files.lost(), &finished)?;
-    Ok(Verdict::Lost { cause: finished.cause, strays_ended })
+    Ok(strays_ended)
 }
 
 /// `None` in place of a record that is there but is not one: damage is judged, not refused.

@@ -48,7 +48,7 @@ mod signals;
 
 pub use self::{
     files::{TurnFiles, read_exit, read_pid, read_spec, read_stop},
-    judge::{Verdict, judge},
+    judge::{Verdict, give_up, judge},
     launch::{Error, Launched, THIS_PROGRAM, launch, pidfd, request_stop},
     records::{
         Exit, Grace, Outcome, PidFile, SpawnProblem, Spec, Stop, StopMode, StopStep, Stopped,

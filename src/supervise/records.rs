@@ -231,6 +231,9 @@ pub struct Exit {
     /// Why the agent's output may not all be on the disk, if it could not be synced.
     #[serde(default)]
     pub sync_error: Option<String>,
+    /// Whether the disk that holds the turn's files was full when the agent ended.
+    #[serde(default)]
+    pub storage_full: bool,
 }
 
 /// `turn_<n>.lost`: the server's finding that the turn ended without an exit file.
@@ -374,6 +377,7 @@ mod tests {
                 descendants_ended: 2,
                 left_behind: vec![12],
                 sync_error: None,
+                storage_full: false,
             },
             concat!(
                 r#"{"version":1,"outcome":{"kind":"signalled","signal":15,"core_dumped":false},"#,
@@ -382,7 +386,7 @@ mod tests {
                 r#""cpu_time_us":3000,"peak_memory_bytes":4096,"#,
                 r#""stopped":{"mode":"interrupt","actor":"a","#,
                 r#""request_time":"2026-01-01T00:00:00.000000001Z","step":"terminate"},"#,
-                r#""descendants_ended":2,"left_behind":[12],"sync_error":null}"#,
+                r#""descendants_ended":2,"left_behind":[12],"sync_error":null,"storage_full":false}"#,
             ),
         );
     }

@@ -23,7 +23,8 @@ use rustix::{
 use super::{
     agent::{self, Agent, AgentEnd, Remains},
     files::{
-        TurnFiles, private, read_spec, read_stop, write_record_atomically, write_record_durably,
+        TurnFiles, is_disk_full, private, read_spec, read_stop, write_record_atomically,
+        write_record_durably,
     },
     procfs,
     records::{
@@ -220,6 +221,7 @@ impl Turn<'_> {
             descendants_ended: 0,
             left_behind: Vec::new(),
             sync_error: None,
+            storage_full: is_disk_full(self.files.directory()),
         }
     }
 
@@ -241,6 +243,8 @@ impl Turn<'_> {
             descendants_ended: remains.ended,
             left_behind: remains.left_behind,
             sync_error,
+            // Asked at once: whoever finds the disk full makes room.
+            storage_full: is_disk_full(self.files.directory()),
         }
     }
 

@@ -67,6 +67,13 @@ pub(crate) struct Server {
     running: Option<Running>,
 }
 
+/// What a server did instead of being ready.
+#[derive(Debug)]
+pub(crate) struct NotReady {
+    pub(crate) problem: String,
+    pub(crate) status: ExitStatus,
+}
+
 #[derive(Debug)]
 struct Running {
     child: Child,
@@ -112,11 +119,16 @@ impl Setup {
 
     /// Makes the home and starts the server on it; returns when it is ready.
     pub(crate) fn start(self) -> Server {
-        let base = tempfile::Builder::new().prefix("sb-").tempdir().unwrap();
-        fs::create_dir(base.path().join("work")).unwrap();
-        let mut server = Server { setup: self, base, running: None };
+        let mut server = self.prepare();
         server.start();
         server
+    }
+
+    /// Makes the place for a server that is to be started later.
+    pub(crate) fn prepare(self) -> Server {
+        let base = tempfile::Builder::new().prefix("sb-").tempdir().unwrap();
+        fs::create_dir(base.path().join("work")).unwrap();
+        Server { setup: self, base, running: None }
     }
 }
 
@@ -190,6 +202,13 @@ impl Server {
 
     /// Starts the server again on the same home.
     pub(crate) fn start(&mut self) {
+        if let Err(NotReady { problem, status }) = self.try_start() {
+            panic!("the server {problem} ({status}); its log:\n{}", self.log());
+        }
+    }
+
+    /// Starts the server, which perhaps ends before it is ready.
+    pub(crate) fn try_start(&mut self) -> Result<(), NotReady> {
         assert!(self.running.is_none(), "the server runs already");
         let ready_file = self.base.path().join("ready.json");
         remove_if_there(&ready_file);
@@ -200,12 +219,14 @@ impl Server {
 
         let mut child = self.command(&ready_file).spawn().unwrap();
         match wait_until_ready(&child, &watch, &ready_file) {
-            Ok(addresses) => self.running = Some(Running { child, addresses }),
+            Ok(addresses) => {
+                self.running = Some(Running { child, addresses });
+                Ok(())
+            }
             Err(problem) => {
                 // It may have ended by itself.
                 let _ = child.kill();
-                let status = child.wait().unwrap();
-                panic!("the server {problem} ({status}); its log:\n{}", self.log())
+                Err(NotReady { problem, status: child.wait().unwrap() })
             }
         }
     }

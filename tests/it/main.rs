@@ -6,19 +6,26 @@
     reason = "a test that fails may panic, and says why on stderr"
 )]
 
+mod access;
 mod architecture;
 mod cli;
 mod clients;
 mod codex;
 mod codex_home;
 mod contract;
+mod faults;
 mod harness;
 mod ledger;
 mod model;
 mod model_selftest;
 mod programs;
 mod proxy;
+mod raw;
+mod restart;
 mod sessions;
+mod stopping;
+mod subscriber;
 mod supervisor;
 mod toolchain;
 mod transcripts;
+mod watch;

@@ -13,7 +13,10 @@ fn events(transcript: &[u8], state: SessionState) -> Vec<Event> {
         ..Default::default()
     };
     let mut kinds = vec![
-        (Kind::SessionCreated(proto::SessionCreated { session: Some(session) }), Vec::new()),
+        (
+            Kind::SessionCreated(proto::SessionCreated { session: Some(Box::new(session)) }),
+            Vec::new(),
+        ),
         (
             Kind::TurnSpawned(proto::TurnSpawned {
                 codex_version: "0.169.0".into(),

@@ -108,14 +108,15 @@ fn an_event_of_the_server_is_cut_too() {
         labels,
         ..proto::Session::default()
     };
-    let created = Kind::SessionCreated(proto::SessionCreated { session: Some(session.clone()) });
+    let created =
+        Kind::SessionCreated(proto::SessionCreated { session: Some(Box::new(session.clone())) });
     let at = proto::Elided { size: 0, turn: 0, byte_offset: 0 };
 
     let cut = elide(event(created, b""), at, 0);
 
     // All labels fit, so that all of them stay.
     let session = proto::Session { first_prompt: "€".repeat(341), ..session };
-    let created = Kind::SessionCreated(proto::SessionCreated { session: Some(session) });
+    let created = Kind::SessionCreated(proto::SessionCreated { session: Some(Box::new(session)) });
     assert_eq!((cut.elided, cut.kind), (Some(at), Some(created)));
 }
 
@@ -222,7 +223,7 @@ fn kind() -> impl Strategy<Value = Kind> {
             Kind::ItemUpdated(proto::ItemUpdated { item })
         }),
         session().prop_map(|session| {
-            Kind::SessionCreated(proto::SessionCreated { session: Some(session) })
+            Kind::SessionCreated(proto::SessionCreated { session: Some(Box::new(session)) })
         }),
         text().prop_map(|text| Kind::TurnSpawned(proto::TurnSpawned {
             codex_version: text.clone(),

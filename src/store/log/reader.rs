@@ -3,9 +3,13 @@
 use std::{
     fs::File,
     io,
-    os::unix::fs::FileExt as _,
     path::Path,
     sync::{Arc, Mutex},
+};
+
+use rustix::{
+    buffer::spare_capacity,
+    io::{Errno, pread},
 };
 
 use super::{
@@ -86,8 +90,7 @@ impl Reader {
         let Some((start, end)) = span else { return Err(damaged(from)) };
 
         let length = usize::try_from(end - start.offset).map_err(|_| damaged(from))?;
-        let mut bytes = vec![0; length];
-        file.read_exact_at(&mut bytes, start.offset).map_err(|source| {
+        let bytes = read_exact(&file, start.offset, length).map_err(|source| {
             // The file is shorter than it was: its last records are lost.
             if source.kind() == io::ErrorKind::UnexpectedEof {
                 damaged(from)
@@ -128,6 +131,21 @@ impl Reader {
         *lock(&self.held) = Some(Held { segment: Arc::clone(segment), file: Arc::clone(&file) });
         Ok(file)
     }
+}
+
+/// The bytes of a file from `offset` on; an error where there are fewer.
+fn read_exact(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        let at = offset + bytes.len() as u64;
+        match pread(file, spare_capacity(&mut bytes), at) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// Where the record of `to` begins, or the first that is damaged before it. The

@@ -130,7 +130,8 @@ impl Database {
         })
     }
 
-    /// Makes a session durable, with its `session_created` event in the outbox.
+    /// Makes a session durable, with its first turn where it has one, and with
+    /// its `session_created` event in the outbox.
     ///
     /// # Errors
     ///
@@ -139,26 +140,13 @@ impl Database {
         self.writer
             .call(move |db| {
                 rows::insert_session(db, &session)?;
+                if let Some(turn) = &session.last_turn {
+                    rows::upsert_turn(db, session.id, turn)?;
+                }
                 db.prepare_cached(
                     "INSERT INTO outbox (session, turn, event) VALUES (?1, NULL, ?2)",
                 )?
                 .execute(params![session.id.as_bytes(), created])?;
-                Ok(())
-            })
-            .await
-    }
-
-    /// Takes back a session that was never acknowledged.
-    pub async fn discard_session(&self, id: SessionId) -> Result<()> {
-        self.writer
-            .call(move |db| {
-                for sql in [
-                    "DELETE FROM outbox WHERE session = ?1",
-                    "DELETE FROM turns WHERE session = ?1",
-                    "DELETE FROM sessions WHERE id = ?1",
-                ] {
-                    db.prepare_cached(sql)?.execute([id.as_bytes()])?;
-                }
                 Ok(())
             })
             .await

@@ -157,6 +157,7 @@ pub(super) fn parse_watch(request: proto::WatchEventsRequest) -> Result<WatchReq
     Ok(WatchRequest {
         scope: if ids.is_empty() { Scope::All } else { Scope::Sessions(ids) },
         starts,
+        starts_field: if start_seq != 0 { "start_seq" } else { "start_seqs" },
         default_start: match default_start {
             DefaultStart::Unspecified | DefaultStart::Now => Start::Now,
             DefaultStart::Beginning => Start::Beginning,

@@ -217,7 +217,7 @@ pub(super) fn message_of(delivery: Delivery) -> proto::WatchEventsResponse {
         })),
         Delivery::Heartbeat(latest) => Some(Message::Heartbeat(proto::Heartbeat {
             latest_seqs: latest.into_iter().map(|(id, seq)| (id.to_string(), seq.0)).collect(),
-            time: Some(crate::time::timestamp(std::time::SystemTime::now())),
+            time: Some(crate::time::timestamp(crate::time::now())),
         })),
         Delivery::Events(_) => None,
     };

@@ -18,6 +18,7 @@ fn the_exit_file_says_how_the_agent_ended() {
         descendants_ended: 0,
         left_behind: Vec::new(),
         sync_error: None,
+        storage_full: false,
         ..exit.clone()
     };
     assert_eq!(exit, expected);

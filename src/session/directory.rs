@@ -1,0 +1,114 @@
+//! The directory of one session: what is in it, and how it comes and goes.
+//!
+//! ```text
+//! sessions/<session_id>/
+//!   events/        the event log's segments
+//!   turns/         the files of its turns
+//!   meta.json      a rendering of its row, for people
+//! ```
+//!
+//! Called by [`super::registry`] and by `app` while a session is created. What
+//! is inside the two directories is the matter of `store::log` and `supervise`.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Error, Result,
+    id::SessionId,
+    proto,
+    session::{Session, registry::storage_error},
+    store::log,
+};
+
+/// Where the files of a session are.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionDirectory {
+    id: SessionId,
+    path: PathBuf,
+}
+
+impl SessionDirectory {
+    /// The directory of session `id` under `root`. Touches nothing.
+    pub(crate) fn of(id: SessionId, root: &Path) -> Self {
+        Self { id, path: root.join(id.to_string()) }
+    }
+
+    /// The directory itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The event log's segments.
+    pub(crate) fn events(&self) -> PathBuf {
+        self.path.join("events")
+    }
+
+    /// The files of turns.
+    pub(crate) fn turns(&self) -> PathBuf {
+        self.path.join("turns")
+    }
+
+    /// Makes the directory durable, with what a session needs in it.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_EXISTS where it is there already; STORAGE_FULL and INTERNAL, with
+    /// nothing left behind.
+    pub(crate) fn create(&self) -> Result<()> {
+        match fs::create_dir(&self.path) {
+            Ok(()) => {}
+            // Its files are there without a row.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(Error::SessionExists { id: self.id });
+            }
+            Err(error) => return Err(storage_error(error, &self.path)),
+        }
+        self.fill().inspect_err(|_| self.remove())
+    }
+
+    /// Renders the session's row as `meta.json`, for people who look.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written; nothing depends on it.
+    pub(crate) fn describe(&self, session: &Session) -> io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(&proto::Session::from(session))?;
+        text.push(b'\n');
+        let temporary = self.path.join(".meta.json.new");
+        fs::write(&temporary, text)?;
+        fs::rename(temporary, self.path.join("meta.json"))
+    }
+
+    /// Whether nothing has run in the session: there may be a prompt, and
+    /// nothing else.
+    pub(crate) fn never_ran(&self) -> bool {
+        let is_prompt = |entry: io::Result<fs::DirEntry>| {
+            entry.is_ok_and(|entry| entry.file_name().to_string_lossy().contains(".prompt"))
+        };
+        match fs::read_dir(self.turns()) {
+            Ok(mut entries) => entries.all(is_prompt),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+
+    fn fill(&self) -> Result<()> {
+        let parent = self.path.parent().unwrap_or(Path::new("/"));
+        fs::create_dir(self.turns())
+            .and_then(|()| fs::File::open(parent)?.sync_all())
+            .map_err(|error| storage_error(error, &self.path))?;
+        log::Log::create(&self.events(), log::Options::default())?;
+        Ok(())
+    }
+
+    /// Removes the files of a session that was never acknowledged.
+    pub(crate) fn remove(&self) {
+        if let Err(error) = fs::remove_dir_all(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.path.display(), %error, "left-over session directory");
+        }
+    }
+}

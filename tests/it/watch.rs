@@ -1,0 +1,8 @@
+//! `WatchEvents`, sentence by sentence, through the generated client.
+
+mod crowd;
+mod cursors;
+mod elided;
+mod lines;
+mod order;
+mod several;
