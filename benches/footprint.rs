@@ -14,7 +14,7 @@ use measure::{Target, heading, median, row};
 use rig::{
     agent::{self, Script},
     server::{Memory, Server},
-    subscriber::Audience,
+    subscriber::{Audience, LARGE_FRAMES},
 };
 use serde::Deserialize;
 use switchboard::proto::WatchEventsRequest;
@@ -100,7 +100,7 @@ async fn subscribers(place: &Path) {
     run(&server, 0).await;
     let id = server.create(String::new()).await;
     let before = server.process.memory();
-    let mut idle = Audience::new(server.address, SUBSCRIBERS, &watch(&id)).await;
+    let mut idle = Audience::new(server.address, SUBSCRIBERS, &watch(&id), LARGE_FRAMES).await;
     idle.take(BEFORE_LIVE).await;
     let with_idle = server.process.memory();
     drop(idle);

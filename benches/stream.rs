@@ -21,7 +21,7 @@ use rig::{
     agent::{self, FRAMING_LINES, Script},
     plain::Events,
     server::{Plain, Server},
-    subscriber::Audience,
+    subscriber::{Audience, LARGE_FRAMES, SMALL_FRAMES},
 };
 use switchboard::{
     id::Seq,
@@ -29,16 +29,19 @@ use switchboard::{
         WatchEventsRequest, event_service_client::EventServiceClient,
         watch_events_response::Message,
     },
+    store::log::Reader,
 };
 use tokio::runtime::Runtime;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 /// Header, synced of the session and synced of the whole: what a watch that
 /// begins now gets before events.
 const BEFORE_LIVE: usize = 3;
 /// Below that, a run would be made of its beginning and its end.
 const LEAST_EVENTS: f64 = 1_000.0;
 
+/// What the server reads at once.
+const READ_BYTES: usize = 256 << 10;
 const RATE: Duration = Duration::from_micros(200);
 
 fn main() {
@@ -63,23 +66,32 @@ fn throughput(runtime: &Runtime, place: &Path) {
     let (many, some, few, fewest) =
         (scaled(400_000), scaled(200_000), scaled(40_000), scaled(8_000));
     let replayed = runtime.block_on(record(&server, many));
-    let live = |count, subscribers| runtime.block_on(live(&server, count, subscribers));
+    let live =
+        |count, subscribers| runtime.block_on(live(&server, count, subscribers, LARGE_FRAMES));
+    let live_in_small_frames = |count, subscribers| {
+        runtime.block_on(self::live(&server, count, subscribers, SMALL_FRAMES))
+    };
+    let log = server.home().join("sessions").join(&replayed).join("events");
+    let log = Reader::open_read_only(&log).expect("the log of the recorded session");
     let bare =
         |count, subscribers| runtime.block_on(bare(&mut plain.borrow_mut(), count, subscribers));
-    let [plain_1, plain_100, framing, x0, x1, x10, x100, x1000, replay] = interleaved(
-        ROUNDS,
-        [
-            &mut || bare(many, 1),
-            &mut || bare(fewest, 100),
-            &mut || measure(|| frame(&events, many)),
-            &mut || live(many, 0),
-            &mut || live(many, 1),
-            &mut || live(some, 10),
-            &mut || live(few, 100),
-            &mut || live(fewest, 1000),
-            &mut || runtime.block_on(replay(&server, &replayed, many)),
-        ],
-    );
+    let [plain_1, plain_100, framing, x0, x1, x10, x100, x100_small, x1000, replay, log] =
+        interleaved(
+            ROUNDS,
+            [
+                &mut || bare(many, 1),
+                &mut || bare(fewest, 100),
+                &mut || measure(|| frame(&events, many)),
+                &mut || live(many, 0),
+                &mut || live(many, 1),
+                &mut || live(some, 10),
+                &mut || live(few, 100),
+                &mut || live_in_small_frames(few, 100),
+                &mut || live(fewest, 1000),
+                &mut || runtime.block_on(replay(&server, &replayed, many)),
+                &mut || measure(|| read(&log)),
+            ],
+        );
 
     let wire = (0..4).map(|seq| 5 + events.message(Seq(1_000_000 + seq)).encoded_len());
     let wire = wire.sum::<usize>() as f64 / 4.0;
@@ -133,16 +145,26 @@ fn throughput(runtime: &Runtime, place: &Path) {
         "",
         Target::AtLeast(0.45),
     );
+    let replay_rate = replay.per_second(many);
+    let fastest = replay_rate.max(plain_rate);
+    row("replay over gRPC", replay_rate / 1e6, "M events/s", Target::None);
+    row("replay over gRPC ÷ plain tonic ×1", replay_rate / plain_rate, "", Target::None);
+    row("the log alone, read and verified", log.per_second(many) / 1e6, "M events/s", Target::None);
     row(
-        "replay from the log, over gRPC",
-        replay.per_second(many) / 1e6,
-        "M events/s",
-        Target::None,
+        "the log alone ÷ the faster of the two streams",
+        log.per_second(many) / fastest,
+        "",
+        Target::AtLeast(2.5),
     );
-    row("replay ÷ plain tonic ×1", replay.per_second(many) / plain_rate, "", Target::AtLeast(2.5));
     let (ours, theirs) = (100.0 * x100.per_second(few), 100.0 * plain_100.per_second(fewest));
     row("plain tonic ×100", theirs / 1e6, "M deliveries/s", Target::None);
     row("ours ×100", ours / 1e6, "M deliveries/s", Target::None);
+    row(
+        "ours ×100, frames of 16 KiB",
+        100.0 * x100_small.per_second(few) / 1e6,
+        "M deliveries/s",
+        Target::None,
+    );
     row("ours ×1000", 1000.0 * x1000.per_second(fewest) / 1e6, "M deliveries/s", Target::None);
     row("deliveries/s ×100 ÷ plain tonic", ours / theirs, "", Target::AtLeast(12.0));
 }
@@ -158,10 +180,10 @@ async fn record(server: &Server, lines: usize) -> String {
 /// An agent prints all lines at once while so many subscribers are there. The
 /// wall clock ends when the last of them has all; the CPU time when the session
 /// is at rest.
-async fn live(server: &Server, lines: usize, subscribers: usize) -> Cost {
+async fn live(server: &Server, lines: usize, subscribers: usize, max_frame: u32) -> Cost {
     let (id, agent) = server.prepare(Script { lines, interval: None }).await;
     let request = WatchEventsRequest { session_ids: vec![id.clone()], ..Default::default() };
-    let mut audience = Audience::new(server.address, subscribers, &request).await;
+    let mut audience = Audience::new(server.address, subscribers, &request, max_frame).await;
     audience.take(BEFORE_LIVE).await;
     let (cpu, wall) = (server.process.cpu_time(), agent::now());
     agent::begin(agent);
@@ -177,7 +199,7 @@ async fn live(server: &Server, lines: usize, subscribers: usize) -> Cost {
 /// The same of the plain server, which has the events in memory.
 async fn bare(plain: &mut Plain, events: usize, subscribers: usize) -> Cost {
     let request = WatchEventsRequest::default();
-    let mut audience = Audience::new(plain.address, subscribers, &request).await;
+    let mut audience = Audience::new(plain.address, subscribers, &request, LARGE_FRAMES).await;
     let (cpu, wall) = (plain.process.cpu_time(), agent::now());
     plain.produce(events);
     audience.take(events).await;
@@ -189,9 +211,18 @@ async fn replay(server: &Server, id: &str, events: usize) -> Cost {
     let request =
         WatchEventsRequest { session_ids: vec![id.to_owned()], start_seq: 1, ..Default::default() };
     let (cpu, wall) = (server.process.cpu_time(), agent::now());
-    let mut audience = Audience::new(server.address, 1, &request).await;
+    let mut audience = Audience::new(server.address, 1, &request, LARGE_FRAMES).await;
     audience.take(events).await;
     Cost { cpu: server.process.cpu_time() - cpu, wall: agent::now() - wall }
+}
+
+/// Reads a log as the server does for a subscriber that lags.
+fn read(log: &Reader) {
+    let mut next = Seq::FIRST;
+    while let Some(chunk) = log.read(next, READ_BYTES).expect("an intact log") {
+        next = chunk.last().next();
+        black_box(chunk);
+    }
 }
 
 /// What is done once for an event that is delivered, however often: its message

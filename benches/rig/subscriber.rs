@@ -14,6 +14,12 @@ use tokio::{net::TcpStream, task::JoinHandle};
 /// What a stream may send ahead, as good clients allow.
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 64 << 20;
+/// The largest HTTP/2 frame that a subscriber takes. Clients made of gRPC's C
+/// core raise it as they go; h2 writes one frame at a time, so that it decides
+/// about the number of system calls.
+pub(crate) const LARGE_FRAMES: u32 = 256 << 10;
+/// The same for clients that leave it at what HTTP/2 begins with.
+pub(crate) const SMALL_FRAMES: u32 = 16 << 10;
 /// More subscribers than this share connections.
 const CONNECTIONS: usize = 100;
 
@@ -39,11 +45,13 @@ impl Audience {
         address: SocketAddr,
         count: usize,
         request: &WatchEventsRequest,
+        max_frame: u32,
     ) -> Self {
         let mut builder = h2::client::Builder::new();
         builder
             .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW);
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(max_frame);
         Self::with(builder, address, count, request).await
     }
 

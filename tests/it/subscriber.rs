@@ -11,9 +11,9 @@ use std::{
 
 use pbjson_types::Duration as ProtoDuration;
 use switchboard::proto::{
-    self, CreateSessionRequest, Event, EventKind, Session, SessionState, WaitSessionRequest,
-    WatchEventsRequest, WatchEventsResponse, WatchHeader, event::Kind, item::Details,
-    watch_events_response::Message,
+    self, CreateSessionRequest, Event, EventKind, GetServerInfoRequest, Session, SessionState,
+    WaitSessionRequest, WatchEventsRequest, WatchEventsResponse, WatchHeader, event::Kind,
+    item::Details, watch_events_response::Message,
 };
 use tokio::time::timeout;
 use tonic::{Code, Status, Streaming};
@@ -240,6 +240,21 @@ pub(crate) fn message_text(event: &Event) -> Option<&str> {
         Some(Details::AgentMessage(message)) => Some(&message.text),
         _ => None,
     }
+}
+
+/// Waits until the server has no watch open any more.
+pub(crate) async fn no_watches(clients: &Clients) {
+    let gone = async {
+        loop {
+            let info = clients.system.clone().get_server_info(GetServerInfoRequest {}).await;
+            if info.unwrap().into_inner().open_watches == 0 {
+                return;
+            }
+            // Nothing tells of this; the pause only spares the server.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(GIVE_UP, gone).await.expect("the server keeps watches open");
 }
 
 /// A filter.

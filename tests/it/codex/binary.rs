@@ -109,24 +109,6 @@ async fn a_program_that_is_not_codex_is_used_with_a_warning() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_codex_that_goes_away_while_a_session_is_made_fails_its_turn() {
-    let folder = tempfile::tempdir().unwrap();
-    // Asked about itself it answers, and is gone then.
-    let script = "#!/bin/sh\ncase $1 in\n--version) echo codex-cli 0.169.0;;\nfeatures) rm \"$0\"; echo unbounded_connection_retries stable true;;\nesac\n";
-    let codex = file(folder.path(), "codex", script.as_bytes(), 0o755);
-    let server = Setup::new().codex(&codex).start();
-    let clients = server.connect().await;
-    // The turn is durable before its agent is executed, so that the session stays.
-    let session = try_create(&server, &clients).await.unwrap();
-    let session = rest(&clients, &session.session_id).await;
-    assert_eq!(
-        (session.state(), session.state_reason()),
-        (SessionState::Failed, StateReason::SpawnFailed)
-    );
-    check(&server, &session, &events(&clients, &session.session_id).await);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_codex_that_cannot_be_executed_any_more_fails_the_turn_and_serves_the_next() {
     let folder = tempfile::tempdir().unwrap();
     let interpreter = folder.path().join("python3");
