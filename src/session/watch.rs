@@ -345,7 +345,15 @@ impl Watch {
         if cursor.next > limit {
             return Ok(None);
         }
-        let feed = self.sessions.feed(id).await?;
+        let feed = match self.sessions.feed(id).await {
+            Ok(feed) => feed,
+            // It was being created, and that came to nothing.
+            Err(Error::SessionNotFound { .. }) if self.follow_new => {
+                self.cursors.remove(&id);
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
         let Some(mut span) = feed.read(cursor.next).await? else { return Ok(None) };
         span.to = span.to.min(limit);
         if let End::AfterTurn(turn) = cursor.end
