@@ -3,6 +3,7 @@
 #![allow(
     clippy::print_stderr,
     clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
     reason = "a test that fails may panic, and says why on stderr"
 )]
 

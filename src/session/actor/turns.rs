@@ -1,0 +1,261 @@
+//! A turn from its start to its end, as its session's owner sees it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Actor, RETRY, blocking};
+use crate::{
+    Error, Result,
+    agent::Launch,
+    id::TurnNumber,
+    proto::{self, SessionState, StateReason},
+    session::{
+        PROMPT_PREVIEW_CHARACTERS, Session, head,
+        ingest::Statement,
+        registry::{report, storage_error},
+        state,
+        turn::{self, Running},
+    },
+    supervise::{self, Grace, Spec, Stop, StopMode},
+};
+
+/// A turn that is about to be made: its row first, then its agent.
+#[derive(Debug)]
+pub(crate) struct NewTurn {
+    /// What the agent shall do; written to the turn's files before the row.
+    pub prompt: String,
+    /// How the agent is started.
+    pub launch: Launch,
+}
+
+impl NewTurn {
+    /// Makes it the session's last turn.
+    pub(crate) fn begin(&self, session: &mut Session) {
+        let time = crate::time::now();
+        let number = TurnNumber(session.turn_count() + 1);
+        if session.first_prompt.is_empty() {
+            session.first_prompt = head(&self.prompt, PROMPT_PREVIEW_CHARACTERS);
+        }
+        session.codex_version.clone_from(&self.launch.version);
+        session.last_turn = Some(state::new_turn(number, time));
+        session.update_time = time;
+    }
+}
+
+impl Actor {
+    /// The event with which the last turn begins.
+    pub(super) fn spawned(&self, prompt: &str) -> proto::TurnSpawned {
+        proto::TurnSpawned {
+            codex_version: self.session.codex_version.clone(),
+            resumed_thread_id: self.session.thread_id.clone().unwrap_or_default(),
+            prompt: head(prompt, PROMPT_PREVIEW_CHARACTERS),
+        }
+    }
+
+    /// Reads on, and writes the end of the turn down when it has come.
+    pub(super) async fn look(&mut self, supervisor_ended: bool) {
+        let looked = self.try_look(supervisor_ended).await;
+        let pause = match looked {
+            Ok(pause) => {
+                self.in_trouble = false;
+                pause
+            }
+            Err(error) => {
+                // Said once: the log may be on the disk that is full.
+                if !self.in_trouble {
+                    tracing::error!(session = %self.session.id, error = %report(&error), "cannot follow the session; trying again");
+                }
+                self.in_trouble = true;
+                if let (Some(running), Error::StorageFull { .. }) = (&mut self.running, &error) {
+                    running.disk_was_full = true;
+                }
+                self.due = true;
+                RETRY
+            }
+        };
+        self.not_before = Instant::now() + pause;
+    }
+
+    pub(super) async fn try_look(&mut self, supervisor_ended: bool) -> Result<Duration> {
+        self.make_up().await?;
+        let Some(running) = &mut self.running else { return Ok(Duration::ZERO) };
+        if supervisor_ended {
+            // It is told once; from here on the lock is probed.
+            running.supervisor = None;
+        }
+        let (files, adopted) = (running.files.clone(), running.adopted);
+        let was_ended = running.ended.is_some();
+        let judge = running.supervisor.is_none();
+        let (id, thread) = (self.session.id, self.session.thread_id.clone());
+        let looked = self.with_ingest(move |ingest| {
+            // The order matters: the exit file is looked for before the read, so
+            // that what is then read to its end is complete.
+            let (ended, pid_file) = if was_ended {
+                (None, None)
+            } else {
+                match turn::look_for_exit(&files).map_err(Error::internal)? {
+                    None if judge => {
+                        turn::find_out(&files, id, thread.as_deref()).map_err(Error::internal)?
+                    }
+                    ended => (ended, None),
+                }
+            };
+            let step = ingest.step(&files, adopted, was_ended || ended.is_some());
+            Ok((ended, pid_file, step))
+        });
+        let (ended, pid_file, step) = looked.await?;
+        let Some(running) = &mut self.running else { return Ok(Duration::ZERO) };
+        if let Some(pid_file) = pid_file.filter(|_| running.supervisor.is_none()) {
+            running.watch_supervisor(supervise::pidfd(&pid_file));
+        }
+        running.ended = running.ended.take().or(ended);
+        let ended = running.ended.is_some();
+        self.learn_pid().await;
+        let step = step?;
+        let at_end = step.at_end;
+        let pause = self.show(step).await;
+        if at_end && ended {
+            self.conclude().await?;
+            return Ok(Duration::ZERO);
+        }
+        if at_end {
+            return Ok(pause);
+        }
+        // There is more: no hint will come for it, and a pause would make the
+        // next step no larger.
+        self.due = true;
+        Ok(Duration::ZERO)
+    }
+
+    /// The agent's process id is known a moment after the turn began.
+    pub(super) async fn learn_pid(&mut self) {
+        let (Some(running), Some(turn)) = (&self.running, &mut self.session.last_turn) else {
+            return;
+        };
+        if turn.pid.is_some() {
+            return;
+        }
+        let files = running.files.clone();
+        let pid = blocking(move || supervise::read_pid(&files)).await;
+        let Ok(Ok(Some(supervise::PidFile { agent_pid: Some(pid), .. }))) = pid else { return };
+        turn.pid = Some(pid);
+        self.store_row(self.feed.now().latest).await;
+    }
+
+    /// The turn's output was read to its end, and how it ended is known.
+    pub(super) async fn conclude(&mut self) -> Result<()> {
+        let Some(running) = &self.running else { return Ok(()) };
+        let (Some(ended), Some(turn)) = (running.ended.clone(), self.session.last_turn.clone())
+        else {
+            return Ok(());
+        };
+        let (files, disk_was_full) = (running.files.clone(), running.disk_was_full);
+        let statements =
+            blocking(move || turn::last_statements(&files, &turn, &ended, disk_was_full)).await?;
+        self.try_say(statements).await?;
+        if let Some(launched) = self.running.take().and_then(|running| running.launched) {
+            // Reaps the supervisor, now or in a thread of its own.
+            drop(launched);
+        }
+        self.writer_mut()?.unfollow();
+        let state = self.session.state();
+        tracing::info!(session = %self.session.id, turn = self.session.turn_count(), state = state.as_str_name(), "turn ended");
+        Ok(())
+    }
+
+    pub(super) async fn start_turn(&mut self, prompt: String) -> Result<Session> {
+        let id = self.session.id;
+        if self.running.is_some() || self.session.is_active() {
+            return Err(Error::SessionRunning { id, state: self.session.state() });
+        }
+        if let Some(problem) = self.writer()?.read_only() {
+            return Err(Error::SessionReadOnly { id, problem: problem.to_owned() });
+        }
+        let number = TurnNumber(self.session.turn_count() + 1);
+        let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
+        let launch = blocking(move || turn::plan(&agents, &planned, number)).await??;
+        let files = supervise::TurnFiles::new(self.directory.turns(), number);
+        let (prompt_files, bytes) = (files.clone(), prompt.clone().into_bytes());
+        blocking(move || {
+            // There already, unless somebody took it away.
+            std::fs::create_dir_all(prompt_files.directory())?;
+            prompt_files.write_prompt(&bytes)
+        })
+        .await?
+        .map_err(|error| storage_error(error, &files.prompt()))?;
+
+        let previous = self.session.state();
+        let turn = NewTurn { prompt, launch };
+        let mut session = self.session.clone();
+        turn.begin(&mut session);
+        let row =
+            session.last_turn.clone().ok_or_else(|| Error::internal("a new turn is there"))?;
+        self.shared.database.insert_turn(session.clone(), row).await?;
+        // From here on the turn exists, whatever happens.
+        self.session = session;
+        self.launch(turn, previous).await?;
+        Ok(self.session.clone())
+    }
+
+    /// Starts the agent of the last turn, whose row and prompt are there.
+    pub(super) async fn launch(&mut self, turn: NewTurn, previous: SessionState) -> Result<()> {
+        let NewTurn { prompt, launch } = turn;
+        let number = TurnNumber(self.session.turn_count());
+        let mut running = Running::new(&self.directory.turns(), number, &self.shared.follower);
+        let spec = spec(&self.session, number, &launch, self.shared.grace);
+        let (supervisor, files) = (self.shared.supervisor.clone(), running.files.clone());
+        let launched = blocking(move || supervise::launch(&supervisor, &files, &spec)).await?;
+        let statements = match launched {
+            Ok(launched) => {
+                running.watch_supervisor(launched.pidfd());
+                running.launched = Some(launched);
+                self.running = Some(running);
+                let spawned = self.spawned(&prompt);
+                let now = crate::time::now();
+                turn::first_statements(number, previous, spawned, launch.warnings, now)
+            }
+            Err(error) => {
+                let reason = turn::reason_of(&error);
+                let failed = (SessionState::Failed, reason, report(&error));
+                vec![Statement::now(number, state::state_changed(previous, failed))]
+            }
+        };
+        self.say(statements).await;
+        Ok(())
+    }
+
+    pub(super) async fn stop(&mut self, mode: StopMode, actor: String) -> Result<Session> {
+        let (Some(running), state) = (&self.running, self.session.state()) else {
+            return Err(Error::NoActiveTurn { id: self.session.id, state: self.session.state() });
+        };
+        let (number, files) = (running.number, running.files.clone());
+        let path = files.stop();
+        let stop = Stop::now(mode, actor);
+        blocking(move || supervise::request_stop(&files, &stop))
+            .await?
+            .map_err(|error| storage_error(error, &path))?;
+        // Once: also while the disk refuses to have it said.
+        if state == SessionState::Running && self.unsaid.is_empty() {
+            let stopping = (SessionState::Stopping, StateReason::Unspecified, String::new());
+            self.say(vec![Statement::now(number, state::state_changed(state, stopping))]).await;
+        }
+        Ok(self.session.clone())
+    }
+}
+
+fn spec(session: &Session, number: TurnNumber, launch: &Launch, grace: Grace) -> Spec {
+    let text = |text: &std::ffi::OsString| text.to_string_lossy().into_owned();
+    Spec {
+        version: supervise::VERSION,
+        session_id: session.id.to_string(),
+        turn: number.0,
+        program: launch.program.clone(),
+        args: launch.args.iter().map(text).collect(),
+        env: launch.env.iter().map(|(name, value)| (text(name), text(value))).collect(),
+        // What opens this server is not the agent's business.
+        env_remove: vec!["SWITCHBOARD_TOKEN".to_owned()],
+        working_directory: session.working_directory.clone(),
+        grace,
+    }
+}
