@@ -251,7 +251,10 @@ pub(crate) fn completed(found: Status) -> Status {
         | Code::Unauthenticated) => ("INTERNAL", code),
     };
     let row = Row { reason, http: StatusCode::OK, grpc, detail: Detail::None };
-    rendered(&row, found.message(), Vec::new())
+    let mut status = rendered(&row, found.message(), Vec::new());
+    // Such as the encodings that a compressed request may have.
+    *status.metadata_mut() = found.metadata().clone();
+    status
 }
 
 fn rendered(row: &Row, message: &str, metadata: Vec<(&'static str, String)>) -> Status {

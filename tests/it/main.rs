@@ -13,6 +13,7 @@ mod model;
 mod model_selftest;
 mod programs;
 mod proxy;
+mod raw_body;
 mod slow;
 mod subscriber;
 mod supervisor;
