@@ -239,9 +239,10 @@ pub(crate) fn completed(found: Status) -> Status {
         Code::Internal | Code::InvalidArgument => ("INVALID_ARGUMENT", Code::InvalidArgument),
         Code::Unimplemented => ("UNIMPLEMENTED", Code::Unimplemented),
         Code::DeadlineExceeded | Code::Cancelled => ("DEADLINE_EXCEEDED", Code::DeadlineExceeded),
+        // Health and reflection, asked about a service that is not here.
+        Code::NotFound => ("NOT_FOUND", Code::NotFound),
         code @ (Code::Ok
         | Code::Unknown
-        | Code::NotFound
         | Code::AlreadyExists
         | Code::PermissionDenied
         | Code::FailedPrecondition

@@ -6,7 +6,9 @@
     reason = "a test that fails may panic, and says why on stderr"
 )]
 
+mod bare;
 mod codex_home;
+mod edge;
 mod harness;
 mod listing;
 mod model;

@@ -3,11 +3,17 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{StatusCode, Version};
-use switchboard::proto::{EventKind, WatchEventsRequest, watch_events_response::Message as Told};
+use prost::Message as _;
+use switchboard::proto::{
+    EventKind, WatchEventsRequest, WatchEventsResponse, watch_events_response::Message as Told,
+};
 use tonic::Code;
 
-use super::{Answer, Call, Served, Story, framed, messages};
-use crate::subscriber::{kinds, to_end};
+use super::{Served, Story, unreadable, watch};
+use crate::{
+    bare::{Answer, Call, framed},
+    subscriber::{kinds, to_end},
+};
 
 /// Asks both servers, and gives the answer that they have in common.
 async fn same([raw, generated]: &[Served; 2], call: &Call) -> Answer {
@@ -50,7 +56,7 @@ async fn replays_filters_and_cut_events_are_the_same_to_the_byte() {
         (both, true),
     ];
     for (request, cuts) in watches {
-        let answer = same(&servers, &Call::watch(&request)).await;
+        let answer = same(&servers, &watch(&request)).await;
         assert_eq!((answer.status, &answer.problem), (StatusCode::OK, &None));
         assert_eq!(answer.headers["content-type"], "application/grpc");
         let trailers = answer.trailers.unwrap();
@@ -81,11 +87,11 @@ async fn refusals_before_the_stream_are_the_same_to_the_byte() {
         (WatchEventsRequest { max_event_bytes: 1, ..one() }, "INVALID_ARGUMENT"),
     ];
     for (request, reason) in refused {
-        let answer = same(&servers, &Call::watch(&request)).await;
+        let answer = same(&servers, &watch(&request)).await;
         assert_eq!(answer.problem.unwrap().reason, reason);
         assert_eq!(answer.body, Bytes::new());
         for content_type in ["application/grpc-web+proto", "application/grpc-web-text"] {
-            let call = Call::watch(&request).web(Version::HTTP_11, content_type);
+            let call = watch(&request).web(Version::HTTP_11, content_type);
             assert_eq!(same(&servers, &call).await.status, StatusCode::OK);
         }
     }
@@ -114,15 +120,15 @@ async fn requests_that_cannot_be_read_are_refused_for_the_same_reason() {
     let invalid = (Code::InvalidArgument, "INVALID_ARGUMENT");
     let too_large = (Code::ResourceExhausted, "PAYLOAD_TOO_LARGE");
     let cases = [
-        ("nothing", Call::bytes(Bytes::new()), invalid),
-        ("half a prefix", Call::bytes(&[0, 0, 0][..]), invalid),
-        ("half a message", Call::bytes(truncated), invalid),
-        ("no protobuf", Call::bytes(&[0, 0, 0, 0, 3, 0xff, 0xff, 0xff][..]), invalid),
-        ("not UTF-8", Call::bytes(&[0, 0, 0, 0, 3, 0x0a, 1, 0xff][..]), invalid),
-        ("an unknown flag", Call::bytes(&[2, 0, 0, 0, 0][..]), invalid),
-        ("compressed without saying how", Call::bytes(compressed.clone()), invalid),
-        ("oversized", Call::bytes(oversized), too_large),
-        ("a large length", Call::bytes(&[0, 0xff, 0xff, 0xff, 0xff][..]), too_large),
+        ("nothing", unreadable(Bytes::new()), invalid),
+        ("half a prefix", unreadable(&[0, 0, 0][..]), invalid),
+        ("half a message", unreadable(truncated), invalid),
+        ("no protobuf", unreadable(&[0, 0, 0, 0, 3, 0xff, 0xff, 0xff][..]), invalid),
+        ("not UTF-8", unreadable(&[0, 0, 0, 0, 3, 0x0a, 1, 0xff][..]), invalid),
+        ("an unknown flag", unreadable(&[2, 0, 0, 0, 0][..]), invalid),
+        ("compressed without saying how", unreadable(compressed.clone()), invalid),
+        ("oversized", unreadable(oversized), too_large),
+        ("a large length", unreadable(&[0, 0xff, 0xff, 0xff, 0xff][..]), too_large),
     ];
     for (name, call, expected) in cases {
         let (code, reason, answer) = same_refusal(&servers, &call).await;
@@ -130,7 +136,7 @@ async fn requests_that_cannot_be_read_are_refused_for_the_same_reason() {
         assert_eq!((answer.status, answer.body), (StatusCode::OK, Bytes::new()), "{name}");
     }
     for encoding in ["gzip", "nonsense"] {
-        let call = Call::bytes(compressed.clone()).header("grpc-encoding", encoding);
+        let call = unreadable(compressed.clone()).header("grpc-encoding", encoding);
         let (code, reason, answer) = same_refusal(&servers, &call).await;
         assert_eq!((code, &*reason), (Code::Unimplemented, "UNIMPLEMENTED"));
         assert_eq!(answer.headers["grpc-accept-encoding"], "identity");
@@ -145,16 +151,16 @@ async fn the_same_comes_however_the_request_is_sent() {
     let story = Story::tell().await;
     let servers = story.serve_both().await;
     let request = to_end(&story.small, 1);
-    let plain = same(&servers, &Call::watch(&request)).await;
+    let plain = same(&servers, &watch(&request)).await;
 
-    let gzip = Call::watch(&request).header("grpc-accept-encoding", "gzip,deflate");
+    let gzip = watch(&request).header("grpc-accept-encoding", "gzip,deflate");
     assert_eq!(same(&servers, &gzip).await, plain);
-    let identity = Call::watch(&request).header("grpc-encoding", "identity");
+    let identity = watch(&request).header("grpc-encoding", "identity");
     assert_eq!(same(&servers, &identity).await, plain);
-    let mut in_pieces = Call::watch(&request);
+    let mut in_pieces = watch(&request);
     in_pieces.body = in_pieces.body[0].chunks(1).map(Bytes::copy_from_slice).collect();
     assert_eq!(same(&servers, &in_pieces).await, plain);
-    let proto = Call::watch(&request).header("content-type", "application/grpc+proto");
+    let proto = watch(&request).header("content-type", "application/grpc+proto");
     assert_eq!(same(&servers, &proto).await, plain);
 
     for version in [Version::HTTP_11, Version::HTTP_2] {
@@ -164,7 +170,7 @@ async fn the_same_comes_however_the_request_is_sent() {
             "application/grpc-web-text",
             "application/grpc-web-text+proto",
         ] {
-            let call = Call::watch(&request).web(version, content_type);
+            let call = watch(&request).web(version, content_type);
             let mut answers = Vec::new();
             for server in &servers {
                 let mut answer = server.call(&call).await;
@@ -192,4 +198,17 @@ async fn the_same_comes_however_the_request_is_sent() {
 fn from_text(text: &[u8]) -> Bytes {
     let quads = text.chunks(4).flat_map(|quad| BASE64_STANDARD.decode(quad).unwrap());
     quads.collect::<Vec<_>>().into()
+}
+
+/// The messages of a body.
+fn messages(mut body: &[u8]) -> Vec<WatchEventsResponse> {
+    let mut messages = Vec::new();
+    while let [compressed, a, b, c, d, rest @ ..] = body {
+        assert_eq!(*compressed, 0);
+        let (message, after) = rest.split_at(u32::from_be_bytes([*a, *b, *c, *d]) as usize);
+        messages.push(WatchEventsResponse::decode(message).unwrap());
+        body = after;
+    }
+    assert_eq!(body, b"");
+    messages
 }

@@ -4,14 +4,14 @@ use http::Version;
 use http_body_util::BodyExt as _;
 use tonic::Code;
 
-use super::{Call, Story, read};
-use crate::subscriber::from;
+use super::{Story, watch};
+use crate::{bare::read, subscriber::from};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deadline_ends_the_stream_in_the_same_way() {
     let story = Story::tell().await;
     let servers = story.serve_both().await;
-    let call = Call::watch(&from(&story.small, 700)).header("grpc-timeout", "1500m");
+    let call = watch(&from(&story.small, 700)).header("grpc-timeout", "1500m");
     let (raw, generated) = tokio::join!(servers[0].call(&call), servers[1].call(&call));
     assert_eq!(raw, generated);
     let problem = raw.problem.unwrap();
@@ -20,7 +20,7 @@ async fn a_deadline_ends_the_stream_in_the_same_way() {
     assert!(!raw.body.is_empty());
 
     // One that is over before anything can be said.
-    let call = Call::watch(&from(&story.small, 1)).header("grpc-timeout", "0n");
+    let call = watch(&from(&story.small, 1)).header("grpc-timeout", "0n");
     for server in &servers {
         assert_eq!(server.call(&call).await.problem.as_ref(), Some(&problem));
     }
@@ -36,13 +36,13 @@ async fn a_client_that_goes_away_is_forgotten() {
     let servers = story.serve_both().await;
     for server in servers {
         for call in [
-            Call::watch(&from(&story.small, 1)),
-            Call::watch(&from(&story.small, 0)),
+            watch(&from(&story.small, 1)),
+            watch(&from(&story.small, 0)),
             // The client takes only a part of this.
-            Call::watch(&from(&story.large, 1)),
-            Call::watch(&from(&story.small, 1)).web(Version::HTTP_11, "application/grpc-web"),
+            watch(&from(&story.large, 1)),
+            watch(&from(&story.small, 1)).web(Version::HTTP_11, "application/grpc-web"),
         ] {
-            let mut response = server.send(&call).await;
+            let mut response = server.place.send(&call).await;
             response.body_mut().frame().await.unwrap().unwrap();
             drop(response);
             server.no_watches().await;
@@ -56,8 +56,8 @@ async fn a_server_that_goes_down_tells_the_last_seq() {
     let story = Story::tell().await;
     let mut answers = Vec::new();
     for server in story.serve_both().await {
-        let call = Call::watch(&from(&story.small, 0));
-        let mut response = server.send(&call).await;
+        let call = watch(&from(&story.small, 0));
+        let mut response = server.place.send(&call).await;
         response.body_mut().frame().await.unwrap().unwrap();
         let (answer, ()) = tokio::join!(read(response), server.stop());
         answers.push(answer);
