@@ -37,7 +37,8 @@ use crate::{
     proto::{self, FilesystemSandbox, SessionState},
     session::{
         Session,
-        actor::{NewTurn, blocking},
+        actor::blocking,
+        handle::NewTurn,
         hub::Scope,
         registry::Sessions,
         state, turn,

@@ -19,10 +19,11 @@ use crate::{
     proto::{self, event::Kind},
     session::{
         Session,
-        actor::{self, Actor, Handle, NewTurn},
+        actor::{self, Actor},
         directory::SessionDirectory,
         feed::Feed,
         follow::Follower,
+        handle::{Handle, NewTurn},
         hub::Hub,
         replay::Replays,
     },

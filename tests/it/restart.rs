@@ -18,8 +18,8 @@ use switchboard::{
 };
 use tokio::task::JoinSet;
 
-use crate::{
-    ledger::{self, Watcher, check, create, events, lines, message, pid_file, rest, start_turn},
+use crate::ledger::{
+    self, Watcher, check, create, events, lines, message, pid_file, rest, start_turn,
 };
 
 /// Ends a process as nothing else does, and waits until it is gone.
