@@ -140,7 +140,8 @@ pub(crate) struct Watch {
     registration: Registration,
     starts_field: &'static str,
     closing: CancellationToken,
-    follow_new: bool,
+    /// Whether it watches all sessions, those to come included.
+    all: bool,
     kinds: Kinds,
     heartbeat: Duration,
     heartbeat_at: Instant,
@@ -173,7 +174,7 @@ impl Watch {
             closing: sessions.closing().clone(),
             registration,
             starts_field: request.starts_field,
-            follow_new: request.scope == Scope::All && request.until == Until::Forever,
+            all: request.scope == Scope::All,
             kinds: request.kinds,
             heartbeat: request.heartbeat,
             heartbeat_at: Instant::now() + request.heartbeat,
@@ -188,9 +189,7 @@ impl Watch {
             let start = request.starts.get(&id).copied().unwrap_or(request.default_start);
             match watch.begin(id, start, request.epoch.as_deref()).await {
                 Ok(header) => headers.push_back(header),
-                // It was being created, and that came to nothing.
-                Err(Error::SessionNotFound { .. })
-                    if request.scope == Scope::All && !request.starts.contains_key(&id) => {}
+                Err(_) if watch.came_to_nothing(id).await => {}
                 Err(error) => return Err(error),
             }
         }
@@ -259,7 +258,7 @@ impl Watch {
     async fn live(&mut self) -> Result<Option<Option<Delivery>>> {
         while let Some(id) = self.ready.pop_front() {
             if !self.cursors.contains_key(&id) {
-                if !self.follow_new {
+                if !self.all || self.until == Until::EndOfTurns {
                     continue;
                 }
                 // Everything of a session that is new to the watch is after it.
@@ -268,8 +267,7 @@ impl Watch {
                         self.ready.push_back(id);
                         return Ok(Some(Some(Delivery::Header(Box::new(header)))));
                     }
-                    // It was being created, and that came to nothing.
-                    Err(Error::SessionNotFound { .. }) => continue,
+                    Err(_) if self.came_to_nothing(id).await => continue,
                     Err(error) => return Err(error),
                 }
             }
@@ -332,6 +330,22 @@ impl Watch {
     /// Reads on in one session, up to `limit` and not past the end of the turn
     /// that the watch ends with.
     async fn read(&mut self, id: SessionId, limit: Seq) -> Result<Option<Span>> {
+        match self.read_on(id, limit).await {
+            Err(_) if self.came_to_nothing(id).await => {
+                self.cursors.remove(&id);
+                Ok(None)
+            }
+            read => read,
+        }
+    }
+
+    /// Whether a session was only being created when a watch of all met it. One
+    /// that cannot be started is taken back, which is no matter of the others.
+    async fn came_to_nothing(&self, id: SessionId) -> bool {
+        self.all && matches!(self.sessions.stored(id).await, Err(Error::SessionNotFound { .. }))
+    }
+
+    async fn read_on(&mut self, id: SessionId, limit: Seq) -> Result<Option<Span>> {
         let Some(cursor) = self.cursors.get_mut(&id) else { return Ok(None) };
         let limit = match cursor.end {
             End::At(last) => limit.min(last),
@@ -340,15 +354,7 @@ impl Watch {
         if cursor.next > limit {
             return Ok(None);
         }
-        let feed = match self.sessions.feed(id).await {
-            Ok(feed) => feed,
-            // It was being created, and that came to nothing.
-            Err(Error::SessionNotFound { .. }) if self.follow_new => {
-                self.cursors.remove(&id);
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
+        let feed = self.sessions.feed(id).await?;
         let Some(mut span) = feed.read(cursor.next).await? else { return Ok(None) };
         span.to = span.to.min(limit);
         if let End::AfterTurn(turn) = cursor.end
