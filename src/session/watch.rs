@@ -210,11 +210,15 @@ impl Watch {
     /// a log cannot be read.
     pub(crate) async fn next(&mut self) -> Result<Option<Delivery>> {
         let closing = self.closing.clone();
-        let delivery = tokio::select! {
+        let mut delivery = tokio::select! {
             biased;
-            () = closing.cancelled() => Err(Error::ShuttingDown { last_seq: self.only_seq() }),
+            () = closing.cancelled() => Err(Error::ShuttingDown { last_seq: None }),
             delivery = self.advance() => delivery,
         };
+        // From here, or from a session that was asked for a moment later.
+        if let Err(Error::ShuttingDown { last_seq }) = &mut delivery {
+            *last_seq = self.only_seq();
+        }
         self.heartbeat_at = Instant::now() + self.heartbeat;
         delivery
     }

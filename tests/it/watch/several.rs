@@ -147,7 +147,7 @@ async fn a_watch_of_all_sessions_outlives_sessions_that_could_not_be_created() {
         assert_eq!(subscriber.synced().await, "");
         subscribers.push(subscriber);
     }
-    for round in 1..=15 {
+    for round in 1..=10 {
         // Another program is asked again.
         install(round);
         let request = CreateSessionRequest {
