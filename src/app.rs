@@ -423,7 +423,8 @@ impl App {
             // What was left out by the filter is not looked at again.
             query.after = page.next_after;
             tokio::select! {
-                _ = registration.wake().marked() => {}
+                // What the filter left out is not looked at again.
+                _ = registration.wake().marked() => query.after = page.next_after,
                 () = tokio::time::sleep_until(deadline) => return Ok(page),
                 () = self.sessions.closing().cancelled() => {
                     return Err(Error::ShuttingDown { last_seq: Some(page.next_after) });

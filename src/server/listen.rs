@@ -179,6 +179,9 @@ impl Place {
             .http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
+            // A client may give up as many calls at once as it may make. hyper's
+            // 20 would cost it the connection, and all other watches on it.
+            .max_pending_accept_reset_streams(MAX_STREAMS_PER_CONNECTION as usize)
             .keep_alive_interval(KEEP_ALIVE)
             .max_send_buf_size(SEND_BUFFER);
         let connection =

@@ -1,16 +1,20 @@
 //! Every gRPC status says its reason, also those that no code of ours made.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::{StatusCode, Version};
 use prost::Message as _;
 use switchboard::proto::{CreateSessionRequest, GetServerInfoRequest, Session, WaitSessionRequest};
+use tokio::time::timeout;
 use tonic::Code;
 use tonic_types::pb;
 
 use crate::{
     bare::{Answer, Call, Place, Problem, framed},
     harness::Server,
-    subscriber::{create, server},
+    subscriber::{Subscriber, create, finished, from, is_rest, no_watches, server},
 };
 
 fn place(server: &Server) -> Place {
@@ -139,4 +143,22 @@ async fn a_status_with_its_details_fits_into_the_trailers_that_clients_take() {
     let details = base64::Engine::decode(&base64::prelude::BASE64_STANDARD_NO_PAD, details);
     let status = pb::Status::decode(&*details.unwrap()).unwrap();
     assert_eq!(status.code, i32::from(Code::InvalidArgument));
+}
+
+#[tokio::test]
+async fn a_client_that_cancels_many_calls_at_once_keeps_its_connection() {
+    let server = server();
+    let clients = server.connect().await;
+    let id = finished(&server, &clients, "thread,turn,print:300,completed").await;
+    let mut kept = Subscriber::open(&clients, from(&id, 1)).await;
+    for _ in 0..5 {
+        let opening = (0..200).map(|_| Subscriber::open(&clients, from(&id, 1)));
+        let some_answered = timeout(Duration::from_millis(5), join_all(opening)).await;
+        drop(some_answered);
+        let open = join_all((0..200).map(|_| Subscriber::open(&clients, from(&id, 1)))).await;
+        drop(open);
+    }
+    kept.until(is_rest).await;
+    drop(kept);
+    no_watches(&clients).await;
 }
