@@ -6,13 +6,18 @@
 //! step returns may be shown. A step that fails has changed nothing: the next
 //! one begins again where the log ends.
 //!
+//! Where there is more than one step takes, the lines of the next are read and
+//! parsed while those of this one go to the disk.
+//!
 //! Runs on blocking threads, one step at a time.
 
 use std::{
     fs::{self, File},
     io,
+    panic::resume_unwind,
     path::Path,
     sync::Arc,
+    thread::{self, ScopedJoinHandle},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -51,8 +56,11 @@ const MAX_WHOLE_BYTES: usize = 32 << 20;
 pub(crate) struct Ingest {
     id: SessionId,
     log: Log,
+    /// Empty between two calls; its memory is used again.
     batch: Batch,
     source: Option<Source>,
+    /// The lines behind the last one in the log, where they were read ahead.
+    ahead: Option<Block>,
     read_only: Option<String>,
 }
 
@@ -66,6 +74,15 @@ struct Source {
     splitter: Splitter,
     /// What lies before this was printed while no server looked.
     adopted_until: u64,
+}
+
+/// Lines on their way into the log.
+#[derive(Debug)]
+struct Block {
+    batch: Batch,
+    facts: Vec<Fact>,
+    /// Whether the output had no more when they were read.
+    at_end: bool,
 }
 
 /// What a step made durable.
@@ -128,7 +145,7 @@ impl Ingest {
             Log::open(&directory.events(), durable, &mut rebuild, log::Options::default())?;
         let batch = Batch::new(log.tail().last.next());
         let read_only = opened.read_only.clone();
-        Ok((Self { id, log, batch, source: None, read_only }, opened))
+        Ok((Self { id, log, batch, source: None, ahead: None, read_only }, opened))
     }
 
     /// The end of the log.
@@ -149,6 +166,8 @@ impl Ingest {
     /// Stops following.
     pub(crate) fn unfollow(&mut self) {
         self.source = None;
+        self.ahead = None;
+        self.batch = Batch::new(self.log.tail().last.next());
     }
 
     /// Reads on in a turn's output, from where the log has it, and makes durable
@@ -174,6 +193,10 @@ impl Ingest {
     ///
     /// Where the log cannot be written; nothing has changed then.
     pub(crate) fn state(&mut self, statements: Vec<Statement>) -> Result<Step> {
+        if self.ahead.is_some() {
+            // They come behind the statements now.
+            self.begin_again();
+        }
         let result = self.append_statements(statements);
         if result.is_err() {
             self.begin_again();
@@ -203,36 +226,41 @@ impl Ingest {
         let Some(source) = &mut self.source else {
             return Ok(Step { at_end: true, ..Step::default() });
         };
-        let mut lines = Lines {
-            id: self.id,
-            turn: source.turn,
-            time: SystemTime::now(),
-            adopted_until: source.adopted_until,
-            outbox_id: self.log.tail().outbox_id,
-            facts: Vec::new(),
+        let outbox_id = self.log.tail().outbox_id;
+        let mut fill = |block: Block| block.fill(self.id, source, outbox_id, ended);
+        let mut spare = std::mem::replace(&mut self.batch, Batch::new(Seq::FIRST));
+        let block = match self.ahead.take() {
+            Some(block) if !block.at_end => block,
+            // Whether there is more has to be asked after `ended` was.
+            Some(block) => fill(block)?,
+            None => {
+                let batch = std::mem::replace(&mut spare, Batch::new(Seq::FIRST));
+                fill(Block { batch, facts: Vec::new(), at_end: false })?
+            }
         };
-        let mut at_end = false;
-        while !at_end && self.batch.bytes() < STEP_BYTES {
-            let block =
-                read_block(&source.file, source.position).map_err(crate::Error::internal)?;
-            at_end = block.is_empty();
-            source.position += block.len() as u64;
-            source.splitter.push(block);
-            let mut start = source.splitter.line_start();
-            while let Some(line) = source.splitter.next_line() {
-                let end = line.end();
-                lines.push(&mut self.batch, start, line)?;
-                start = end;
-            }
-            if at_end && ended {
-                let start = source.splitter.line_start();
-                if let Some(line) = source.splitter.finish() {
-                    lines.push(&mut self.batch, start, line)?;
-                }
-            }
+        let Block { mut batch, facts, at_end } = block;
+        let (written, ahead) = if at_end {
+            (self.log.append(&batch), Some(None))
+        } else {
+            spare.restart(batch.next_seq());
+            let next = Block { batch: spare, facts: Vec::new(), at_end: false };
+            thread::scope(|scope| {
+                let next = thread::Builder::new().spawn_scoped(scope, || fill(next));
+                let written = self.log.append(&batch);
+                let next = next.ok().map(ScopedJoinHandle::join);
+                let next = next.map(|next| next.unwrap_or_else(|panic| resume_unwind(panic)));
+                (written, next.and_then(Result::ok).map(Some))
+            })
+        };
+        let chunks = written?;
+        batch.clear();
+        self.batch = batch;
+        match ahead {
+            Some(ahead) => self.ahead = ahead,
+            // What was written stands. The next step meets the problem itself.
+            None => self.begin_again(),
         }
-        let facts = lines.facts;
-        Ok(Step { chunks: self.append()?, facts, at_end })
+        Ok(Step { chunks, facts, at_end })
     }
 
     fn append_statements(&mut self, statements: Vec<Statement>) -> Result<Step> {
@@ -268,6 +296,7 @@ impl Ingest {
 
     /// Forgets what is not in the log.
     fn begin_again(&mut self) {
+        self.ahead = None;
         self.batch = Batch::new(self.log.tail().last.next());
         let Some(turn) = self.source.as_ref().map(|source| source.turn) else { return };
         let position = self.resume_offset(turn);
@@ -283,7 +312,44 @@ impl Ingest {
     }
 }
 
-/// Lines on their way into a batch.
+impl Block {
+    /// Reads on and parses, until it is as much as one step makes durable or
+    /// there is no more.
+    fn fill(self, id: SessionId, source: &mut Source, outbox_id: u64, ended: bool) -> Result<Self> {
+        let Self { mut batch, facts, at_end: _ } = self;
+        let mut lines = Lines {
+            id,
+            turn: source.turn,
+            time: SystemTime::now(),
+            adopted_until: source.adopted_until,
+            outbox_id,
+            facts,
+        };
+        let mut at_end = false;
+        while !at_end && batch.bytes() < STEP_BYTES {
+            let block =
+                read_block(&source.file, source.position).map_err(crate::Error::internal)?;
+            at_end = block.is_empty();
+            source.position += block.len() as u64;
+            source.splitter.push(block);
+            let mut start = source.splitter.line_start();
+            while let Some(line) = source.splitter.next_line() {
+                let end = line.end();
+                lines.push(&mut batch, start, line)?;
+                start = end;
+            }
+            if at_end && ended {
+                let start = source.splitter.line_start();
+                if let Some(line) = source.splitter.finish() {
+                    lines.push(&mut batch, start, line)?;
+                }
+            }
+        }
+        Ok(Self { batch, facts: lines.facts, at_end })
+    }
+}
+
+/// What the lines of a block have in common.
 struct Lines {
     id: SessionId,
     turn: TurnNumber,
@@ -387,4 +453,59 @@ fn rebuild(id: SessionId, turns: &Path, gap: &Gap) -> Option<Batch> {
         start = line_end;
     }
     (batch.len() as u64 >= least).then_some(batch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_were_read_ahead_come_once_and_in_order_whatever_comes_between() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Log::create(&dir.path().join("events"), log::Options::default()).unwrap();
+        let reader = log.reader();
+        let mut ingest = Ingest {
+            id: SessionId::random(),
+            batch: Batch::new(Seq::FIRST),
+            log,
+            source: None,
+            ahead: None,
+            read_only: None,
+        };
+        let files = TurnFiles::new(dir.path(), TurnNumber(1));
+        let line = |n: usize| format!(r#"{{"type":"{n}","of":"{}"}}"#, "x".repeat(2_000));
+        let lines: Vec<_> = (0..2_000).map(line).collect();
+        // The last has no line feed.
+        fs::write(files.stdout(), lines.join("\n")).unwrap();
+        let warn = || Statement::now(TurnNumber(1), Kind::Warning(proto::Warning::default()));
+        ingest.state(vec![warn()]).unwrap();
+
+        let mut shown = 1;
+        let mut steps = Vec::new();
+        // The end of the turn is known at the fourth step.
+        for ended in [false, false, false].into_iter().chain(std::iter::repeat(true)) {
+            let step = ingest.step(&files, false, ended).unwrap();
+            for chunk in &step.chunks {
+                assert_eq!(chunk.first(), Seq(shown + 1));
+                shown = chunk.last().0;
+            }
+            steps.push(step.at_end);
+            if step.at_end && ended {
+                break;
+            }
+            if steps.len() == 2 {
+                assert!(ingest.ahead.is_some());
+                shown += ingest.state(vec![warn()]).unwrap().chunks.len() as u64;
+            }
+        }
+
+        let mut raws = Vec::new();
+        while let Some(chunk) = reader.read(Seq(raws.len() as u64 + 1), 1 << 20).unwrap() {
+            raws.extend(chunk.iter().map(|entry| event::decode_frame(&entry.frame).unwrap().raw));
+        }
+        assert_eq!(shown, raws.len() as u64);
+        raws.retain(|raw| !raw.is_empty());
+        assert_eq!(raws, lines);
+        assert!(steps.len() > 3, "{steps:?}");
+    }
 }

@@ -38,9 +38,9 @@ pub struct Batch {
     records: Vec<u8>,
 }
 
-/// What [`Batch::clear`] keeps allocated, in bytes: a rare large event must not
+/// What [`Batch::restart`] keeps allocated, in bytes: a rare large event must not
 /// hold its memory for ever.
-const KEPT_CAPACITY: usize = 1024 * 1024;
+const KEPT_CAPACITY: usize = 2 * 1024 * 1024;
 
 impl Batch {
     /// Begins a batch whose first event has the seq `next`.
@@ -74,7 +74,12 @@ impl Batch {
 
     /// Empties the batch after it was appended; the seqs go on.
     pub fn clear(&mut self) {
-        self.first = self.next_seq();
+        self.restart(self.next_seq());
+    }
+
+    /// Empties the batch, to begin anew with the seq `next`.
+    pub fn restart(&mut self, next: Seq) {
+        self.first = next;
         self.len = 0;
         self.records.clear();
         self.records.shrink_to(KEPT_CAPACITY);
