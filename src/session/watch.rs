@@ -299,12 +299,13 @@ impl Watch {
     /// Goes on without a session that cannot be read, where all are watched: one
     /// that came to nothing while it was created, or whose files are damaged.
     fn leave_out(&mut self, id: SessionId, error: Error) -> Result<()> {
-        match error {
-            Error::SessionNotFound { .. } if self.watches_all => {}
-            Error::Internal(source) if self.watches_all => {
-                tracing::error!(session = %id, error = %report(&*source), "a watch of all goes on without a session");
-            }
-            error => return Err(error),
+        if !self.watches_all {
+            return Err(error);
+        }
+        if let Error::Internal(source) = &error {
+            tracing::error!(session = %id, error = %report(&**source), "a watch of all goes on without a session");
+        } else if !matches!(error, Error::SessionNotFound { .. }) {
+            return Err(error);
         }
         self.cursors.remove(&id);
         Ok(())
