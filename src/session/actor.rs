@@ -72,6 +72,15 @@ pub(crate) struct Actor {
     not_before: Instant,
 }
 
+/// How an owner ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Nobody needed it, or the server goes down.
+    Orderly,
+    /// It lost its writer, and is of no more use.
+    Broken,
+}
+
 /// Why the owner woke up.
 #[derive(Debug)]
 enum Wake {
@@ -90,7 +99,7 @@ impl Actor {
 
     /// Lives until the server goes down, or until `retire` says that nobody
     /// needs the owner.
-    pub(crate) async fn run(mut self, retire: impl Fn(&Weak<()>) -> bool) {
+    pub(crate) async fn run(mut self, retire: impl Fn(&Weak<()>) -> bool) -> Ended {
         loop {
             match self.wait().await {
                 Wake::Command(Command::StartTurn { prompt, reply }) => {
@@ -104,14 +113,14 @@ impl Actor {
                 Wake::SupervisorEnded => self.look(true).await,
                 Wake::Idle => {
                     if retire(&self.in_use) {
-                        return;
+                        return Ended::Orderly;
                     }
                 }
-                Wake::Stopped => return,
+                Wake::Stopped => return Ended::Orderly,
             }
             if self.ingest.is_none() {
                 tracing::error!(session = %self.session.id, "the session's writer was lost to a panic");
-                return;
+                return Ended::Broken;
             }
         }
     }

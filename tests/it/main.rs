@@ -9,12 +9,14 @@
 
 mod access;
 mod architecture;
+mod bare;
 mod cli;
 mod clients;
 mod codex;
 mod codex_home;
 mod contract;
 mod drain;
+mod edge;
 mod faults;
 mod harness;
 mod ledger;
@@ -24,6 +26,7 @@ mod model_selftest;
 mod programs;
 mod proxy;
 mod raw;
+mod raw_body;
 mod restart;
 mod sessions;
 mod slow;

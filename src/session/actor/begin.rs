@@ -38,7 +38,11 @@ impl Actor {
     ) -> Result<(Self, Handle)> {
         let Stored { session, applied } = stored;
         let (id, place) = (session.id, directory.clone());
-        let (ingest, opened) = blocking(move || Ingest::open(id, &place, applied)).await??;
+        let last = session.last_turn.as_ref();
+        let printing = last.filter(|turn| turn.state == SessionState::Running);
+        let printing = printing.map(|turn| turn.number);
+        let (ingest, opened) =
+            blocking(move || Ingest::open(id, &place, applied, printing)).await??;
         if let Some(cut) = &opened.cut {
             tracing::info!(session = %id, bytes = cut.bytes, "cut the torn end of the event log");
         }

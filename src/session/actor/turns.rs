@@ -166,11 +166,11 @@ impl Actor {
 
     pub(super) async fn start_turn(&mut self, prompt: String) -> Result<Session> {
         let id = self.session.id;
-        if self.running.is_some() || self.session.is_active() {
-            return Err(Error::SessionRunning { id, state: self.session.state() });
-        }
         if let Some(problem) = self.writer()?.read_only() {
             return Err(Error::SessionReadOnly { id, problem: problem.to_owned() });
+        }
+        if self.running.is_some() || self.session.is_active() {
+            return Err(Error::SessionRunning { id, state: self.session.state() });
         }
         let number = TurnNumber(self.session.turn_count() + 1);
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
