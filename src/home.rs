@@ -24,7 +24,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 /// The bytes of randomness in a token.
@@ -223,7 +222,9 @@ impl Home {
         }
         let mut bytes = [0; TOKEN_BYTES];
         getrandom::fill(&mut bytes).map_err(Error::Random)?;
-        let token = BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        // Hexadecimal, so that it never begins with a dash: command lines would
+        // take such a token for a flag.
+        let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let path = self.token_file();
         write_atomically(&path, format!("{token}\n").as_bytes()).map_err(failed("write", &path))?;
         Ok(token)
@@ -375,7 +376,8 @@ mod tests {
         let token = home.ensure_token().unwrap();
         assert_eq!(mode(home.path()), 0o700);
         assert_eq!(mode(&home.token_file()), 0o600);
-        assert_eq!(token.len(), 43);
+        assert_eq!(token.len(), 64);
+        assert!(token.bytes().all(|byte| byte.is_ascii_hexdigit()), "{token}");
         assert_eq!(home.ensure_token().unwrap(), token, "the token stays");
         assert_eq!(home.token().unwrap(), Some(token));
     }

@@ -3,7 +3,8 @@
 
 use std::{
     ffi::OsString,
-    io::{BufRead as _, BufReader, Lines},
+    fs::File,
+    io::{BufRead as _, BufReader, Lines, Read as _, Seek as _},
     net::SocketAddr,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
@@ -33,6 +34,7 @@ pub(crate) struct Program {
 pub(crate) struct RunningProgram {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
+    stderr: File,
 }
 
 impl Program {
@@ -72,11 +74,12 @@ impl Program {
         if let Some(token) = &self.token {
             command.args(["--token", token]);
         }
-        // What it has to say beyond its lines stands on the test's own stderr.
+        let stderr = tempfile::tempfile().unwrap();
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stderr(stderr.try_clone().unwrap());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().expect("stdout is a pipe")).lines();
-        RunningProgram { child, lines }
+        RunningProgram { child, lines, stderr }
     }
 
     /// Runs the program to its end, which must be a success, and returns its lines.
@@ -110,5 +113,10 @@ impl Drop for RunningProgram {
         // It has ended by itself where the test waited for it.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // A test that fails shows what the program had to say beyond its lines.
+        let mut said = String::new();
+        self.stderr.rewind().unwrap();
+        self.stderr.read_to_string(&mut said).unwrap();
+        eprint!("{said}");
     }
 }
