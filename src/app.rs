@@ -37,8 +37,7 @@ use crate::{
     proto::{self, FilesystemSandbox, SessionState},
     session::{
         Session,
-        actor::blocking,
-        handle::NewTurn,
+        actor::{NewTurn, blocking},
         hub::Scope,
         registry::Sessions,
         state, turn,
@@ -410,7 +409,7 @@ impl App {
     /// # Errors
     ///
     /// SESSION_NOT_FOUND, INVALID_ARGUMENT, CURSOR_EXPIRED, SHUTTING_DOWN.
-    pub async fn list_events(&self, query: EventQuery) -> Result<EventPage> {
+    pub async fn list_events(&self, mut query: EventQuery) -> Result<EventPage> {
         let deadline = Instant::now() + query.wait;
         let registration = self.sessions.hub().register(Scope::Sessions(vec![query.session]));
         loop {
@@ -421,8 +420,11 @@ impl App {
             {
                 return Ok(page);
             }
+            // What was left out by the filter is not looked at again.
+            query.after = page.next_after;
             tokio::select! {
-                _ = registration.wake().marked() => {}
+                // What the filter left out is not looked at again.
+                _ = registration.wake().marked() => query.after = page.next_after,
                 () = tokio::time::sleep_until(deadline) => return Ok(page),
                 () = self.sessions.closing().cancelled() => {
                     return Err(Error::ShuttingDown { last_seq: Some(page.next_after) });

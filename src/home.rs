@@ -143,6 +143,12 @@ impl Home {
             .map_err(failed("create", root))?;
         let mode = fs::metadata(root).map_err(failed("read", root))?.permissions().mode();
         if mode & 0o077 != 0 {
+            // Closing a directory that others use would do them harm.
+            let is_empty = fs::read_dir(root).map_err(failed("read", root))?.next().is_none();
+            if !is_empty && !self.lock_file().exists() {
+                let problem = "it is open to other users and holds what is not a server's; choose an empty directory, or close it with chmod 700";
+                return Err(failed("use", root)(io::Error::other(problem)));
+            }
             fs::set_permissions(root, fs::Permissions::from_mode(0o700))
                 .map_err(failed("set mode 0700 on", root))?;
         }

@@ -117,8 +117,10 @@ async fn bind_unix(path: &Path) -> io::Result<Bound> {
         }
         // Left behind by a server that was killed, unless somebody answers.
         Ok(_) => match UnixStream::connect(path).await {
-            Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
-            Err(_) => fs::remove_file(path)?,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                fs::remove_file(path)?;
+            }
+            Ok(_) | Err(_) => return Err(io::ErrorKind::AddrInUse.into()),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
@@ -157,7 +159,10 @@ impl Place {
                     },
                     Bound::Unix { listener, .. } => loop {
                         match listener.accept().await {
-                            Ok((stream, _)) => self.serve(stream, Peer::Unix),
+                            // The socket's file keeps others out, but for the moment
+                            // before it has its mode.
+                            Ok((stream, _)) if is_ours(&stream) => self.serve(stream, Peer::Unix),
+                            Ok(_) => tracing::warn!("refused another user on the Unix socket"),
                             Err(error) => refused(&error).await,
                         }
                     },
@@ -174,6 +179,9 @@ impl Place {
             .http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
+            // A client may give up as many calls at once as it may make. hyper's
+            // 20 would cost it the connection, and all other watches on it.
+            .max_pending_accept_reset_streams(MAX_STREAMS_PER_CONNECTION as usize)
             .keep_alive_interval(KEEP_ALIVE)
             .max_send_buf_size(SEND_BUFFER);
         let connection =
@@ -194,6 +202,12 @@ impl Place {
             }
         });
     }
+}
+
+/// Whether the other end is this user, or root.
+fn is_ours(stream: &UnixStream) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
 }
 
 async fn refused(error: &io::Error) {

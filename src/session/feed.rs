@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The most chunks that the ring holds. Keeping all trebled the CPU per
-/// delivery (facts: 64 chunks of 64 KiB, about 4 MiB a session).
+/// delivery; 64 chunks of 64 KiB are about 4 MiB a session.
 const RING_CHUNKS: usize = 64;
 /// The most bytes that the ring holds: single events can be large.
 const RING_BYTES: usize = 4 << 20;

@@ -112,7 +112,7 @@ impl Statement {
 
 impl Ingest {
     /// Opens a session's log, recovering it. `durable` is the last event that
-    /// the database knows of.
+    /// the database knows of, and `printing` the turn that ran at it.
     ///
     /// # Errors
     ///
@@ -121,9 +121,10 @@ impl Ingest {
         id: SessionId,
         directory: &SessionDirectory,
         durable: Seq,
+        printing: Option<TurnNumber>,
     ) -> Result<(Self, Opened), log::Error> {
         let turns = directory.turns();
-        let mut rebuild = |gap: &Gap| rebuild(id, &turns, gap);
+        let mut rebuild = |gap: &Gap| rebuild(id, &turns, gap, printing);
         let events = directory.events();
         let mut open = || Log::open(&events, durable, &mut rebuild, log::Options::default());
         let (log, opened) = match open() {
@@ -359,8 +360,15 @@ fn read_block(file: &File, position: u64) -> io::Result<Bytes> {
 
 /// Makes damaged records again from a turn's output, where all of them were
 /// lines of it.
-fn rebuild(id: SessionId, turns: &Path, gap: &Gap) -> Option<Batch> {
+///
+/// With nothing valid behind the damage they surely were only in the middle of
+/// the output of the turn that was `printing`: what the server says stands
+/// before the first line and behind the last.
+fn rebuild(id: SessionId, turns: &Path, gap: &Gap, printing: Option<TurnNumber>) -> Option<Batch> {
     let turn = TurnNumber(gap.after.turn);
+    if gap.before.is_none() && (printing != Some(turn) || gap.after.source_end_offset == 0) {
+        return None;
+    }
     let end = match gap.before {
         Some(before) if before.turn == turn.0 => before.source_end_offset,
         Some(_) => return None,
@@ -379,7 +387,11 @@ fn rebuild(id: SessionId, turns: &Path, gap: &Gap) -> Option<Batch> {
     let mut batch = Batch::new(gap.first);
     let mut start = splitter.line_start();
     while (batch.len() as u64) < most {
-        let line = splitter.next_line().or_else(|| splitter.finish());
+        let mut line = splitter.next_line();
+        if line.is_none() && gap.before.is_some() {
+            // Without a line feed it is a line only where another record followed.
+            line = splitter.finish();
+        }
         let Some(line) = line.filter(|line| line.end() <= end) else { break };
         let line_end = line.end();
         let meta = Meta {

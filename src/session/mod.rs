@@ -29,7 +29,6 @@ pub(crate) mod actor;
 pub(crate) mod directory;
 pub(crate) mod feed;
 pub(crate) mod follow;
-pub(crate) mod handle;
 pub(crate) mod hub;
 pub(crate) mod ingest;
 pub(crate) mod registry;

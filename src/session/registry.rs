@@ -19,11 +19,10 @@ use crate::{
     proto::{self, event::Kind},
     session::{
         Session,
-        actor::{self, Actor},
+        actor::{self, Actor, Ended, Handle, NewTurn},
         directory::SessionDirectory,
         feed::Feed,
         follow::Follower,
-        handle::{Handle, NewTurn},
         hub::Hub,
         replay::Replays,
     },
@@ -148,13 +147,22 @@ impl Sessions {
     ///
     /// SESSION_NOT_FOUND; INTERNAL when its log cannot be opened.
     pub(crate) async fn owner(&self, id: SessionId) -> Result<Handle> {
-        let slot = self.slot(id)?;
-        let loaded = slot.get_or_try_init(|| self.load(id)).await.cloned();
-        if loaded.is_err() {
-            drop(slot);
-            self.forget(id);
+        if let Some(handle) = self.slot(id)?.get() {
+            return Ok(handle.clone());
         }
-        loaded
+        // In a task of its own: a caller that leaves must not leave a log behind
+        // that is half opened, while the next one opens it again.
+        let sessions = self.clone();
+        let loading = self.shared.tasks.spawn(async move {
+            let slot = sessions.slot(id)?;
+            let loaded = slot.get_or_try_init(|| sessions.load(id)).await.cloned();
+            drop(slot);
+            if loaded.is_err() {
+                sessions.forget(id);
+            }
+            loaded
+        });
+        loading.await.map_err(Error::internal)?
     }
 
     async fn load(&self, id: SessionId) -> Result<Handle> {
@@ -167,7 +175,13 @@ impl Sessions {
 
     fn spawn(&self, id: SessionId, actor: Actor) {
         let sessions = self.clone();
-        self.shared.tasks.spawn(actor.run(move |in_use| sessions.retire(id, in_use)));
+        self.shared.tasks.spawn(async move {
+            let ended = actor.run(|in_use| sessions.retire(id, in_use)).await;
+            if ended == Ended::Broken {
+                // Whoever asks next has it loaded anew.
+                sessions.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            }
+        });
     }
 
     /// Makes a session durable, with its first turn where it is given one, and

@@ -26,7 +26,7 @@ use crate::{
         Session,
         feed::{Now, Span},
         hub::{Registration, Scope},
-        registry::Sessions,
+        registry::{Sessions, report},
         state,
     },
     store::log::Epoch,
@@ -140,6 +140,7 @@ pub(crate) struct Watch {
     registration: Registration,
     starts_field: &'static str,
     closing: CancellationToken,
+    watches_all: bool,
     follow_new: bool,
     kinds: Kinds,
     heartbeat: Duration,
@@ -173,6 +174,7 @@ impl Watch {
             closing: sessions.closing().clone(),
             registration,
             starts_field: request.starts_field,
+            watches_all: request.scope == Scope::All,
             follow_new: request.scope == Scope::All && request.until == Until::Forever,
             kinds: request.kinds,
             heartbeat: request.heartbeat,
@@ -188,10 +190,8 @@ impl Watch {
             let start = request.starts.get(&id).copied().unwrap_or(request.default_start);
             match watch.begin(id, start, request.epoch.as_deref()).await {
                 Ok(header) => headers.push_back(header),
-                // It was being created, and that came to nothing.
-                Err(Error::SessionNotFound { .. })
-                    if request.scope == Scope::All && !request.starts.contains_key(&id) => {}
-                Err(error) => return Err(error),
+                Err(error) if request.starts.contains_key(&id) => return Err(error),
+                Err(error) => watch.leave_out(id, error)?,
             }
         }
         watch.phase = Phase::Headers(headers);
@@ -275,9 +275,10 @@ impl Watch {
                         self.ready.push_back(id);
                         return Ok(Some(Some(Delivery::Header(Box::new(header)))));
                     }
-                    // It was being created, and that came to nothing.
-                    Err(Error::SessionNotFound { .. }) => continue,
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        self.leave_out(id, error)?;
+                        continue;
+                    }
                 }
             }
             if let Some(span) = self.read(id, Seq(u64::MAX)).await? {
@@ -293,6 +294,20 @@ impl Watch {
             () = sleep_until(self.heartbeat_at) => return Ok(Some(Some(self.tell_progress()))),
         }
         Ok(None)
+    }
+
+    /// Goes on without a session that cannot be read, where all are watched: one
+    /// that came to nothing while it was created, or whose files are damaged.
+    fn leave_out(&mut self, id: SessionId, error: Error) -> Result<()> {
+        match error {
+            Error::SessionNotFound { .. } if self.watches_all => {}
+            Error::Internal(source) if self.watches_all => {
+                tracing::error!(session = %id, error = %report(&*source), "a watch of all goes on without a session");
+            }
+            error => return Err(error),
+        }
+        self.cursors.remove(&id);
+        Ok(())
     }
 
     /// Puts a cursor into a session.
@@ -345,8 +360,17 @@ impl Watch {
         if cursor.next > limit {
             return Ok(None);
         }
-        let feed = self.sessions.feed(id).await?;
-        let Some(mut span) = feed.read(cursor.next).await? else { return Ok(None) };
+        let next = cursor.next;
+        let found = match self.sessions.feed(id).await {
+            Ok(feed) => feed.read(next).await,
+            Err(error) => Err(error),
+        };
+        let mut span = match found {
+            Ok(Some(span)) => span,
+            Ok(None) => return Ok(None),
+            Err(error) => return self.leave_out(id, error).map(|()| None),
+        };
+        let Some(cursor) = self.cursors.get_mut(&id) else { return Ok(None) };
         span.to = span.to.min(limit);
         if let End::AfterTurn(turn) = cursor.end
             && let Some(last) = end_of_turn(&span, turn)?

@@ -114,7 +114,10 @@ fn is_ours(host: &str, local: IpAddr, further: &[String]) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let name = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
     match name.parse::<IpAddr>() {
-        Ok(address) => address == local || (address.is_loopback() && local.is_loopback()),
+        Ok(address) => {
+            let (address, local) = (address.to_canonical(), local.to_canonical());
+            address == local || (address.is_loopback() && local.is_loopback())
+        }
         Err(_) => name == "localhost" || further.contains(&name),
     }
 }

@@ -239,9 +239,10 @@ pub(crate) fn completed(found: Status) -> Status {
         Code::Internal | Code::InvalidArgument => ("INVALID_ARGUMENT", Code::InvalidArgument),
         Code::Unimplemented => ("UNIMPLEMENTED", Code::Unimplemented),
         Code::DeadlineExceeded | Code::Cancelled => ("DEADLINE_EXCEEDED", Code::DeadlineExceeded),
+        // Health and reflection, asked about a service that is not here.
+        Code::NotFound => ("NOT_FOUND", Code::NotFound),
         code @ (Code::Ok
         | Code::Unknown
-        | Code::NotFound
         | Code::AlreadyExists
         | Code::PermissionDenied
         | Code::FailedPrecondition
@@ -251,7 +252,10 @@ pub(crate) fn completed(found: Status) -> Status {
         | Code::Unauthenticated) => ("INTERNAL", code),
     };
     let row = Row { reason, http: StatusCode::OK, grpc, detail: Detail::None };
-    rendered(&row, found.message(), Vec::new())
+    let mut status = rendered(&row, found.message(), Vec::new());
+    // Such as the encodings that a compressed request may have.
+    *status.metadata_mut() = found.metadata().clone();
+    status
 }
 
 fn rendered(row: &Row, message: &str, metadata: Vec<(&'static str, String)>) -> Status {

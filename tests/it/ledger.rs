@@ -362,7 +362,13 @@ fn check_turn(server: &Server, id: &str, turn: u32, events: &[Event]) {
     assert_eq!(spawned, [0], "{id}: turn {turn} begins once, as the first");
     let states = states(events, turn);
     assert_eq!(states[0], SessionState::Running, "{id}: turn {turn}: {states:?}");
-    let had_no_exit = matches!(reason, StateReason::Lost | StateReason::SpawnFailed);
+    // On a full disk the agent itself may not have started.
+    let had_no_agent = reason == StateReason::StorageFull && exited.is_empty();
+    if had_no_agent {
+        assert_eq!(printing, Vec::<usize>::new(), "{id}: turn {turn} had no agent");
+    }
+    let had_no_exit =
+        had_no_agent || matches!(reason, StateReason::Lost | StateReason::SpawnFailed);
     let expected = if had_no_exit { vec![] } else { vec![of_turn.len() - 2] };
     assert_eq!(exited, expected, "{id}: turn {turn} exits once, behind its lines");
 }

@@ -3,17 +3,20 @@
 #![allow(
     clippy::print_stderr,
     clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
     reason = "a test that fails may panic, and says why on stderr"
 )]
 
 mod access;
 mod architecture;
+mod bare;
 mod cli;
 mod clients;
 mod codex;
 mod codex_home;
 mod contract;
 mod drain;
+mod edge;
 mod faults;
 mod harness;
 mod ledger;
@@ -23,6 +26,7 @@ mod model_selftest;
 mod programs;
 mod proxy;
 mod raw;
+mod raw_body;
 mod restart;
 mod sessions;
 mod slow;

@@ -1,31 +1,176 @@
-//! Turns as their owner begins, takes up and stops them.
+//! A turn from its start to its end, as its session's owner sees it.
 
-use super::{Actor, blocking};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Actor, RETRY, blocking};
 use crate::{
     Error, Result,
     agent::Launch,
     id::TurnNumber,
     proto::{self, SessionState, StateReason},
     session::{
-        PROMPT_PREVIEW_CHARACTERS, Session,
-        handle::NewTurn,
-        head,
+        PROMPT_PREVIEW_CHARACTERS, Session, head,
         ingest::Statement,
         registry::{report, storage_error},
         state,
-        turn::{self, Ended, Running},
+        turn::{self, Running},
     },
     supervise::{self, Grace, Spec, Stop, StopMode},
 };
 
+/// A turn that is about to be made: its row first, then its agent.
+#[derive(Debug)]
+pub(crate) struct NewTurn {
+    /// What the agent shall do; written to the turn's files before the row.
+    pub prompt: String,
+    /// How the agent is started.
+    pub launch: Launch,
+}
+
+impl NewTurn {
+    /// Makes it the session's last turn.
+    pub(crate) fn begin(&self, session: &mut Session) {
+        let time = crate::time::now();
+        let number = TurnNumber(session.turn_count() + 1);
+        if session.first_prompt.is_empty() {
+            session.first_prompt = head(&self.prompt, PROMPT_PREVIEW_CHARACTERS);
+        }
+        session.codex_version.clone_from(&self.launch.version);
+        session.last_turn = Some(state::new_turn(number, time));
+        session.update_time = time;
+    }
+}
+
 impl Actor {
+    /// The event with which the last turn begins.
+    pub(super) fn spawned(&self, prompt: &str) -> proto::TurnSpawned {
+        proto::TurnSpawned {
+            codex_version: self.session.codex_version.clone(),
+            resumed_thread_id: self.session.thread_id.clone().unwrap_or_default(),
+            prompt: head(prompt, PROMPT_PREVIEW_CHARACTERS),
+        }
+    }
+
+    /// Reads on, and writes the end of the turn down when it has come.
+    pub(super) async fn look(&mut self, supervisor_ended: bool) {
+        let looked = self.try_look(supervisor_ended).await;
+        let pause = match looked {
+            Ok(pause) => {
+                self.in_trouble = false;
+                pause
+            }
+            Err(error) => {
+                // Said once: the log may be on the disk that is full.
+                if !self.in_trouble {
+                    tracing::error!(session = %self.session.id, error = %report(&error), "cannot follow the session; trying again");
+                }
+                self.in_trouble = true;
+                if let (Some(running), Error::StorageFull { .. }) = (&mut self.running, &error) {
+                    running.disk_was_full = true;
+                }
+                self.due = true;
+                RETRY
+            }
+        };
+        self.not_before = Instant::now() + pause;
+    }
+
+    pub(super) async fn try_look(&mut self, supervisor_ended: bool) -> Result<Duration> {
+        self.make_up().await?;
+        let Some(running) = &mut self.running else { return Ok(Duration::ZERO) };
+        if supervisor_ended {
+            // It is told once; from here on the lock is probed.
+            running.supervisor = None;
+        }
+        let (files, adopted) = (running.files.clone(), running.adopted);
+        let was_ended = running.ended.is_some();
+        let judge = running.supervisor.is_none();
+        let (id, thread) = (self.session.id, self.session.thread_id.clone());
+        let looked = self.with_ingest(move |ingest| {
+            // The order matters: the exit file is looked for before the read, so
+            // that what is then read to its end is complete.
+            let (ended, pid_file) = if was_ended {
+                (None, None)
+            } else {
+                match turn::look_for_exit(&files).map_err(Error::internal)? {
+                    None if judge => {
+                        turn::find_out(&files, id, thread.as_deref()).map_err(Error::internal)?
+                    }
+                    ended => (ended, None),
+                }
+            };
+            let step = ingest.step(&files, adopted, was_ended || ended.is_some());
+            Ok((ended, pid_file, step))
+        });
+        let (ended, pid_file, step) = looked.await?;
+        let Some(running) = &mut self.running else { return Ok(Duration::ZERO) };
+        if let Some(pid_file) = pid_file.filter(|_| running.supervisor.is_none()) {
+            running.watch_supervisor(supervise::pidfd(&pid_file));
+        }
+        running.ended = running.ended.take().or(ended);
+        let ended = running.ended.is_some();
+        self.learn_pid().await;
+        let step = step?;
+        let at_end = step.at_end;
+        let pause = self.show(step).await;
+        if at_end && ended {
+            self.conclude().await?;
+            return Ok(Duration::ZERO);
+        }
+        if at_end {
+            return Ok(pause);
+        }
+        // There is more: no hint will come for it, and a pause would make the
+        // next step no larger.
+        self.due = true;
+        Ok(Duration::ZERO)
+    }
+
+    /// The agent's process id is known a moment after the turn began.
+    pub(super) async fn learn_pid(&mut self) {
+        let (Some(running), Some(turn)) = (&self.running, &mut self.session.last_turn) else {
+            return;
+        };
+        if turn.pid.is_some() {
+            return;
+        }
+        let files = running.files.clone();
+        let pid = blocking(move || supervise::read_pid(&files)).await;
+        let Ok(Ok(Some(supervise::PidFile { agent_pid: Some(pid), .. }))) = pid else { return };
+        turn.pid = Some(pid);
+        self.store_row(self.feed.now().latest).await;
+    }
+
+    /// The turn's output was read to its end, and how it ended is known.
+    pub(super) async fn conclude(&mut self) -> Result<()> {
+        let Some(running) = &self.running else { return Ok(()) };
+        let (Some(ended), Some(turn)) = (running.ended.clone(), self.session.last_turn.clone())
+        else {
+            return Ok(());
+        };
+        let (files, disk_was_full) = (running.files.clone(), running.disk_was_full);
+        let statements =
+            blocking(move || turn::last_statements(&files, &turn, &ended, disk_was_full)).await?;
+        self.try_say(statements).await?;
+        if let Some(launched) = self.running.take().and_then(|running| running.launched) {
+            // Reaps the supervisor, now or in a thread of its own.
+            drop(launched);
+        }
+        self.writer_mut()?.unfollow();
+        let state = self.session.state();
+        tracing::info!(session = %self.session.id, turn = self.session.turn_count(), state = state.as_str_name(), "turn ended");
+        Ok(())
+    }
+
     pub(super) async fn start_turn(&mut self, prompt: String) -> Result<Session> {
         let id = self.session.id;
-        if self.running.is_some() || self.session.is_active() {
-            return Err(Error::SessionRunning { id, state: self.session.state() });
-        }
         if let Some(problem) = self.writer()?.read_only() {
             return Err(Error::SessionReadOnly { id, problem: problem.to_owned() });
+        }
+        if self.running.is_some() || self.session.is_active() {
+            return Err(Error::SessionRunning { id, state: self.session.state() });
         }
         let number = TurnNumber(self.session.turn_count() + 1);
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
@@ -80,72 +225,6 @@ impl Actor {
         Ok(())
     }
 
-    /// Takes up a turn that ran when the server went down.
-    pub(super) async fn take_up_turn(&mut self) -> Result<()> {
-        let Some(turn) = self.session.last_turn.clone().filter(|turn| state::is_active(turn.state))
-        else {
-            return Ok(());
-        };
-        let (id, thread) = (self.session.id, self.session.thread_id.clone());
-        let mut running = Running::new(&self.directory.turns(), turn.number, &self.shared.follower);
-        let files = running.files.clone();
-        let was_said = self.writer()?.tail().turn >= turn.number.0;
-        let found = blocking(move || match turn::find_out(&files, id, thread.as_deref())? {
-            (Some(Ended::NotStarted(_)), _) if was_said => {
-                turn::give_up(&files, id, thread.as_deref()).map(|ended| (Some(ended), None))
-            }
-            found => Ok(found),
-        });
-        let (ended, pid_file) = found.await?.map_err(Error::internal)?;
-        tracing::info!(session = %id, turn = turn.number.0, ?ended, "took up a turn");
-        if let Some(pid_file) = &pid_file {
-            running.watch_supervisor(supervise::pidfd(pid_file));
-        }
-        if self.writer()?.tail().turn < turn.number.0 {
-            // The server went down before it could say how the turn began.
-            let previous = self.state_before(turn.number).await?;
-            let statements = match &ended {
-                Some(Ended::NotStarted(problem)) => {
-                    let failed = (SessionState::Failed, StateReason::SpawnFailed, problem.clone());
-                    vec![Statement::now(turn.number, state::state_changed(previous, failed))]
-                }
-                Some(Ended::Exited(_) | Ended::Lost(_)) | None => {
-                    let files = running.files.clone();
-                    let prompt = blocking(move || turn::read_prompt(&files)).await?;
-                    let spawned = self.spawned(&prompt);
-                    turn::first_statements(
-                        turn.number,
-                        previous,
-                        spawned,
-                        Vec::new(),
-                        crate::time::now(),
-                    )
-                }
-            };
-            self.say(statements).await;
-        }
-        running.ended = ended;
-        running.adopted = true;
-        self.running = Some(running);
-        Ok(())
-    }
-
-    /// In which state turn `number` found the session.
-    pub(super) async fn state_before(&self, number: TurnNumber) -> Result<SessionState> {
-        let before = TurnNumber(number.0 - 1);
-        let turn = self.shared.database.turn(self.session.id, before).await?;
-        Ok(turn.map_or(SessionState::Pending, |turn| turn.state))
-    }
-
-    /// The event with which the last turn begins.
-    pub(super) fn spawned(&self, prompt: &str) -> proto::TurnSpawned {
-        proto::TurnSpawned {
-            codex_version: self.session.codex_version.clone(),
-            resumed_thread_id: self.session.thread_id.clone().unwrap_or_default(),
-            prompt: head(prompt, PROMPT_PREVIEW_CHARACTERS),
-        }
-    }
-
     pub(super) async fn stop(&mut self, mode: StopMode, actor: String) -> Result<Session> {
         let (Some(running), state) = (&self.running, self.session.state()) else {
             return Err(Error::NoActiveTurn { id: self.session.id, state: self.session.state() });
@@ -162,11 +241,6 @@ impl Actor {
             self.say(vec![Statement::now(number, state::state_changed(state, stopping))]).await;
         }
         Ok(self.session.clone())
-    }
-
-    pub(super) fn active_turn(&self) -> Option<TurnNumber> {
-        let turn = self.session.last_turn.as_ref()?;
-        state::is_active(turn.state).then_some(turn.number)
     }
 }
 

@@ -126,7 +126,8 @@ impl Log {
         if self.closed || self.is_full_for(batch) {
             self.roll()?;
         }
-        if self.write(batch).is_err() {
+        if let Err(error) = self.write(batch) {
+            tracing::error!(%error, "a write to the event log failed; going on in a new segment");
             self.roll()?;
             self.write(batch)?;
         }

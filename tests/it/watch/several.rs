@@ -120,41 +120,53 @@ async fn a_session_that_is_created_later_begins_at_its_first_event_with_a_header
     assert_eq!((headers.len(), by_session(&found)), (3, expected));
 }
 
-/// The session is there for a moment: its working directory goes away when codex
-/// is asked for its version, after the directory was looked at for the first time.
-#[tokio::test]
-async fn a_watch_of_all_sessions_outlives_a_session_that_could_not_be_created() {
+/// Each of these sessions is there for a moment: its working directory goes away
+/// when codex is asked for its version, which is after the directory was looked
+/// at for the first time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_of_all_sessions_outlives_sessions_that_could_not_be_created() {
     let place = tempfile::tempdir().unwrap();
-    let gone = place.path().join("gone");
-    let codex = place.path().join("codex");
-    let agent = fake_agent();
-    let script = format!("#!/bin/sh\nrm -rf {}\nexec {} \"$@\"\n", gone.display(), agent.display());
-    fs::write(&codex, script).unwrap();
-    fs::set_permissions(&codex, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::create_dir(&gone).unwrap();
+    let (gone, codex) = (place.path().join("gone"), place.path().join("codex"));
+    let install = |round: usize| {
+        let (gone, agent) = (gone.display(), fake_agent());
+        let agent = agent.display();
+        let script =
+            format!("#!/bin/sh\n#{}\nrm -rf {gone}\nexec {agent} \"$@\"\n", "x".repeat(round));
+        fs::create_dir_all(place.path().join("gone")).unwrap();
+        fs::write(place.path().join("next"), script).unwrap();
+        let executable = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(place.path().join("next"), executable).unwrap();
+        fs::rename(place.path().join("next"), &codex).unwrap();
+    };
+    install(0);
     let server = Setup::new().codex(&codex).start();
     let clients = server.connect().await;
-    let mut subscriber = Subscriber::open(&clients, WatchEventsRequest::default()).await;
-    assert_eq!(subscriber.synced().await, "");
-
-    let request = CreateSessionRequest {
-        session: Some(Session {
-            working_directory: gone.to_str().unwrap().to_owned(),
-            ..Session::default()
-        }),
-        prompt: "x".to_owned(),
-        ..CreateSessionRequest::default()
-    };
-    let refused = problem(clients.sessions.clone().create_session(request).await);
-    assert_eq!(refused.1, "WORKING_DIRECTORY_INVALID");
-    let id = create(&server, &clients, "thread,turn,completed").await;
-    let mut headers = Vec::new();
-    while headers.last() != Some(&id) {
-        if let Message::Header(header) = subscriber.next().await.unwrap() {
-            headers.push(header.session.unwrap().session_id);
-        }
+    let mut subscribers = Vec::new();
+    for _ in 0..10 {
+        let mut subscriber = Subscriber::open(&clients, WatchEventsRequest::default()).await;
+        assert_eq!(subscriber.synced().await, "");
+        subscribers.push(subscriber);
     }
-    assert!(headers.len() <= 2, "{headers:?}");
+    for round in 1..=10 {
+        // Another program is asked again.
+        install(round);
+        let request = CreateSessionRequest {
+            session: Some(Session {
+                working_directory: gone.to_str().unwrap().to_owned(),
+                ..Session::default()
+            }),
+            prompt: "x".to_owned(),
+            ..CreateSessionRequest::default()
+        };
+        let refused = problem(clients.sessions.clone().create_session(request).await);
+        assert_eq!(refused.1, "WORKING_DIRECTORY_INVALID");
+    }
+    let id = create(&server, &clients, "thread,turn,completed").await;
+    for mut subscriber in subscribers {
+        let events = subscriber.until(|event| event.session_id == id && is_rest(event)).await;
+        let of_it: Vec<_> = events.into_iter().filter(|event| event.session_id == id).collect();
+        assert_eq!(seqs(&of_it), (1..=of_it.len() as u64).collect::<Vec<_>>());
+    }
 }
 
 #[tokio::test]

@@ -1,49 +1,20 @@
-//! The way to the owner of a session: what it can be asked, and the handle that
-//! asks it.
+//! The way to an owner, and what it is asked.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Error, Result,
-    agent::Launch,
-    id::TurnNumber,
-    session::{PROMPT_PREVIEW_CHARACTERS, Session, feed::Feed, head, state},
+    session::{Session, feed::Feed},
     supervise::StopMode,
 };
-
-/// How many commands may wait for an owner; a caller beyond that waits.
-const QUEUE: usize = 16;
 
 /// What an owner is asked.
 #[derive(Debug)]
 pub(super) enum Command {
     StartTurn { prompt: String, reply: oneshot::Sender<Result<Session>> },
     Stop { mode: StopMode, actor: String, reply: oneshot::Sender<Result<Session>> },
-}
-
-/// A turn that is about to be made: its row first, then its agent.
-#[derive(Debug)]
-pub(crate) struct NewTurn {
-    /// What the agent shall do; written to the turn's files before the row.
-    pub prompt: String,
-    /// How the agent is started.
-    pub launch: Launch,
-}
-
-impl NewTurn {
-    /// Makes it the session's last turn.
-    pub(crate) fn begin(&self, session: &mut Session) {
-        let time = crate::time::now();
-        let number = TurnNumber(session.turn_count() + 1);
-        if session.first_prompt.is_empty() {
-            session.first_prompt = head(&self.prompt, PROMPT_PREVIEW_CHARACTERS);
-        }
-        session.codex_version.clone_from(&self.launch.version);
-        session.last_turn = Some(state::new_turn(number, time));
-        session.update_time = time;
-    }
 }
 
 /// The way to an owner. Cheap to clone; while one exists the owner stays.
@@ -56,13 +27,9 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// The handle of an owner that reads `feed`, its commands, and how it sees
-    /// whether anybody else has a handle.
-    pub(super) fn new(feed: Arc<Feed>) -> (Self, mpsc::Receiver<Command>, Weak<()>) {
-        let (tx, commands) = mpsc::channel(QUEUE);
-        let in_use = Arc::new(());
-        let watch = Arc::downgrade(&in_use);
-        (Self { commands: tx, feed, _in_use: in_use }, commands, watch)
+    /// A handle of an owner that takes `commands`; `in_use` counts it.
+    pub(super) fn new(commands: mpsc::Sender<Command>, feed: Arc<Feed>, in_use: Arc<()>) -> Self {
+        Self { commands, feed, _in_use: in_use }
     }
 
     /// The session's events.
