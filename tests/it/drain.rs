@@ -170,7 +170,11 @@ async fn a_session_that_is_created_while_the_server_stops_is_whole_or_was_refuse
     while let Some(answer) = creations.join_next().await {
         match answer.unwrap() {
             Ok(session) => drop(created.insert(session.session_id)),
-            Err(refused) => assert_eq!(refused.code(), Code::Unavailable, "{refused:?}"),
+            // The server's word, or the client's own for a call that it never sent.
+            Err(refused) => assert!(
+                matches!(refused.code(), Code::Unavailable | Code::Cancelled),
+                "{refused:?}"
+            ),
         }
     }
     server.start();
