@@ -163,7 +163,10 @@ impl Subscriber {
         loop {
             match self.next().await.expect("the watch ended before it was synced") {
                 Message::Synced(synced) if synced.session_id.is_empty() => return messages,
-                message => messages.push(message),
+                message @ (Message::Header(_)
+                | Message::Event(_)
+                | Message::Synced(_)
+                | Message::Heartbeat(_)) => messages.push(message),
             }
         }
     }

@@ -8,15 +8,17 @@ use crate::subscriber::{
     Subscriber, create, events, finished, lines, output, raws, read_all, rest, server, to_end,
 };
 
+/// The event's kind, with what it says of a line that is not codex's.
 fn name(event: &Event) -> String {
-    match event.kind.as_ref().unwrap() {
-        Kind::ThreadStarted(_) => "thread_started".to_owned(),
-        Kind::TurnStarted(_) => "turn_started".to_owned(),
-        Kind::TurnCompleted(_) => "turn_completed".to_owned(),
-        Kind::ItemCompleted(_) => "item_completed".to_owned(),
-        Kind::Unknown(unknown) => format!("unknown {}", unknown.r#type),
-        Kind::InvalidLine(line) => format!("invalid_line {}", line.problem),
-        other => format!("{other:?}"),
+    let kind = event.kind.as_ref().unwrap();
+    let name = switchboard::event::kind_of(kind).as_str_name();
+    let name = name.trim_start_matches("EVENT_KIND_").to_lowercase();
+    if let Kind::Unknown(unknown) = kind {
+        format!("{name} {}", unknown.r#type)
+    } else if let Kind::InvalidLine(line) = kind {
+        format!("{name} {}", line.problem)
+    } else {
+        name
     }
 }
 

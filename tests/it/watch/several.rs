@@ -66,7 +66,7 @@ async fn each_session_begins_at_its_own_cursor_and_the_others_where_the_default_
                         open.retain(|id| *id != about.session_id);
                         synced.push(about.session_id.clone());
                     }
-                    other => panic!("{other:?}"),
+                    Message::Header(_) | Message::Heartbeat(_) => panic!("{message:?}"),
                 }
             }
             // One for each session, and then the one for the whole.
