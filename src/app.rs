@@ -420,8 +420,6 @@ impl App {
             {
                 return Ok(page);
             }
-            // What was left out by the filter is not looked at again.
-            query.after = page.next_after;
             tokio::select! {
                 // What the filter left out is not looked at again.
                 _ = registration.wake().marked() => query.after = page.next_after,

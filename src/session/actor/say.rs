@@ -72,9 +72,15 @@ impl Actor {
         if !step.facts.is_empty() || self.row_behind || self.running.is_none() {
             self.store_row(last).await;
         }
+        // Nothing between the row and this: whoever read the row asks for its events.
         self.feed.publish(step.chunks, self.active_turn());
         let subscribers =
             u32::try_from(self.shared.hub.publish(self.session.id)).unwrap_or(u32::MAX);
+        if !step.facts.is_empty() {
+            let (directory, session) = (self.directory.clone(), self.session.clone());
+            // For people; the row is what counts.
+            let _ = blocking(move || directory.describe(&session)).await;
+        }
         PACE.max(PACE_PER_SUBSCRIBER.saturating_mul(subscribers).min(MAX_PACE))
     }
 
@@ -92,9 +98,6 @@ impl Actor {
     pub(super) async fn store_row(&mut self, applied: Seq) {
         let outbox_done = self.ingest.as_ref().map_or(0, |ingest| ingest.tail().outbox_id);
         let stored = self.shared.database.apply(self.session.clone(), applied, outbox_done).await;
-        let (directory, session) = (self.directory.clone(), self.session.clone());
-        // For people; the row is what counts.
-        let _ = blocking(move || directory.describe(&session)).await;
         self.row_behind = stored.is_err();
         if let Err(error) = stored {
             // The log has it; the row follows at the next occasion or start.
