@@ -27,7 +27,7 @@ use std::{
 };
 
 use prost::Message as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     Error, Result,
@@ -45,7 +45,7 @@ use crate::{
     },
     store::{
         log::Epoch,
-        sqlite::{Filter, ListPosition},
+        sqlite::{Filter, ListPosition, Stored},
     },
     supervise::{StopMode, TurnFiles},
 };
@@ -56,6 +56,9 @@ pub const MAX_PROMPT_BYTES: usize = agent::MAX_PROMPT_BYTES;
 pub const MAX_REQUEST_BYTES: usize = 1 << 20;
 /// The fewest characters that resolve a session.
 pub const MIN_PREFIX: usize = 4;
+/// How long an event may take to be shown after a session's row knows of it. It
+/// is not shown at all where the log lost it.
+const SHOWING: Duration = Duration::from_millis(200);
 const MAX_TITLE_CHARACTERS: usize = 200;
 const MAX_SOURCE_CHARACTERS: usize = 64;
 const MAX_LABELS: usize = 64;
@@ -328,13 +331,21 @@ impl App {
     ) -> Result<(Session, bool)> {
         let deadline = Instant::now() + timeout;
         let registration = self.sessions.hub().register(Scope::Sessions(vec![id]));
+        let mut shown_by = None;
         loop {
-            let session = self.sessions.session(id).await?;
+            let Stored { session, applied } = self.sessions.stored(id).await?;
             let reached = match states {
                 [] => state::is_at_rest(session.state()),
                 states => states.contains(&session.state()),
             };
             if reached {
+                // The row knows of an event a moment before it is shown; whoever
+                // was told of a state finds the events that led to it.
+                let is_behind = self.sessions.shown(id).is_some_and(|shown| shown < applied);
+                let until = *shown_by.get_or_insert_with(|| Instant::now() + SHOWING);
+                if is_behind && timeout_at(until, registration.wake().marked()).await.is_ok() {
+                    continue;
+                }
                 return Ok((session, true));
             }
             tokio::select! {

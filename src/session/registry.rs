@@ -113,6 +113,12 @@ impl Sessions {
         SessionDirectory::of(id, &self.shared.directory)
     }
 
+    /// The latest event that is shown of a session, where it has an owner.
+    pub(crate) fn shown(&self, id: SessionId) -> Option<Seq> {
+        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        owners.get(&id)?.get().map(|owner| owner.feed().now().latest)
+    }
+
     /// Reads a session's row.
     ///
     /// # Errors
