@@ -23,13 +23,19 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     tonic_prost_build::configure()
         .bytes(".switchboard.v1")
+        // In the order of their keys, so that equal messages have equal bytes.
+        .btree_map(".switchboard.v1")
         // The largest kind of event and the rarest: without this every event of
         // an agent is twice as large, and moved as such.
         .boxed(".switchboard.v1.SessionCreated.session")
+        .boxed(".switchboard.v1.SessionUpdated.session")
         .compile_well_known_types(true)
         .extern_path(".google.protobuf", "::pbjson_types")
         .extern_path(".google.protobuf.Timestamp", "crate::time::Timestamp")
         .compile_fds(descriptors)?;
-    pbjson_build::Builder::new().register_descriptors(&encoded)?.build(&[".switchboard.v1"])?;
+    pbjson_build::Builder::new()
+        .register_descriptors(&encoded)?
+        .btree_map([".switchboard.v1"])
+        .build(&[".switchboard.v1"])?;
     Ok(())
 }

@@ -4,18 +4,33 @@
 //! | operation | legal when | changes |
 //! |---|---|---|
 //! | [`App::create_session`] | the id is free | a new session, and its first turn |
+//! | [`App::fork_session`] | the source has a thread | a new session, and its first turn |
 //! | [`App::session`], [`App::resolve`], [`App::list_sessions`] | always | – |
+//! | [`App::watch_sessions`] | the cursor is of this catalogue | – |
+//! | [`App::update_session`] | the etag fits | title, labels, archived |
 //! | [`App::start_turn`] | no turn runs | a new turn |
-//! | [`App::interrupt_turn`] | a turn runs | the turn is asked to stop |
+//! | [`App::interrupt_turn`], [`App::kill_session`] | a turn runs | the turn is asked to stop |
+//! | [`App::delete_session`] | the etag fits | the turn is killed, the session goes |
+//! | [`App::cleanup_sessions`] | always | sessions at rest go |
 //! | [`App::wait_session`] | always | – |
 //! | [`App::output`] | the turn exists | – |
 //! | [`App::watch`], [`App::list_events`] | the cursor is in the log | – |
 //! | [`App::server_info`] | always | – |
 //!
+//! Those that change something take a [`Once`]: repeated, they change nothing and
+//! give the earlier answer.
+//!
 //! Names no transport.
 
+mod create;
+mod life;
+
+pub use self::{
+    create::{NewFork, NewSession},
+    life::Cleanup,
+};
+
 use std::{
-    collections::BTreeMap,
     fs::File,
     io,
     path::PathBuf,
@@ -34,20 +49,20 @@ use crate::{
     agent::{self, Agents, CodexStatus},
     event::{self, Kinds},
     id::{Seq, SessionId, TurnNumber},
-    proto::{self, FilesystemSandbox, SessionState},
+    proto::{self, SessionState},
+    row::{self, Session},
     session::{
-        Session,
-        actor::{NewTurn, blocking},
+        actor::blocking,
+        catalogue,
         hub::Scope,
         registry::Sessions,
-        state, turn,
         watch::{Request as WatchRequest, Watch},
     },
     store::{
         log::Epoch,
         sqlite::{Filter, ListPosition, Stored},
     },
-    supervise::{StopMode, TurnFiles},
+    supervise::TurnFiles,
 };
 
 /// The most bytes of a prompt.
@@ -59,37 +74,8 @@ pub const MIN_PREFIX: usize = 4;
 /// How long an event may take to be shown after a session's row knows of it. It
 /// is not shown at all where the log lost it.
 const SHOWING: Duration = Duration::from_millis(200);
-const MAX_TITLE_CHARACTERS: usize = 200;
-const MAX_SOURCE_CHARACTERS: usize = 64;
-const MAX_LABELS: usize = 64;
-const MAX_LABEL_KEY_CHARACTERS: usize = 63;
-const MAX_LABEL_VALUE_CHARACTERS: usize = 255;
-const MAX_MODEL_CHARACTERS: usize = 200;
 /// Bytes of a page of sessions at which it ends.
 const SESSION_PAGE_BYTES: usize = 1 << 20;
-
-/// What a new session shall be.
-#[derive(Debug, Clone)]
-pub struct NewSession {
-    /// Its id; a new random one when not given.
-    pub id: Option<SessionId>,
-    /// The kind of agent; empty for codex.
-    pub agent: String,
-    /// Who starts it; empty for `user`.
-    pub source: String,
-    /// A title for people.
-    pub title: String,
-    /// Free labels.
-    pub labels: BTreeMap<String, String>,
-    /// The absolute directory that the agent works in.
-    pub working_directory: PathBuf,
-    /// The model; the agent's own default when not given.
-    pub model: Option<String>,
-    /// The sandbox.
-    pub sandbox: FilesystemSandbox,
-    /// The first prompt; none leaves the session PENDING.
-    pub prompt: Option<String>,
-}
 
 /// One page of sessions.
 #[derive(Debug, Clone)]
@@ -198,60 +184,39 @@ impl App {
         Self { sessions, identity: Arc::new(identity), open_watches: Arc::default() }
     }
 
-    /// Makes a session durable and, with a prompt, starts its first turn.
-    ///
-    /// # Errors
-    ///
-    /// As `SessionService.CreateSession` lists; no session is left behind then.
-    ///
-    /// # Cancel safety
-    ///
-    /// Goes on when the caller does not wait any more.
-    pub async fn create_session(&self, new: NewSession) -> Result<Session> {
-        let app = self.clone();
-        let task = self.sessions.tasks().spawn(async move { app.create(new).await });
-        task.await.map_err(Error::internal)?
-    }
-
-    async fn create(&self, new: NewSession) -> Result<Session> {
-        let (kind, session) = admit(&new)?;
-        let prompt = new.prompt;
-        if let Some(prompt) = &prompt {
-            kind.check_prompt(prompt)?;
-        }
-        // What can be known before anything is made.
-        let (agents, planned) = (self.agents().clone(), session.clone());
-        let first = blocking(move || match prompt {
-            Some(prompt) => {
-                let launch = turn::plan(&agents, &planned, TurnNumber(1))?;
-                Ok::<_, Error>(Some(NewTurn { prompt, launch }))
-            }
-            None => {
-                agent::check_working_directory(&planned.working_directory)?;
-                Ok(None)
-            }
-        })
-        .await??;
-        if self.sessions.database().session(session.id).await?.is_some() {
-            return Err(Error::SessionExists { id: session.id });
-        }
-        self.sessions.create(session, first).await
-    }
-
     /// Reads a session.
     ///
     /// # Errors
     ///
-    /// SESSION_NOT_FOUND.
+    /// SESSION_NOT_FOUND, SESSION_DELETED.
     pub async fn session(&self, id: SessionId) -> Result<Session> {
         self.sessions.session(id).await
+    }
+
+    /// How many bytes a session's files take on the disk.
+    ///
+    /// # Errors
+    ///
+    /// INTERNAL when that cannot be found out.
+    pub async fn disk_bytes(&self, id: SessionId) -> Result<u64> {
+        let directory = self.sessions.directory(id);
+        blocking(move || directory.disk_bytes()).await
+    }
+
+    /// Opens a watch of the catalogue.
+    ///
+    /// # Errors
+    ///
+    /// INVALID_ARGUMENT for a place that is not of this catalogue.
+    pub async fn watch_sessions(&self, request: catalogue::Request) -> Result<catalogue::Watch> {
+        catalogue::Watch::open(self.sessions.clone(), request).await
     }
 
     /// Finds the one session whose id begins with `prefix`, or is it.
     ///
     /// # Errors
     ///
-    /// INVALID_ARGUMENT, SESSION_NOT_FOUND, AMBIGUOUS_ID.
+    /// INVALID_ARGUMENT, SESSION_NOT_FOUND, SESSION_DELETED, AMBIGUOUS_ID.
     pub async fn resolve(&self, prefix: &str) -> Result<Session> {
         check_prefix(prefix, "session_id")?;
         if prefix.len() < MIN_PREFIX {
@@ -262,7 +227,11 @@ impl App {
         }
         let matches = self.sessions.database().ids_with_prefix(prefix.to_owned(), 10).await?;
         match matches.as_slice() {
-            [] => Err(Error::SessionNotFound { id: prefix.to_owned() }),
+            // A whole id may be that of a session that was deleted.
+            [] => match prefix.parse() {
+                Ok(id) => self.sessions.session(id).await,
+                Err(_) => Err(Error::SessionNotFound { id: prefix.to_owned() }),
+            },
             [id] => self.sessions.session(*id).await,
             [..] => Err(Error::AmbiguousId { prefix: prefix.to_owned(), matches }),
         }
@@ -297,26 +266,6 @@ impl App {
         Ok(SessionPage { sessions, next })
     }
 
-    /// Starts a session's next turn.
-    ///
-    /// # Errors
-    ///
-    /// As `SessionService.StartTurn` lists; nothing was started then.
-    pub async fn start_turn(&self, id: SessionId, prompt: String) -> Result<Session> {
-        let session = self.sessions.session(id).await?;
-        agent::Kind::parse(&session.agent)?.check_prompt(&prompt)?;
-        self.sessions.owner(id).await?.start_turn(prompt).await
-    }
-
-    /// Asks the running turn to stop, as Ctrl-C in a terminal would.
-    ///
-    /// # Errors
-    ///
-    /// SESSION_NOT_FOUND, NO_ACTIVE_TURN.
-    pub async fn interrupt_turn(&self, id: SessionId, actor: String) -> Result<Session> {
-        self.sessions.owner(id).await?.stop(StopMode::Interrupt, actor).await
-    }
-
     /// Waits until a session is in one of `states`, or at rest when there are
     /// none; says whether it is.
     ///
@@ -335,7 +284,7 @@ impl App {
         loop {
             let Stored { session, applied } = self.sessions.stored(id).await?;
             let reached = match states {
-                [] => state::is_at_rest(session.state()),
+                [] => row::is_at_rest(session.state()),
                 states => states.contains(&session.state()),
             };
             if reached {
@@ -520,61 +469,6 @@ impl Drop for OpenWatch {
     fn drop(&mut self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// Whether a new session may be, and what it is at first.
-fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
-    let agent = if new.agent.is_empty() { "codex" } else { &new.agent };
-    let kind = agent::Kind::parse(agent)?;
-    let source = if new.source.is_empty() { "user" } else { &new.source };
-    if source.chars().any(char::is_whitespace) {
-        return Err(Error::invalid("session.source", "expected one word without white space"));
-    }
-    check_length("session.source", source, MAX_SOURCE_CHARACTERS)?;
-    check_length("session.title", &new.title, MAX_TITLE_CHARACTERS)?;
-    check_length("session.model", new.model.as_deref().unwrap_or(""), MAX_MODEL_CHARACTERS)?;
-    if new.labels.len() > MAX_LABELS {
-        let problem = format!("{} labels; at most {MAX_LABELS} are allowed", new.labels.len());
-        return Err(Error::invalid("session.labels", problem));
-    }
-    for (key, value) in &new.labels {
-        if key.is_empty() {
-            return Err(Error::invalid("session.labels", "a key is empty"));
-        }
-        check_length("session.labels", key, MAX_LABEL_KEY_CHARACTERS)?;
-        check_length("session.labels", value, MAX_LABEL_VALUE_CHARACTERS)?;
-    }
-    let now = crate::time::now();
-    let session = Session {
-        id: new.id.unwrap_or_else(SessionId::random),
-        agent: kind.to_string(),
-        source: source.to_owned(),
-        title: new.title.clone(),
-        labels: new.labels.clone(),
-        working_directory: new.working_directory.clone(),
-        model: new.model.clone(),
-        sandbox: new.sandbox,
-        thread_id: None,
-        codex_version: String::new(),
-        first_prompt: String::new(),
-        last_turn: None,
-        usage: None,
-        create_time: now,
-        update_time: now,
-    };
-    Ok((kind, session))
-}
-
-fn check_length(field: &'static str, text: &str, limit: usize) -> Result<()> {
-    let characters = text.chars().count();
-    if characters > limit {
-        let problem = format!("{characters} characters long; at most {limit} are allowed");
-        return Err(Error::invalid(field, problem));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(Error::invalid(field, "control characters are not allowed"));
-    }
-    Ok(())
 }
 
 fn check_prefix(prefix: &str, field: &'static str) -> Result<()> {

@@ -46,6 +46,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// How long a stopping server waits for its clients.
     pub drain_deadline: Duration,
+    /// Which turns start.
+    pub turns: TurnsConfig,
     /// How long the steps of stopping a turn are apart.
     pub grace: Grace,
     /// The agent `codex`.
@@ -57,6 +59,15 @@ pub struct Config {
     pub program: PathBuf,
     /// Which body answers `WatchEvents`. For comparisons; nothing sets it.
     pub watch_body: WatchBody,
+}
+
+/// Which turns start.
+#[derive(Debug, Clone)]
+pub struct TurnsConfig {
+    /// How many may run at once; none for no limit.
+    pub max_running: Option<usize>,
+    /// How many bytes must be free on the disk of the home.
+    pub min_free_bytes: u64,
 }
 
 /// How codex is found and started.
@@ -97,6 +108,7 @@ impl Config {
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
             drain_deadline: Duration::from_secs(2),
+            turns: TurnsConfig { max_running: None, min_free_bytes: 0 },
             grace: Grace::default(),
             codex: CodexConfig {
                 path: None,

@@ -5,7 +5,11 @@
 //! log, the database, the agents) are small enums of their own that convert
 //! into this one.
 
-use std::{error::Error as StdError, path::PathBuf, time::Duration};
+use std::{
+    error::Error as StdError,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use crate::{
     id::{Seq, SessionId, TurnNumber},
@@ -63,6 +67,16 @@ pub enum Error {
         /// As it was given: an id, or a prefix of one.
         id: String,
     },
+    /// The session was deleted.
+    #[error("session {id} was deleted for ever; it cannot be had again")]
+    SessionDeleted {
+        /// Its id.
+        id: SessionId,
+        /// Its title.
+        title: String,
+        /// When it was deleted.
+        delete_time: SystemTime,
+    },
     /// The session has no such turn.
     #[error("session {session} has no turn {turn}; it has {turn_count}")]
     TurnNotFound {
@@ -78,6 +92,24 @@ pub enum Error {
     SessionExists {
         /// The id.
         id: SessionId,
+    },
+    /// The request's id was used for another request.
+    #[error(
+        "request_id {request_id:?} was used for another request of the same kind; a retry must repeat all fields, and anything else needs an id of its own"
+    )]
+    IdempotencyConflict {
+        /// As it was given.
+        request_id: String,
+    },
+    /// The session is not what the caller saw.
+    #[error("session {id} has changed: its etag is {etag}, not {given}; read it again")]
+    EtagMismatch {
+        /// The session.
+        id: SessionId,
+        /// The etag that it has.
+        etag: String,
+        /// As it was given.
+        given: String,
     },
     /// A turn runs, so that another cannot start.
     #[error("session {id} is {}: wait for its turn to end, or interrupt it", .state.as_str_name())]
@@ -169,6 +201,18 @@ pub enum Error {
     StorageFull {
         /// What could not be written.
         path: PathBuf,
+    },
+    /// The disk has less room left than a turn may be started with.
+    #[error(
+        "the disk that holds {path:?} has {free} bytes left; no turn starts below {floor} (turns.min_free_bytes): make room, and try again"
+    )]
+    StorageLow {
+        /// What is on the disk.
+        path: PathBuf,
+        /// How many bytes are free.
+        free: u64,
+        /// How many must be.
+        floor: u64,
     },
     /// The caller's deadline passed.
     #[error("the deadline of the call passed")]

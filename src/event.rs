@@ -185,6 +185,8 @@ pub fn kind_of(kind: &Kind) -> EventKind {
         Kind::StateChanged(_) => EventKind::StateChanged,
         Kind::TurnExited(_) => EventKind::TurnExited,
         Kind::Warning(_) => EventKind::Warning,
+        Kind::SessionUpdated(_) => EventKind::SessionUpdated,
+        Kind::SessionDeleted(_) => EventKind::SessionDeleted,
     }
 }
 

@@ -128,6 +128,12 @@ impl Home {
         self.root.join("sessions")
     }
 
+    /// Where deleted sessions are on their way out.
+    #[must_use]
+    pub fn trash(&self) -> PathBuf {
+        self.root.join("trash")
+    }
+
     /// Makes the home with mode 0700, or takes that mode back on one that has
     /// been opened to others.
     ///

@@ -9,7 +9,7 @@
 //!  main ─▶ cli ─▶ server ─▶ wire::grpc ─▶ app ─▶ session ─┬─▶ store::{log, sqlite}
 //!                                                         ├─▶ agent
 //!                                                         └─▶ supervise
-//!  leaves, named by anyone: config, home, error, event, id, proto, time
+//!  leaves, named by anyone: config, home, error, event, id, proto, row, time
 //! ```
 //!
 //! Dependencies point to the right; nothing names what is to its left. Nothing
@@ -61,6 +61,7 @@ pub mod event;
 pub mod home;
 pub mod id;
 pub mod proto;
+pub mod row;
 pub mod server;
 pub mod session;
 pub mod store;

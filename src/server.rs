@@ -26,8 +26,10 @@ use crate::{
     session::{
         follow::Follower,
         hub::Hub,
+        once::Requests,
         registry::{Sessions, Shared},
         replay::Replays,
+        slots::Slots,
     },
     store::sqlite::{self, Database},
     wire::{self, auth::Access},
@@ -169,6 +171,7 @@ fn open(config: &Config, stages: &Stages) -> Result<Sessions, Error> {
         codex_home: config.codex.codex_home.clone(),
         unbounded_connection_retries: config.codex.unbounded_connection_retries,
     });
+    let slots = Slots::new(config.turns.max_running, &directory, config.turns.min_free_bytes);
     Ok(Sessions::new(Shared {
         database,
         hub: Hub::default(),
@@ -178,6 +181,9 @@ fn open(config: &Config, stages: &Stages) -> Result<Sessions, Error> {
         directory,
         supervisor: config.program.clone(),
         grace: config.grace,
+        trash: config.home.trash(),
+        slots,
+        requests: Requests::default(),
         closing: stages.draining.clone(),
         stopped: stages.stopped.clone(),
         tasks: stages.tasks.clone(),

@@ -129,7 +129,7 @@ pub struct PromptLimits {
 
 /// One turn, as far as its agent's command line depends on it. The prompt comes
 /// by standard input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TurnRequest<'a> {
     /// The session.
     pub session: SessionId,
@@ -141,8 +141,24 @@ pub struct TurnRequest<'a> {
     pub model: Option<&'a str>,
     /// The sandbox; unspecified for the agent's own default.
     pub sandbox: proto::FilesystemSandbox,
-    /// The agent's thread to go on with; none for a new one.
-    pub resume: Option<&'a str>,
+    /// Whether commands may use the network; unspecified for the agent's own
+    /// default.
+    pub network: proto::NetworkAccess,
+    /// What codex is told beside all this.
+    pub options: &'a proto::CodexOptions,
+    /// The history that the turn begins with.
+    pub history: History<'a>,
+}
+
+/// The history that a turn begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History<'a> {
+    /// None: a new thread.
+    New,
+    /// That of this thread, which goes on.
+    Resume(&'a str),
+    /// That of this thread, in a new one.
+    Fork(&'a str),
 }
 
 /// How to start the agent of one turn.
@@ -215,6 +231,20 @@ impl Agents {
             ("SWITCHBOARD_TURN".into(), turn.turn.to_string().into()),
         ]);
         Ok(launch)
+    }
+
+    /// Has the agent remove its own record of a thread whose session was deleted.
+    ///
+    /// Blocks: codex is asked to, for at most ten seconds.
+    ///
+    /// # Errors
+    ///
+    /// The text says why the record stays.
+    pub fn forget(&self, kind: &str, thread: &str) -> Result<(), String> {
+        match Kind::parse(kind).map_err(|error| error.to_string())? {
+            Kind::Codex => self.codex.delete_thread(thread),
+            Kind::Replay(_) => Ok(()),
+        }
     }
 
     fn replay(&self, file: &Path) -> Result<Launch> {

@@ -19,7 +19,9 @@ fn turn(session: SessionId) -> TurnRequest<'static> {
         working_directory: Path::new("/work"),
         model: Some("any"),
         sandbox: proto::FilesystemSandbox::ReadOnly,
-        resume: None,
+        network: proto::NetworkAccess::Unspecified,
+        options: Box::leak(Box::default()),
+        history: History::New,
     }
 }
 

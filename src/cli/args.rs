@@ -294,6 +294,7 @@ pub(super) enum SessionsCommand {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum State {
     Pending,
+    Queued,
     Running,
     Stopping,
     Completed,

@@ -214,6 +214,7 @@ pub(super) fn outcome(state: SessionState) -> Result<(), Failure> {
         SessionState::Failed | SessionState::Killed => Err(Failure::BadOutcome),
         SessionState::Unspecified
         | SessionState::Pending
+        | SessionState::Queued
         | SessionState::Running
         | SessionState::Stopping => {
             Err(Failure::Failed(format!("the session is {}, not at rest", state_word(state))))
@@ -230,6 +231,7 @@ pub(super) fn is_rest(state: SessionState) -> bool {
         | SessionState::Killed => true,
         SessionState::Unspecified
         | SessionState::Pending
+        | SessionState::Queued
         | SessionState::Running
         | SessionState::Stopping => false,
     }

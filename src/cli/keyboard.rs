@@ -93,7 +93,7 @@ impl Keyboard {
 async fn interrupt(connector: Connector, session_id: String, output: Output) {
     let deadline = Instant::now() + INTERRUPT_PATIENCE;
     loop {
-        let request = InterruptTurnRequest { session_id: session_id.clone() };
+        let request = InterruptTurnRequest { session_id: session_id.clone(), ..Default::default() };
         let answer = match connector.connect().await {
             Ok(server) => {
                 let answer = server.sessions().interrupt_turn(request).await;

@@ -136,6 +136,11 @@ impl View {
                 }
                 _ => String::new(),
             },
+            Kind::SessionUpdated(updated) => {
+                let fields = one_line(&updated.fields.join(", "), 100);
+                format!("{}\n", paint.dim(&format!("{fields} changed")))
+            }
+            Kind::SessionDeleted(_) => paint.red("session deleted") + "\n",
             Kind::Warning(warning) => {
                 let code = one_line(&warning.code, 64);
                 let message = clean(&warning.message);
@@ -175,6 +180,9 @@ impl View {
             SessionState::Interrupted => (paint.yellow("✗ interrupted"), elapsed),
             SessionState::Killed => (paint.red("✗ killed"), elapsed),
             SessionState::Stopping => return format!("{}\n", paint.dim("stopping")),
+            SessionState::Queued => {
+                return format!("{}\n", paint.dim("waiting for other turns to end"));
+            }
             SessionState::Unspecified | SessionState::Pending | SessionState::Running => {
                 return String::new();
             }
@@ -200,6 +208,7 @@ pub(super) fn state_word(state: SessionState) -> &'static str {
     match state {
         SessionState::Unspecified => "unknown",
         SessionState::Pending => "pending",
+        SessionState::Queued => "queued",
         SessionState::Running => "running",
         SessionState::Stopping => "stopping",
         SessionState::Completed => "completed",

@@ -53,7 +53,7 @@ pub(super) async fn send(cx: &Context, args: SendArgs) -> Result<(), Failure> {
         ..ListEventsRequest::default()
     };
     let page = server.events().list_events(page).await.map_err(server.failure())?.into_inner();
-    let request = StartTurnRequest { session_id, prompt };
+    let request = StartTurnRequest { session_id, prompt, ..Default::default() };
     let answer = server.sessions().start_turn(request).await.map_err(server.failure())?;
     let session = present(answer.into_inner().session)?;
     if args.detach {

@@ -208,6 +208,7 @@ impl From<State> for SessionState {
             State::Completed => Self::Completed,
             State::Failed => Self::Failed,
             State::Interrupted => Self::Interrupted,
+            State::Queued => Self::Queued,
             State::Killed => Self::Killed,
         }
     }

@@ -35,7 +35,7 @@ pub struct ConfigFile {
     /// How long a stopping server waits for its clients. Agents are never
     /// stopped with it. Default: `10s`.
     pub drain_deadline: Option<Span>,
-    /// How turns are stopped.
+    /// How turns are started and stopped.
     #[serde(default)]
     pub turns: TurnsFile,
     /// The agent `codex`.
@@ -46,10 +46,16 @@ pub struct ConfigFile {
     pub log: LogFile,
 }
 
-/// How turns are stopped. A turn keeps what was set when it began.
+/// How turns are started and stopped. A turn keeps what was set when it began.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TurnsFile {
+    /// How many turns may run at once; those beyond it wait in their order. 0
+    /// for no limit. Default: 64.
+    pub max_running: Option<u32>,
+    /// How many bytes must be free on the disk of the home for a turn to start.
+    /// Default: 104857600 (100 MiB).
+    pub min_free_bytes: Option<u64>,
     /// How long an agent that is interrupted has to end by itself, after
     /// SIGINT, before it is told to by SIGTERM. Default: `10s`.
     pub interrupt_grace: Option<Span>,

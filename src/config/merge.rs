@@ -6,13 +6,19 @@ use serde::Serialize;
 
 use super::{
     CodexConfig, CodexFile, Config, ConfigFile, DEFAULT_LISTEN, Environment, Error, ListenAddr,
-    LogConfig, LogFile, LogFormat, Source, Span, Value,
+    LogConfig, LogFile, LogFormat, Source, Span, TurnsConfig, Value,
 };
 use crate::{
     home::Home,
     supervise::{self, Grace},
     wire::grpc::WatchBody,
 };
+
+/// How many turns run at once by default: of codex, some 10 GB of memory.
+const DEFAULT_MAX_RUNNING: u32 = 64;
+
+/// How much of the disk is left free by default.
+const DEFAULT_MIN_FREE_BYTES: u64 = 100 << 20;
 
 /// The longest path of a Unix socket in bytes (`sun_path` without its NUL).
 const MAX_SOCKET_PATH: usize = 107;
@@ -117,6 +123,8 @@ impl Merge {
         let allowed_origins = self.pick("allowed_origins", |layer| layer.allowed_origins.clone());
         let allowed_hosts = self.pick("allowed_hosts", |layer| layer.allowed_hosts.clone());
         let drain = self.pick("drain_deadline", |layer| layer.drain_deadline);
+        let max_running = self.pick("turns.max_running", |layer| layer.turns.max_running);
+        let min_free = self.pick("turns.min_free_bytes", |layer| layer.turns.min_free_bytes);
         let interrupt = self.pick("turns.interrupt_grace", |layer| layer.turns.interrupt_grace);
         let terminate = self.pick("turns.terminate_grace", |layer| layer.turns.terminate_grace);
         let codex_path = self.pick("codex.path", |layer| layer.codex.path.clone());
@@ -133,6 +141,13 @@ impl Merge {
             allowed_origins: allowed_origins.unwrap_or_default(),
             allowed_hosts: allowed_hosts.unwrap_or_default(),
             drain_deadline: drain.map_or(Duration::from_secs(10), |span| span.0),
+            turns: TurnsConfig {
+                max_running: match max_running.unwrap_or(DEFAULT_MAX_RUNNING) {
+                    0 => None,
+                    limit => Some(limit as usize),
+                },
+                min_free_bytes: min_free.unwrap_or(DEFAULT_MIN_FREE_BYTES),
+            },
             grace: Grace {
                 interrupt: interrupt.map_or(grace.interrupt, |span| span.0),
                 terminate: terminate.map_or(grace.terminate, |span| span.0),
@@ -185,6 +200,8 @@ impl Merge {
                 "require_token" => config.require_token.into(),
                 "allowed_origins" | "allowed_hosts" => serde_json::json!([]),
                 "drain_deadline" => serde_json::json!(Span(config.drain_deadline)),
+                "turns.max_running" => DEFAULT_MAX_RUNNING.into(),
+                "turns.min_free_bytes" => DEFAULT_MIN_FREE_BYTES.into(),
                 "turns.interrupt_grace" => serde_json::json!(Span(config.grace.interrupt)),
                 "turns.terminate_grace" => serde_json::json!(Span(config.grace.terminate)),
                 "insecure_public" | "codex.unbounded_connection_retries" => false.into(),

@@ -1,6 +1,6 @@
 //! The smaller twin of an event that its receiver cannot take whole.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -87,9 +87,21 @@ fn cut_kind(kind: &mut Kind, room: &mut Room) {
                 cut_session(session, room);
             }
         }
-        Kind::TurnSpawned(proto::TurnSpawned { codex_version, resumed_thread_id, prompt }) => {
-            [codex_version, resumed_thread_id, prompt].into_iter().for_each(cut);
+        Kind::TurnSpawned(proto::TurnSpawned {
+            codex_version,
+            resumed_thread_id,
+            prompt,
+            forked_thread_id,
+        }) => {
+            [codex_version, resumed_thread_id, prompt, forked_thread_id].into_iter().for_each(cut);
         }
+        Kind::SessionUpdated(proto::SessionUpdated { session, fields }) => {
+            if let Some(session) = session {
+                cut_session(session, room);
+            }
+            cut_list(fields, room, cut);
+        }
+        Kind::SessionDeleted(proto::SessionDeleted {}) => {}
         Kind::StateChanged(proto::StateChanged {
             previous_state: _,
             state: _,
@@ -201,6 +213,13 @@ fn cut_session(session: &mut proto::Session, room: &mut Room) {
         usage: _,
         create_time: _,
         update_time: _,
+        network_access: _,
+        archived: _,
+        system_owned: _,
+        forked_from,
+        etag,
+        queue_position: _,
+        codex_options,
     } = session;
     [
         session_id,
@@ -212,6 +231,8 @@ fn cut_session(session: &mut proto::Session, room: &mut Room) {
         thread_id,
         codex_version,
         first_prompt,
+        forked_from,
+        etag,
     ]
     .into_iter()
     .for_each(cut);
@@ -225,35 +246,51 @@ fn cut_session(session: &mut proto::Session, room: &mut Room) {
         start_time: _,
         end_time: _,
         error,
+        usage: _,
     }) = last_turn
     {
         cut(error);
     }
     cut_map(labels, room, cut);
+    if let Some(proto::CodexOptions {
+        config,
+        output_schema,
+        add_directories,
+        profile,
+        web_search: _,
+        environment,
+        full_danger: _,
+        strict_config: _,
+    }) = codex_options
+    {
+        [output_schema, profile].into_iter().for_each(cut);
+        cut_map(config, room, cut);
+        cut_list(add_directories, room, cut);
+        cut_map(environment, room, cut);
+    }
 }
 
 /// Cuts the texts of each element, and drops from the end what does not fit.
-fn cut_list<T: prost::Message>(list: &mut Vec<T>, room: &mut Room, cut_element: impl Fn(&mut T)) {
+fn cut_list<T: Cut>(list: &mut Vec<T>, room: &mut Room, cut_element: impl Fn(&mut T)) {
     let whole = list.iter_mut().map_while(|element| {
         cut_element(element);
-        room.take(element.encoded_len()).then_some(())
+        room.take(element.encoded_size()).then_some(())
     });
     let kept = whole.count();
     list.truncate(kept);
 }
 
-/// The same for a map, which has its end where its keys do when sorted. A key
+/// The same for a map, which has its end where its keys do. A key
 /// too long to keep whole goes with its value: cut keys could become the same.
-fn cut_map<T: Cut>(map: &mut HashMap<String, T>, room: &mut Room, cut_value: impl Fn(&mut T)) {
-    let mut entries: Vec<_> = map.drain().filter(|(key, _)| key.len() <= HEAD_BYTES).collect();
-    entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    map.extend(entries.into_iter().map_while(|(key, mut value)| {
+fn cut_map<T: Cut>(map: &mut BTreeMap<String, T>, room: &mut Room, cut_value: impl Fn(&mut T)) {
+    let entries = std::mem::take(map).into_iter().filter(|(key, _)| key.len() <= HEAD_BYTES);
+    map.extend(entries.map_while(|(key, mut value)| {
         cut_value(&mut value);
         room.take(key.len() + value.encoded_size()).then_some((key, value))
     }));
 }
 
-/// What a map can hold: something with an encoded size.
+/// What a list or a map can hold: something with an encoded size.
 trait Cut {
     fn encoded_size(&self) -> usize;
 }
@@ -264,11 +301,18 @@ impl Cut for String {
     }
 }
 
-impl Cut for proto::CollabAgentState {
-    fn encoded_size(&self) -> usize {
-        self.encoded_len()
-    }
+/// Messages are as large as they are encoded.
+macro_rules! cut_messages {
+    ($($message:ident),*) => {$(
+        impl Cut for proto::$message {
+            fn encoded_size(&self) -> usize {
+                self.encoded_len()
+            }
+        }
+    )*};
 }
+
+cut_messages!(CollabAgentState, FileUpdate, TodoItem);
 
 /// Leaves a head of at most [`HEAD_BYTES`], ending between two characters.
 fn cut(text: &mut String) {

@@ -13,6 +13,7 @@
 //! that whoever saw it reads a row that knows of it.
 
 mod begin;
+mod change;
 mod handle;
 mod say;
 mod turns;
@@ -27,16 +28,20 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use self::handle::Command;
-pub(crate) use self::{handle::Handle, turns::NewTurn};
+use self::{handle::Command, turns::Queued};
+pub(crate) use self::{
+    handle::{Handle, Update},
+    turns::NewTurn,
+};
 use crate::{
     Error, Result,
+    row::{Session, Tombstone},
     session::{
-        Session,
         directory::SessionDirectory,
         feed::Feed,
         ingest::{Ingest, Statement},
-        registry::Shared,
+        registry::{Shared, report},
+        slots::Slot,
         turn::Running,
     },
 };
@@ -60,8 +65,11 @@ pub(crate) struct Actor {
     /// Away while a blocking thread has it.
     ingest: Option<Ingest>,
     running: Option<Running>,
+    queued: Option<Queued>,
     /// What the log must say before anything else, where the disk refused it.
     unsaid: Vec<Statement>,
+    /// What the session left, once it was deleted.
+    deleted: Option<Tombstone>,
     /// The row does not follow the log, because the database refused.
     row_behind: bool,
     /// The last look failed, and that was said.
@@ -73,12 +81,31 @@ pub(crate) struct Actor {
 }
 
 /// How an owner ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// Nobody needed it, or the server goes down.
     Orderly,
     /// It lost its writer, and is of no more use.
     Broken,
+    /// Its session was deleted; the thread that its agent may forget.
+    Deleted(Option<Thread>),
+}
+
+/// A thread that an agent keeps a record of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Thread {
+    /// The kind of agent, in its wire form.
+    pub kind: String,
+    /// The agent's own id of the thread.
+    pub id: String,
+}
+
+impl Thread {
+    /// That of a session, where its agent named one.
+    pub(crate) fn of(session: &Session) -> Option<Self> {
+        let id = session.thread_id.clone()?;
+        Some(Self { kind: session.agent.clone(), id })
+    }
 }
 
 /// Why the owner woke up.
@@ -87,27 +114,34 @@ enum Wake {
     Command(Command),
     Look,
     SupervisorEnded,
+    Granted(Slot),
     Idle,
     Stopped,
 }
 
 impl Actor {
-    /// The session as it is now.
-    pub(crate) fn session(&self) -> &Session {
-        &self.session
-    }
-
     /// Lives until the server goes down, or until `retire` says that nobody
     /// needs the owner.
     pub(crate) async fn run(mut self, retire: impl Fn(&Weak<()>) -> bool) -> Ended {
         loop {
             match self.wait().await {
-                Wake::Command(Command::StartTurn { prompt, reply }) => {
-                    // A caller that has gone does not want the answer.
-                    let _ = reply.send(self.start_turn(prompt).await);
+                // A caller that has gone does not want the answer.
+                Wake::Command(Command::StartTurn { prompt, ticket, reply }) => {
+                    let _ = reply.send(self.start_turn(prompt, &ticket).await);
                 }
-                Wake::Command(Command::Stop { mode, actor, reply }) => {
-                    let _ = reply.send(self.stop(mode, actor).await);
+                Wake::Command(Command::Stop { mode, actor, ticket, reply }) => {
+                    let _ = reply.send(self.stop(mode, actor, &ticket).await);
+                }
+                Wake::Command(Command::Update { change, etag, ticket, reply }) => {
+                    let _ = reply.send(self.update(change, &etag, &ticket).await);
+                }
+                Wake::Command(Command::Delete { etag, ticket, reply }) => {
+                    let _ = reply.send(self.delete(&etag, &ticket).await);
+                }
+                Wake::Granted(slot) => {
+                    if let Err(error) = self.launch_queued(slot).await {
+                        tracing::error!(session = %self.session.id, error = %report(&error), "cannot start a turn that waited");
+                    }
                 }
                 Wake::Look => self.look(false).await,
                 Wake::SupervisorEnded => self.look(true).await,
@@ -117,6 +151,10 @@ impl Actor {
                     }
                 }
                 Wake::Stopped => return Ended::Orderly,
+            }
+            if let Some(tombstone) = self.deleted.take() {
+                self.linger(&tombstone).await;
+                return Ended::Deleted(Thread::of(&self.session));
             }
             if self.ingest.is_none() {
                 tracing::error!(session = %self.session.id, "the session's writer was lost to a panic");
@@ -128,6 +166,15 @@ impl Actor {
     async fn wait(&mut self) -> Wake {
         let stopped = self.shared.stopped.clone();
         loop {
+            if let Some(queued) = &mut self.queued {
+                return tokio::select! {
+                    biased;
+                    () = stopped.cancelled() => Wake::Stopped,
+                    command = self.commands.recv() => command.map_or(Wake::Stopped, Wake::Command),
+                    slot = queued.place.granted() => Wake::Granted(slot),
+                    () = sleep(RETRY), if self.row_behind || !self.unsaid.is_empty() => Wake::Look,
+                };
+            }
             let Some(running) = &self.running else {
                 return tokio::select! {
                     () = stopped.cancelled() => Wake::Stopped,

@@ -12,15 +12,12 @@
 
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use crate::{
-    Error, Result,
-    id::SessionId,
-    proto,
-    session::{Session, registry::storage_error},
-    store::log,
+    Error, Result, id::SessionId, proto, row::Session, session::registry::storage_error, store::log,
 };
 
 /// Where the files of a session are.
@@ -94,6 +91,36 @@ impl SessionDirectory {
         }
     }
 
+    /// How many bytes the files take on the disk; what vanishes meanwhile does not
+    /// count.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        fn below(path: &Path) -> u64 {
+            let entries = fs::read_dir(path).into_iter().flatten().flatten();
+            let sizes = entries.filter_map(|entry| {
+                let metadata = entry.metadata().ok()?;
+                let below = if metadata.is_dir() { below(&entry.path()) } else { 0 };
+                // `st_blocks` counts units of 512 bytes, whatever the disk's own.
+                Some(metadata.blocks() * 512 + below)
+            });
+            sizes.sum()
+        }
+        below(&self.path)
+    }
+
+    /// Removes the files of a session that was deleted: out of the way first, so
+    /// that a crash leaves nothing that looks like a session.
+    pub(crate) fn discard(&self, trash: &Path) {
+        let place = trash.join(self.id.to_string());
+        let moved = fs::create_dir_all(trash).and_then(|()| fs::rename(&self.path, &place));
+        match moved {
+            Ok(()) => remove_tree(&place),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                tracing::warn!(path = %self.path.display(), %error, "cannot move a deleted session to the trash");
+            }
+        }
+    }
+
     fn fill(&self) -> Result<()> {
         let parent = self.path.parent().unwrap_or(Path::new("/"));
         fs::create_dir(self.turns())
@@ -105,10 +132,21 @@ impl SessionDirectory {
 
     /// Removes the files of a session that was never acknowledged.
     pub(crate) fn remove(&self) {
-        if let Err(error) = fs::remove_dir_all(&self.path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %self.path.display(), %error, "left-over session directory");
-        }
+        remove_tree(&self.path);
+    }
+}
+
+/// Removes what is left of sessions that were deleted.
+pub(crate) fn empty_trash(trash: &Path) {
+    for entry in fs::read_dir(trash).into_iter().flatten().flatten() {
+        remove_tree(&entry.path());
+    }
+}
+
+fn remove_tree(path: &Path) {
+    if let Err(error) = fs::remove_dir_all(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "left-over session directory");
     }
 }

@@ -7,7 +7,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use crate::{
     Error, Result,
     id::{Seq, TurnNumber},
+    row::Tombstone,
     session::replay::Replays,
     store::log::{Chunk, Entry, Epoch, Reader},
 };
@@ -32,6 +33,8 @@ pub(crate) struct Feed {
     replays: Replays,
     /// Held to push or to copy a pointer only.
     ring: Mutex<Ring>,
+    /// Set when the session was deleted; those who read go on to its end.
+    tombstone: OnceLock<Tombstone>,
 }
 
 #[derive(Debug)]
@@ -83,7 +86,7 @@ impl Feed {
     pub(crate) fn new(reader: Reader, replays: Replays) -> Self {
         let now = Now { latest: Seq::ZERO, active: None };
         let ring = Ring { chunks: VecDeque::new(), bytes: 0, now };
-        Self { reader, replays, ring: Mutex::new(ring) }
+        Self { reader, replays, ring: Mutex::new(ring), tombstone: OnceLock::new() }
     }
 
     /// Makes what the log has up to `now.latest` visible.
@@ -109,6 +112,17 @@ impl Feed {
             let Some(oldest) = ring.chunks.pop_front() else { break };
             ring.bytes -= oldest.bytes().len();
         }
+    }
+
+    /// Says that the session was deleted.
+    pub(crate) fn bury(&self, tombstone: Tombstone) {
+        // Once: an owner deletes its session once.
+        let _ = self.tombstone.set(tombstone);
+    }
+
+    /// What the session left, where it was deleted.
+    pub(crate) fn tombstone(&self) -> Option<&Tombstone> {
+        self.tombstone.get()
     }
 
     /// What subscribers may see.

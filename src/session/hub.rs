@@ -111,6 +111,14 @@ impl Hub {
     }
 }
 
+impl Hub {
+    /// How many subscribers would be told about `id`.
+    pub(crate) fn watchers(&self, id: SessionId) -> usize {
+        let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        lists.by_session.get(&id).map_or(0, |own| own.len()) + lists.all.len()
+    }
+}
+
 fn with(list: &Wakes, wake: &Arc<Wake>) -> Wakes {
     list.iter().chain([wake]).map(Arc::clone).collect()
 }

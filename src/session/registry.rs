@@ -17,14 +17,16 @@ use crate::{
     agent::Agents,
     id::{Seq, SessionId, TurnNumber},
     proto::{self, event::Kind},
+    row::Session,
     session::{
-        Session,
-        actor::{self, Actor, Ended, Handle, NewTurn},
-        directory::SessionDirectory,
+        actor::{self, Actor, Ended, Handle, NewTurn, Thread},
+        directory::{self, SessionDirectory},
         feed::Feed,
         follow::Follower,
         hub::Hub,
+        once::{Begun, Once, Requests, Ticket},
         replay::Replays,
+        slots::{Place, Slots},
     },
     store::sqlite::{Database, Stored},
     supervise::{Grace, TurnFiles},
@@ -49,6 +51,12 @@ pub(crate) struct Shared {
     pub supervisor: PathBuf,
     /// How long the steps of stopping a turn are apart.
     pub grace: Grace,
+    /// `$SWITCHBOARD_HOME/trash`: what is left of deleted sessions.
+    pub trash: PathBuf,
+    /// Places for the turns that run at once.
+    pub slots: Slots,
+    /// The requests that carry an id and are at work.
+    pub requests: Requests,
     /// Cancelled when the server begins to go down: watches and waits end.
     pub closing: CancellationToken,
     /// Cancelled when owners have to end.
@@ -113,6 +121,51 @@ impl Sessions {
         SessionDirectory::of(id, &self.shared.directory)
     }
 
+    /// Begins a request that may carry an id; see [`Requests::begin`].
+    ///
+    /// # Errors
+    ///
+    /// INVALID_ARGUMENT, IDEMPOTENCY_CONFLICT.
+    pub(crate) async fn begin<R: prost::Message + Default>(
+        &self,
+        method: &'static str,
+        once: Once,
+    ) -> Result<Begun<R>> {
+        self.shared.requests.begin(&self.shared.database, method, once).await
+    }
+
+    /// Finds a place for a new turn; see [`Slots::admit`].
+    ///
+    /// # Errors
+    ///
+    /// STORAGE_FULL, OVERLOADED.
+    pub(crate) fn admit(&self) -> Result<Place> {
+        self.shared.slots.admit()
+    }
+
+    /// Deletes a session at rest that has no owner, because it cannot be loaded.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, SESSION_DELETED, SESSION_RUNNING, ETAG_MISMATCH.
+    pub(crate) async fn delete_unloaded(
+        &self,
+        id: SessionId,
+        etag: &str,
+        ticket: &Ticket,
+    ) -> Result<proto::Session> {
+        let session = self.session(id).await?;
+        session.check_etag(etag)?;
+        if session.is_active() {
+            return Err(Error::SessionRunning { id, state: session.state() });
+        }
+        let receipt = ticket.receipt_of(&session);
+        self.database().delete_session(session.tombstone(), receipt).await?;
+        self.hub().publish(id);
+        self.clear_away(id, Thread::of(&session)).await;
+        Ok((&session).into())
+    }
+
     /// The latest event that is shown of a session, where it has an owner.
     pub(crate) fn shown(&self, id: SessionId) -> Option<Seq> {
         let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,7 +176,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// SESSION_NOT_FOUND.
+    /// SESSION_NOT_FOUND, SESSION_DELETED.
     pub(crate) async fn session(&self, id: SessionId) -> Result<Session> {
         self.stored(id).await.map(|stored| stored.session)
     }
@@ -132,18 +185,37 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// SESSION_NOT_FOUND.
+    /// SESSION_NOT_FOUND, SESSION_DELETED.
     pub(crate) async fn stored(&self, id: SessionId) -> Result<Stored> {
-        let stored = self.shared.database.session(id).await?;
-        stored.ok_or_else(|| Error::SessionNotFound { id: id.to_string() })
+        if let Some(stored) = self.shared.database.session(id).await? {
+            return Ok(stored);
+        }
+        match self.shared.database.tombstone(id).await? {
+            Some(tombstone) => Err((&tombstone).into()),
+            None => Err(Error::SessionNotFound { id: id.to_string() }),
+        }
     }
 
-    /// A session's events.
+    /// A session's events, for whoever begins to read them.
     ///
     /// # Errors
     ///
-    /// SESSION_NOT_FOUND; INTERNAL when its log cannot be opened.
+    /// SESSION_NOT_FOUND, SESSION_DELETED; INTERNAL when its log cannot be opened.
     pub(crate) async fn feed(&self, id: SessionId) -> Result<Arc<Feed>> {
+        let feed = self.feed_to_its_end(id).await?;
+        match feed.tombstone() {
+            Some(tombstone) => Err(tombstone.into()),
+            None => Ok(feed),
+        }
+    }
+
+    /// A session's events, for whoever reads them already: those of a session
+    /// that was deleted too, for a while.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sessions::feed`].
+    pub(crate) async fn feed_to_its_end(&self, id: SessionId) -> Result<Arc<Feed>> {
         Ok(Arc::clone(self.owner(id).await?.feed()))
     }
 
@@ -183,11 +255,41 @@ impl Sessions {
         let sessions = self.clone();
         self.shared.tasks.spawn(async move {
             let ended = actor.run(|in_use| sessions.retire(id, in_use)).await;
-            if ended == Ended::Broken {
+            match ended {
+                Ended::Orderly => {}
                 // Whoever asks next has it loaded anew.
-                sessions.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+                Ended::Broken => sessions.remove_owner(id),
+                Ended::Deleted(thread) => {
+                    sessions.remove_owner(id);
+                    // Those who watch it look again, and find that it is gone.
+                    sessions.hub().publish(id);
+                    sessions.clear_away(id, thread).await;
+                }
             }
         });
+    }
+
+    fn remove_owner(&self, id: SessionId) {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// Removes what a deleted session left on the disk, and has its agent forget
+    /// the thread. What fails is said and made up for at the next start, the
+    /// agent's part aside.
+    async fn clear_away(&self, id: SessionId, thread: Option<Thread>) {
+        let (directory, trash) = (self.directory(id), self.shared.trash.clone());
+        let agents = self.agents().clone();
+        let cleared = actor::blocking(move || {
+            directory.discard(&trash);
+            if let Some(Thread { kind, id: thread }) = thread
+                && let Err(problem) = agents.forget(&kind, &thread)
+            {
+                tracing::warn!(session = %id, thread, problem, "the agent keeps its own record of a deleted session");
+            }
+        });
+        if let Err(error) = cleared.await {
+            tracing::error!(session = %id, error = %report(&error), "cannot clear away a deleted session");
+        }
     }
 
     /// Makes a session durable, with its first turn where it is given one, and
@@ -196,14 +298,19 @@ impl Sessions {
     /// # Errors
     ///
     /// SESSION_EXISTS, STORAGE_FULL, SHUTTING_DOWN; nothing is left behind.
-    pub(crate) async fn create(&self, session: Session, first: Option<NewTurn>) -> Result<Session> {
+    pub(crate) async fn create(
+        &self,
+        session: Session,
+        first: Option<NewTurn>,
+        ticket: &Ticket,
+    ) -> Result<proto::Session> {
         let id = session.id;
         let slot = self.slot(id)?;
         let mut created = None;
         // Whoever asks for the owner meanwhile waits until the turn is launched.
         let made = slot
             .get_or_try_init(|| async {
-                let (handle, session) = self.make(session, first).await?;
+                let (handle, session) = self.make(session, first, ticket).await?;
                 created = Some(session);
                 Ok(handle)
             })
@@ -227,7 +334,8 @@ impl Sessions {
         &self,
         mut session: Session,
         first: Option<NewTurn>,
-    ) -> Result<(Handle, Session)> {
+        ticket: &Ticket,
+    ) -> Result<(Handle, proto::Session)> {
         let directory = self.directory(session.id);
         let (files, prompt) = (directory.clone(), first.as_ref().map(|turn| turn.prompt.clone()));
         actor::blocking(move || {
@@ -250,9 +358,9 @@ impl Sessions {
         if let Some(turn) = &first {
             turn.begin(&mut session);
         }
-        let row = session.clone();
-        if let Err(error) = self.shared.database.insert_session(row, created.encode_to_vec()).await
-        {
+        let (row, receipt) = (session.clone(), ticket.receipt_of(&session));
+        let inserted = self.shared.database.insert_session(row, created.encode_to_vec(), receipt);
+        if let Err(error) = inserted.await {
             directory.remove();
             return Err(error.into());
         }
@@ -261,9 +369,9 @@ impl Sessions {
         let stored = Stored { session, applied: Seq::ZERO };
         let (actor, handle) =
             Actor::load(Arc::clone(&self.shared), directory, stored, first).await?;
-        let session = actor.session().clone();
+        let answer = actor.answer().await?;
         self.spawn(id, actor);
-        Ok((handle, session))
+        Ok((handle, answer))
     }
 
     /// Forgets an owner that nobody uses; whether it may end.
@@ -299,6 +407,8 @@ impl Sessions {
     /// Removes what a crash left of sessions that were being created, and loads
     /// the owners of all that were not at rest when the server went down. One
     /// that cannot be loaded is reported and left alone.
+    ///
+    /// No turn starts before all are taken up: those that waited keep their order.
     pub(crate) async fn adopt(&self) -> Result<usize> {
         self.remove_unfinished().await?;
         let ids = self.shared.database.unsettled_ids().await?;
@@ -308,37 +418,53 @@ impl Sessions {
                 tracing::error!(session = %id, error = %report(&error), "session cannot be adopted");
             }
         }
+        self.shared.slots.open();
+        let slots = self.shared.slots.clone();
+        let stopped = self.shared.stopped.clone();
+        self.shared.tasks.spawn(async move { stopped.run_until_cancelled(slots.run()).await });
         Ok(count)
     }
 
     /// Removes the directories of sessions whose creation did not come to its
-    /// row.
+    /// row, and what a crash left of those that were deleted.
     async fn remove_unfinished(&self) -> Result<()> {
         let known = self.shared.database.all_ids().await?.into_iter().collect::<HashSet<_>>();
         let root = self.shared.directory.clone();
-        actor::blocking(move || remove_strangers(&root, &known)).await
+        let strangers = actor::blocking(move || strangers(&root, &known)).await?;
+        for id in strangers {
+            let directory = self.directory(id);
+            let is_deleted = self.shared.database.tombstone(id).await?.is_some();
+            let trash = self.shared.trash.clone();
+            actor::blocking(move || {
+                if is_deleted {
+                    directory.discard(&trash);
+                } else if directory.never_ran() {
+                    tracing::info!(session = %id, "removing the directory of a session that was not created");
+                    directory.remove();
+                } else {
+                    tracing::warn!(path = %directory.path().display(), "the database knows no such session; its files are left alone");
+                }
+            })
+            .await?;
+        }
+        let trash = self.shared.trash.clone();
+        actor::blocking(move || directory::empty_trash(&trash)).await
     }
 }
 
-/// Removes the directories of sessions that have no row: the server died
-/// between making the one and the other. Whatever else is there is left alone.
-fn remove_strangers(root: &Path, known: &HashSet<SessionId>) {
-    let entries = match fs::read_dir(root) {
-        Ok(entries) => entries,
+/// The sessions that have a directory and no row: the server died between
+/// making the one and the other, or removing them. Whatever else is there is
+/// left alone.
+fn strangers(root: &Path, known: &HashSet<SessionId>) -> Vec<SessionId> {
+    match fs::read_dir(root) {
+        Ok(entries) => entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse::<SessionId>().ok())
+            .filter(|id| !known.contains(id))
+            .collect(),
         Err(error) => {
             tracing::warn!(path = %root.display(), %error, "cannot list the sessions' directories");
-            return;
-        }
-    };
-    for entry in entries.flatten() {
-        let id = entry.file_name().to_str().and_then(|name| name.parse::<SessionId>().ok());
-        let Some(id) = id.filter(|id| !known.contains(id)) else { continue };
-        let directory = SessionDirectory::of(id, root);
-        if directory.never_ran() {
-            tracing::info!(session = %id, "removing the directory of a session that was not created");
-            directory.remove();
-        } else {
-            tracing::warn!(path = %directory.path().display(), "the database knows no such session; its files are left alone");
+            Vec::new()
         }
     }
 }

@@ -9,38 +9,9 @@ use std::time::SystemTime;
 use crate::{
     id::TurnNumber,
     proto::{self, EventKind, SessionState, StateReason, event::Kind},
-    session::{ERROR_CHARACTERS, ExitStatus, Session, Turn, Verdict, head},
+    row::{ERROR_CHARACTERS, ExitStatus, Session, Turn, Verdict, head, is_at_rest},
     time::system_time,
 };
-
-/// Whether a turn runs in this state.
-#[must_use]
-pub(crate) fn is_active(state: SessionState) -> bool {
-    match state {
-        SessionState::Running | SessionState::Stopping => true,
-        SessionState::Unspecified
-        | SessionState::Pending
-        | SessionState::Completed
-        | SessionState::Failed
-        | SessionState::Interrupted
-        | SessionState::Killed => false,
-    }
-}
-
-/// Whether a turn ended in this state.
-#[must_use]
-pub(crate) fn is_at_rest(state: SessionState) -> bool {
-    match state {
-        SessionState::Completed
-        | SessionState::Failed
-        | SessionState::Interrupted
-        | SessionState::Killed => true,
-        SessionState::Unspecified
-        | SessionState::Pending
-        | SessionState::Running
-        | SessionState::Stopping => false,
-    }
-}
 
 /// Whether [`apply`] would change anything, so that batches without such events
 /// cost no write to the database.
@@ -61,6 +32,8 @@ pub(crate) fn concerns_row(kind: &Kind) -> bool {
         | Kind::Unknown(_)
         | Kind::InvalidLine(_)
         | Kind::SessionCreated(_)
+        | Kind::SessionUpdated(_)
+        | Kind::SessionDeleted(_)
         | Kind::Warning(_) => false,
     }
 }
@@ -92,6 +65,7 @@ pub(crate) fn apply(session: &mut Session, number: TurnNumber, kind: &Kind, time
             turn.verdict = Some(Verdict::Completed);
             // Cumulative for the thread: a later report replaces an earlier one.
             session.usage = event.usage.or(session.usage);
+            turn.usage_after = event.usage.or(turn.usage_after);
         }
         Kind::TurnFailed(event) => {
             turn.verdict = Some(Verdict::Failed(head(&event.message, ERROR_CHARACTERS)));
@@ -121,6 +95,9 @@ pub(crate) fn apply(session: &mut Session, number: TurnNumber, kind: &Kind, time
         | Kind::Unknown(_)
         | Kind::InvalidLine(_)
         | Kind::SessionCreated(_)
+        // The row came first.
+        | Kind::SessionUpdated(_)
+        | Kind::SessionDeleted(_)
         | Kind::Warning(_) => return,
     }
     session.update_time = time;
@@ -212,12 +189,17 @@ pub(crate) fn state_changed(
     })
 }
 
-/// A turn that was just accepted.
+/// A turn that was just accepted, of a thread that has used `usage` before.
 #[must_use]
-pub(crate) fn new_turn(number: TurnNumber, time: SystemTime) -> Turn {
+pub(crate) fn new_turn(
+    number: TurnNumber,
+    state: SessionState,
+    usage: Option<proto::Usage>,
+    time: SystemTime,
+) -> Turn {
     Turn {
         number,
-        state: SessionState::Running,
+        state,
         reason: StateReason::Unspecified,
         verdict: None,
         pid: None,
@@ -225,6 +207,8 @@ pub(crate) fn new_turn(number: TurnNumber, time: SystemTime) -> Turn {
         start_time: time,
         end_time: None,
         error: String::new(),
+        usage_before: usage,
+        usage_after: None,
     }
 }
 

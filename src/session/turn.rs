@@ -14,14 +14,15 @@ use tokio::io::unix::AsyncFd;
 
 use crate::{
     Result,
-    agent::{self, Agents, Launch},
+    agent::{self, Agents, History, Launch},
     id::{SessionId, TurnNumber},
     proto::{self, event::Kind},
+    row::{self, ExitStatus, Session, Verdict},
     session::{
-        ExitStatus, Session, Verdict,
         follow::{self, Follower},
         ingest::Statement,
         registry::is_full,
+        slots::Slot,
         state::{self, End, EndCause, StopAsked},
     },
     supervise::{self, Launched, Outcome, StopMode, TurnFiles},
@@ -50,6 +51,8 @@ pub(crate) struct Running {
     pub disk_was_full: bool,
     /// How it ended, once that is known.
     pub ended: Option<Ended>,
+    /// Its place among those that run at once, given up with this.
+    _slot: Slot,
 }
 
 /// How a turn is known to have ended.
@@ -65,7 +68,7 @@ pub(crate) enum Ended {
 
 impl Running {
     /// A turn whose files are in `turns`.
-    pub(crate) fn new(turns: &Path, number: TurnNumber, follower: &Follower) -> Self {
+    pub(crate) fn new(turns: &Path, number: TurnNumber, follower: &Follower, slot: Slot) -> Self {
         let watch = follower.watch(turns).inspect_err(|error| {
             tracing::warn!(%error, "no inotify watch; the turn is looked at twice a second");
         });
@@ -78,6 +81,7 @@ impl Running {
             adopted: false,
             disk_was_full: false,
             ended: None,
+            _slot: slot,
         }
     }
 
@@ -133,9 +137,31 @@ pub(crate) fn plan(agents: &Agents, session: &Session, number: TurnNumber) -> Re
             working_directory: &session.working_directory,
             model: session.model.as_deref(),
             sandbox: session.sandbox,
-            resume: session.thread_id.as_deref(),
+            network: session.network,
+            options: &session.options,
+            history: history(session),
         },
     )
+}
+
+/// The history that the session's next turn begins with.
+pub(crate) fn history(session: &Session) -> History<'_> {
+    match (&session.thread_id, &session.forked_from) {
+        (Some(thread), _) => History::Resume(thread),
+        (None, Some(fork)) => History::Fork(&fork.thread_id),
+        (None, None) => History::New,
+    }
+}
+
+/// What is to be said when the agent began a thread that is not the one that
+/// the session had, or that it was to have.
+pub(crate) fn thread_restarted(problem: &str) -> proto::Warning {
+    proto::Warning {
+        code: "THREAD_RESTARTED".to_owned(),
+        message: format!(
+            "{problem}: the agent began a new thread and does not know what was said before"
+        ),
+    }
 }
 
 /// Looks for the exit file. To be asked before the output is read to its end.
@@ -186,7 +212,7 @@ fn lost(cause: &str, strays_ended: usize) -> Ended {
 /// Blocks.
 pub(crate) fn last_statements(
     files: &TurnFiles,
-    turn: &crate::session::Turn,
+    turn: &crate::row::Turn,
     ended: &Ended,
     disk_was_full: bool,
 ) -> Vec<Statement> {
@@ -201,7 +227,7 @@ pub(crate) fn last_statements(
     {
         statements.push(Statement::now(turn.number, exited));
     }
-    if state::is_active(turn.state) {
+    if row::is_active(turn.state) {
         let end = End {
             verdict: turn.verdict.clone(),
             stop: stop_asked(files, ended),

@@ -22,12 +22,11 @@ use crate::{
     event::{EventKind, Kinds},
     id::{Seq, SessionId, TurnNumber},
     proto::{self, event::Kind},
+    row::{self, Session},
     session::{
-        Session,
         feed::{Now, Span},
         hub::{Registration, Scope},
         registry::{Sessions, report},
-        state,
     },
     store::log::Epoch,
 };
@@ -150,6 +149,8 @@ pub(crate) struct Watch {
     cursors: HashMap<SessionId, Cursor>,
     /// Sessions that may have more, in turn.
     ready: VecDeque<SessionId>,
+    /// That the last of the watched sessions to go was deleted.
+    deleted: Option<Error>,
 }
 
 impl Watch {
@@ -183,6 +184,7 @@ impl Watch {
             phase: Phase::Live,
             cursors: HashMap::with_capacity(ids.len()),
             ready: ids.iter().copied().collect(),
+            deleted: None,
             sessions,
         };
         let mut headers = VecDeque::with_capacity(ids.len());
@@ -286,6 +288,13 @@ impl Watch {
                 return Ok(self.passes(&span).then_some(Some(Delivery::Events(span))));
             }
         }
+        // Before the watch ends by itself: there may be nothing left to end with.
+        if self.cursors.is_empty()
+            && !self.watches_all
+            && let Some(deleted) = self.deleted.take()
+        {
+            return Err(deleted);
+        }
         if self.until == Until::EndOfTurns && self.cursors.values().all(Cursor::is_done) {
             return Ok(Some(None));
         }
@@ -304,7 +313,7 @@ impl Watch {
         }
         if let Error::Internal(source) = &error {
             tracing::error!(session = %id, error = %report(&**source), "a watch of all goes on without a session");
-        } else if !matches!(error, Error::SessionNotFound { .. }) {
+        } else if !matches!(error, Error::SessionNotFound { .. } | Error::SessionDeleted { .. }) {
             return Err(error);
         }
         self.cursors.remove(&id);
@@ -362,13 +371,19 @@ impl Watch {
             return Ok(None);
         }
         let next = cursor.next;
-        let found = match self.sessions.feed(id).await {
-            Ok(feed) => feed.read(next).await,
-            Err(error) => Err(error),
+        let (found, feed) = match self.sessions.feed_to_its_end(id).await {
+            Ok(feed) => (feed.read(next).await, Some(feed)),
+            Err(error) => (Err(error), None),
         };
         let mut span = match found {
             Ok(Some(span)) => span,
             Ok(None) => return Ok(None),
+            // It is too late to read to the end.
+            Err(error @ Error::SessionDeleted { .. }) => {
+                self.cursors.remove(&id);
+                self.deleted = Some(error);
+                return Ok(None);
+            }
             Err(error) => return self.leave_out(id, error).map(|()| None),
         };
         let Some(cursor) = self.cursors.get_mut(&id) else { return Ok(None) };
@@ -380,6 +395,11 @@ impl Watch {
             cursor.end = End::At(last);
         }
         cursor.next = span.to.next();
+        let is_last = span.entries().any(|entry| entry.kind == EventKind::SessionDeleted as u8);
+        if is_last && let Some(tombstone) = feed.as_ref().and_then(|feed| feed.tombstone()) {
+            self.cursors.remove(&id);
+            self.deleted = Some(tombstone.into());
+        }
         Ok(Some(span))
     }
 
@@ -416,7 +436,7 @@ fn end_of_turn(span: &Span, turn: TurnNumber) -> Result<Option<Seq>> {
             continue;
         }
         if let Some(Kind::StateChanged(changed)) = crate::event::decode_frame(&frame.frame)?.kind
-            && state::is_at_rest(changed.state())
+            && row::is_at_rest(changed.state())
         {
             return Ok(Some(frame.seq));
         }

@@ -83,6 +83,9 @@ pub(crate) fn row(error: &Error) -> Row {
         Error::SessionNotFound { id } => {
             row("SESSION_NOT_FOUND", StatusCode::NOT_FOUND, Code::NotFound, session(id))
         }
+        Error::SessionDeleted { id, .. } => {
+            row("SESSION_DELETED", StatusCode::GONE, Code::NotFound, session(id))
+        }
         Error::TurnNotFound { session: id, turn, .. } => row(
             "TURN_NOT_FOUND",
             StatusCode::NOT_FOUND,
@@ -91,6 +94,15 @@ pub(crate) fn row(error: &Error) -> Row {
         ),
         Error::SessionExists { id } => {
             row("SESSION_EXISTS", StatusCode::CONFLICT, Code::AlreadyExists, session(id))
+        }
+        Error::IdempotencyConflict { request_id } => row(
+            "IDEMPOTENCY_CONFLICT",
+            StatusCode::CONFLICT,
+            Code::AlreadyExists,
+            Detail::Resource("request", request_id.clone()),
+        ),
+        Error::EtagMismatch { .. } => {
+            row("ETAG_MISMATCH", StatusCode::PRECONDITION_FAILED, Code::Aborted, Detail::None)
         }
         Error::SessionRunning { id, .. } => row(
             "SESSION_RUNNING",
@@ -149,7 +161,7 @@ pub(crate) fn row(error: &Error) -> Row {
             Code::Unavailable,
             Detail::Retry(RETRY_AFTER),
         ),
-        Error::StorageFull { .. } => row(
+        Error::StorageFull { .. } | Error::StorageLow { .. } => row(
             "STORAGE_FULL",
             StatusCode::SERVICE_UNAVAILABLE,
             Code::Unavailable,
@@ -173,6 +185,15 @@ pub(crate) fn metadata(error: &Error) -> Vec<(&'static str, String)> {
         }
         Error::AgentNotFound { agent, problem: _ } => vec![("agent", agent.clone())],
         Error::SessionNotFound { id } => vec![("session_id", id.clone())],
+        Error::SessionDeleted { id, title, delete_time } => vec![
+            ("session_id", id.to_string()),
+            ("delete_time", humantime::format_rfc3339_micros(*delete_time).to_string()),
+            ("title", title.clone()),
+        ],
+        Error::IdempotencyConflict { request_id } => vec![("request_id", request_id.clone())],
+        Error::EtagMismatch { id, etag, given: _ } => {
+            vec![("session_id", id.to_string()), ("etag", etag.clone())]
+        }
         Error::TurnNotFound { session, turn, turn_count } => vec![
             ("session_id", session.to_string()),
             ("turn", turn.to_string()),
@@ -197,6 +218,11 @@ pub(crate) fn metadata(error: &Error) -> Vec<(&'static str, String)> {
         }
         Error::ShuttingDown { last_seq: Some(seq) } => vec![("last_seq", seq.to_string())],
         Error::StorageFull { path } => vec![("path", path.display().to_string())],
+        Error::StorageLow { path, free, floor } => vec![
+            ("path", path.display().to_string()),
+            ("free_bytes", free.to_string()),
+            ("floor_bytes", floor.to_string()),
+        ],
         Error::ShuttingDown { last_seq: None }
         | Error::Unauthenticated { .. }
         | Error::PermissionDenied { .. }
@@ -324,8 +350,15 @@ mod tests {
             Error::Unauthenticated { problem: problem() },
             Error::PermissionDenied { problem: problem() },
             Error::SessionNotFound { id: id.to_string() },
+            Error::SessionDeleted {
+                id,
+                title: "t".to_owned(),
+                delete_time: std::time::SystemTime::UNIX_EPOCH,
+            },
             Error::TurnNotFound { session: id, turn: TurnNumber(3), turn_count: 2 },
             Error::SessionExists { id },
+            Error::IdempotencyConflict { request_id: "r".to_owned() },
+            Error::EtagMismatch { id, etag: "2".to_owned(), given: "1".to_owned() },
             Error::SessionRunning { id, state },
             Error::SessionReadOnly { id, problem: problem() },
             Error::NoActiveTurn { id, state: SessionState::Completed },
@@ -338,6 +371,7 @@ mod tests {
             Error::AgentUnavailable { problem: problem() },
             Error::ShuttingDown { last_seq: Some(Seq(7)) },
             Error::StorageFull { path: "/x".into() },
+            Error::StorageLow { path: "/x".into(), free: 1, floor: 2 },
             Error::DeadlineExceeded,
         ]
     }

@@ -82,7 +82,11 @@ impl Stage {
     }
 
     async fn start_turn(&self, id: &str, prompt: &str) -> Session {
-        let request = StartTurnRequest { session_id: id.to_owned(), prompt: prompt.to_owned() };
+        let request = StartTurnRequest {
+            session_id: id.to_owned(),
+            prompt: prompt.to_owned(),
+            ..Default::default()
+        };
         let answer = self.clients.sessions.clone().start_turn(request).await.unwrap();
         answer.into_inner().session.unwrap()
     }

@@ -32,7 +32,7 @@ async fn what_is_not_there_is_unimplemented_with_its_reason() {
     let place = place(&server);
     for path in [
         "/switchboard.v1.EventService/Nothing",
-        "/switchboard.v1.SessionService/DeleteSession",
+        "/switchboard.v1.SessionService/Nothing",
         "/switchboard.v1.SystemService/",
         "/switchboard.v1.SettingsService/GetSettings",
         "/switchboard.v2.EventService/WatchEvents",

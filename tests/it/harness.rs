@@ -5,6 +5,7 @@
 //! <base>/            short, because a socket's path has at most 107 bytes
 //!   home/            the server's home
 //!   work/            a folder for agents to work in
+//!   config.toml      where the test configures the server
 //!   ready.json       --ready-file
 //!   stdout, stderr   of the server, over all its starts
 //! ```
@@ -56,6 +57,7 @@ pub(crate) struct Setup {
     binary: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    config: Option<&'static str>,
 }
 
 /// A server under test. It ends, with its agents and its home, when it is dropped.
@@ -87,7 +89,13 @@ impl Setup {
             binary: env!("CARGO_BIN_EXE_switchboard").into(),
             arguments: Vec::new(),
             environment: Vec::new(),
+            config: None,
         }
+    }
+
+    /// What the configuration file says.
+    pub(crate) fn config(self, text: &'static str) -> Self {
+        Self { config: Some(text), ..self }
     }
 
     /// Another program in place of the binary under test.
@@ -128,6 +136,9 @@ impl Setup {
     pub(crate) fn prepare(self) -> Server {
         let base = tempfile::Builder::new().prefix("sb-").tempdir().unwrap();
         fs::create_dir(base.path().join("work")).unwrap();
+        if let Some(config) = self.config {
+            fs::write(base.path().join("config.toml"), config).unwrap();
+        }
         Server { setup: self, base, running: None }
     }
 }
@@ -286,6 +297,8 @@ impl Server {
             .arg(self.home())
             .arg("--ready-file")
             .arg(ready_file)
+            .args(self.setup.config.map(|_| "--config"))
+            .args(self.setup.config.map(|_| self.base.path().join("config.toml")))
             .args(&self.setup.arguments)
             // So that no agent reads or changes what is the user's own.
             .env("HOME", self.base.path())

@@ -172,8 +172,11 @@ async fn a_long_poll_goes_on_with_the_next_turn() {
     let id = finished(&server, &clients, "thread,turn,completed").await;
     let latest = read_all(&clients, &id).await.len() as u64;
     let long = ListEventsRequest { wait: millis(60_000), ..after(&id, latest) };
-    let turn =
-        StartTurnRequest { session_id: id.clone(), prompt: "FAKE_AGENT=turn,completed".to_owned() };
+    let turn = StartTurnRequest {
+        session_id: id.clone(),
+        prompt: "FAKE_AGENT=turn,completed".to_owned(),
+        ..Default::default()
+    };
     let mut sessions = clients.sessions.clone();
     let (page, started) = tokio::join!(list(&clients, long), sessions.start_turn(turn));
     started.unwrap();

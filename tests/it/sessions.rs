@@ -1,7 +1,12 @@
 //! Sessions over gRPC: making, finding, listing and waiting for them, and every
 //! reason for which a request is refused.
 
-use std::{collections::HashMap, fs, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+    time::Duration,
+};
 
 use switchboard::proto::{
     CreateSessionRequest, FilesystemSandbox, GetSessionRequest, InterruptTurnRequest,
@@ -75,7 +80,7 @@ async fn a_session_is_what_its_request_says() {
         agent: "codex".to_owned(),
         source: "orchestrator:night-shift".to_owned(),
         title: "Tidy up".to_owned(),
-        labels: HashMap::from([("team".to_owned(), "größe".to_owned())]),
+        labels: BTreeMap::from([("team".to_owned(), "größe".to_owned())]),
         working_directory: server.work().display().to_string(),
         model: "gpt-5.5".to_owned(),
         filesystem_sandbox: FilesystemSandbox::WorkspaceWrite.into(),
@@ -86,6 +91,7 @@ async fn a_session_is_what_its_request_says() {
         session: Some(asked.clone()),
         session_id: id.clone(),
         prompt: String::new(),
+        ..Default::default()
     };
     let session = make(&clients, request).await.unwrap();
     let expected = Session {
@@ -93,6 +99,7 @@ async fn a_session_is_what_its_request_says() {
         state: SessionState::Pending.into(),
         create_time: session.create_time,
         update_time: session.create_time,
+        etag: "1".to_owned(),
         ..asked
     };
     assert!(session.create_time.is_some());
@@ -242,7 +249,7 @@ async fn nothing_is_interrupted_where_no_turn_runs() {
     let server = ledger::setup().start();
     let clients = server.connect().await;
     let interrupt = async |id: &str| {
-        let request = InterruptTurnRequest { session_id: id.to_owned() };
+        let request = InterruptTurnRequest { session_id: id.to_owned(), ..Default::default() };
         clients.sessions.clone().interrupt_turn(request).await.unwrap_err()
     };
     let pending = make(&clients, request(&server.work())).await.unwrap().session_id;

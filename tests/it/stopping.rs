@@ -22,7 +22,7 @@ fn start() -> (Server, NamedTempFile) {
 }
 
 async fn interrupt(clients: &Clients, id: &str) -> Result<Session, Status> {
-    let request = InterruptTurnRequest { session_id: id.to_owned() };
+    let request = InterruptTurnRequest { session_id: id.to_owned(), ..Default::default() };
     let answer = clients.sessions.clone().interrupt_turn(request).await?;
     Ok(answer.into_inner().session.unwrap())
 }

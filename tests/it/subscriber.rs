@@ -2,7 +2,7 @@
 //! sessions that the tests of watching and listing make for it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt::Debug,
     fs,
     path::{Path, PathBuf},
@@ -150,7 +150,7 @@ impl Subscriber {
     }
 
     /// The next message, which must be a heartbeat.
-    pub(crate) async fn heartbeat(&mut self) -> HashMap<String, u64> {
+    pub(crate) async fn heartbeat(&mut self) -> BTreeMap<String, u64> {
         match self.next().await {
             Some(Message::Heartbeat(heartbeat)) => heartbeat.latest_seqs,
             other => panic!("no heartbeat: {other:?}"),

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use uuid::Uuid;
 
 use crate::{
-    agent::TurnRequest,
+    agent::{History, TurnRequest},
     error::{Error, Result},
     proto::FilesystemSandbox,
 };
@@ -64,19 +64,26 @@ pub(super) fn arguments(turn: &TurnRequest<'_>, retries: Retries) -> Result<Vec<
         let setting = format!("shell_environment_policy.set.{name}=\"{value}\"");
         args.extend(["-c".into(), setting.into()]);
     }
-    if let Some(thread) = turn.resume {
-        if Uuid::try_parse(thread).is_err() {
-            return Err(Error::AgentUnavailable {
-                problem: format!(
-                    "cannot resume the thread {thread:?}: codex names its threads by UUIDs, and \
-                     would begin a new one; create another session"
-                ),
-            });
-        }
-        args.extend(["resume".into(), thread.into()]);
+    match turn.history {
+        History::New => {}
+        History::Resume(thread) => args.extend(["resume".into(), thread_id(thread)?.into()]),
+        History::Fork(thread) => args.extend(["fork".into(), thread_id(thread)?.into()]),
     }
     args.push("-".into());
     Ok(args)
+}
+
+/// A thread that codex surely takes for one.
+fn thread_id(thread: &str) -> Result<&str> {
+    if Uuid::try_parse(thread).is_ok() {
+        return Ok(thread);
+    }
+    Err(Error::AgentUnavailable {
+        problem: format!(
+            "cannot resume the thread {thread:?}: codex names its threads by UUIDs, and \
+             would begin a new one; create another session"
+        ),
+    })
 }
 
 /// What `-s` takes; none for codex's own default.
@@ -94,7 +101,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::id::TurnNumber;
+    use crate::{id::TurnNumber, proto::NetworkAccess};
 
     const SESSION: &str = "2f1c6a3e-8d0b-4c55-9a77-0d5a4a3f9b21";
     const THREAD: &str = "01a1fbeb-e716-7023-89e2-0851ae85c769";
@@ -106,7 +113,9 @@ mod tests {
             working_directory: Path::new("/home/dev/a project"),
             model: None,
             sandbox: FilesystemSandbox::Unspecified,
-            resume: None,
+            network: NetworkAccess::Unspecified,
+            options: Box::leak(Box::default()),
+            history: History::New,
         }
     }
 
@@ -141,7 +150,7 @@ mod tests {
             TurnRequest {
                 model: Some("gpt-5.5"),
                 sandbox: FilesystemSandbox::WorkspaceWrite,
-                resume: Some(THREAD),
+                history: History::Resume(THREAD),
                 ..turn()
             },
             Retries::Bounded,
@@ -190,7 +199,7 @@ mod tests {
         );
         for thread in ["", "--last", "my thread"] {
             assert_eq!(
-                refused(TurnRequest { resume: Some(thread), ..turn() }),
+                refused(TurnRequest { history: History::Resume(thread), ..turn() }),
                 format!(
                     "cannot resume the thread {thread:?}: codex names its threads by UUIDs, and \
                      would begin a new one; create another session"

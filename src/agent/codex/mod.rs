@@ -125,6 +125,17 @@ impl Codex {
         CodexStatus { path: Some(binary.program), version, problem }
     }
 
+    /// Has codex delete a thread: its rollout, and what its databases have of it.
+    /// It refuses where another thread was forked from it, which has no history
+    /// without it.
+    pub(super) fn delete_thread(&self, thread: &str) -> Result<(), String> {
+        // Codex would take anything else for a name, and ask.
+        if uuid::Uuid::try_parse(thread).is_err() {
+            return Err(format!("{thread:?} is no thread of codex"));
+        }
+        probe::run_to_success(&self.resolve()?, &["delete", "--force", thread])
+    }
+
     fn resolve(&self) -> Result<Binary, String> {
         let mut binary = binary::resolve(self.explicit.as_deref(), self.path_var.as_deref())?;
         if let Some(home) = &self.home {

@@ -54,6 +54,21 @@ pub(super) fn has_feature(binary: &Binary, feature: &str) -> Result<bool, String
     Ok(answer.stdout.lines().any(|line| line.split_ascii_whitespace().next() == Some(feature)))
 }
 
+/// Has the binary do something that ends soon.
+///
+/// # Errors
+///
+/// The text says why it cannot be started, did not end in time, or failed.
+pub(super) fn run_to_success(binary: &Binary, args: &[&str]) -> Result<(), String> {
+    let answer = ask(binary, args, TIME_LIMIT)?;
+    if answer.status.success() {
+        return Ok(());
+    }
+    let said = super::last_error(answer.stderr.as_bytes()).unwrap_or_default();
+    let first = said.lines().next().unwrap_or_default();
+    Err(format!("codex {}: {} {first}", args.join(" "), answer.status))
+}
+
 /// The version in `codex-cli 0.169.0`, or one that stands alone. None in the
 /// answer of another program that has the name `codex`, or was named by mistake.
 fn version_in(answer: &str) -> Option<String> {

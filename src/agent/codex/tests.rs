@@ -8,8 +8,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
+    agent::History,
     id::{SessionId, TurnNumber},
-    proto::FilesystemSandbox,
+    proto::{FilesystemSandbox, NetworkAccess},
 };
 
 /// A codex that says it has this version, writes each question into a file
@@ -67,7 +68,9 @@ fn turn() -> TurnRequest<'static> {
         working_directory: Path::new("/work"),
         model: None,
         sandbox: FilesystemSandbox::ReadOnly,
-        resume: None,
+        network: NetworkAccess::Unspecified,
+        options: Box::leak(Box::default()),
+        history: History::New,
     }
 }
 

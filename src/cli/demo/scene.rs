@@ -76,7 +76,7 @@ impl<'a> Scene<'a> {
     /// Stops the agent and waits until it is gone.
     pub(super) async fn abort(&mut self) -> Result<(), Failure> {
         let session_id = self.session.session_id.clone();
-        let request = InterruptTurnRequest { session_id: session_id.clone() };
+        let request = InterruptTurnRequest { session_id: session_id.clone(), ..Default::default() };
         let mut sessions = self.server.sessions();
         // There may be nothing to interrupt any more.
         let _ = sessions.interrupt_turn(request).await;

@@ -194,18 +194,28 @@ fn details() -> impl Strategy<Value = Option<Details>> {
 }
 
 fn session() -> impl Strategy<Value = proto::Session> {
-    (text(), collection::hash_map(text(), text(), 0..64)).prop_map(|(text, labels)| {
+    (text(), collection::btree_map(text(), text(), 0..64)).prop_map(|(text, labels)| {
         proto::Session {
             session_id: text.clone(),
             agent: text.clone(),
             source: text.clone(),
             title: text.clone(),
-            labels,
+            labels: labels.clone(),
             working_directory: text.clone(),
             model: text.clone(),
             thread_id: text.clone(),
             codex_version: text.clone(),
             first_prompt: text.clone(),
+            forked_from: text.clone(),
+            etag: text.clone(),
+            codex_options: Some(proto::CodexOptions {
+                config: labels.clone(),
+                output_schema: text.clone(),
+                add_directories: labels.keys().cloned().collect(),
+                profile: text.clone(),
+                environment: labels.clone(),
+                ..proto::CodexOptions::default()
+            }),
             last_turn: Some(proto::Turn { error: text, ..proto::Turn::default() }),
             usage: Some(proto::Usage { input_tokens: -1, ..proto::Usage::default() }),
             ..proto::Session::default()
@@ -225,10 +235,15 @@ fn kind() -> impl Strategy<Value = Kind> {
         session().prop_map(|session| {
             Kind::SessionCreated(proto::SessionCreated { session: Some(Box::new(session)) })
         }),
+        (session(), collection::vec(text(), 0..64)).prop_map(|(session, fields)| {
+            let session = Some(Box::new(session));
+            Kind::SessionUpdated(proto::SessionUpdated { session, fields })
+        }),
         text().prop_map(|text| Kind::TurnSpawned(proto::TurnSpawned {
             codex_version: text.clone(),
             resumed_thread_id: text.clone(),
-            prompt: text,
+            prompt: text.clone(),
+            forked_thread_id: text,
         })),
     ]
 }

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use prost::Message as _;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{Actor, Handle, NewTurn, blocking};
+use super::{
+    Actor, Handle, NewTurn, blocking,
+    turns::{self, Queued},
+};
 use crate::{
     Error, Result, event,
     id::{Seq, TurnNumber},
     proto::{self, SessionState, StateReason},
+    row,
     session::{
         directory::SessionDirectory,
         feed::{Feed, Now},
@@ -64,6 +68,8 @@ impl Actor {
             in_use: Arc::downgrade(&in_use),
             ingest: Some(ingest),
             running: None,
+            queued: None,
+            deleted: None,
             unsaid: Vec::new(),
             row_behind: false,
             in_trouble: false,
@@ -74,7 +80,7 @@ impl Actor {
         if opened.read_only.is_none() {
             actor.empty_outbox().await?;
             match new_turn {
-                Some(turn) => actor.launch(turn, SessionState::Pending).await?,
+                Some(turn) => actor.begin(turn, SessionState::Pending).await?,
                 None => actor.take_up_turn().await?,
             }
         }
@@ -108,8 +114,9 @@ impl Actor {
         Ok(())
     }
 
-    async fn empty_outbox(&mut self) -> Result<()> {
-        let done = self.writer()?.tail().outbox_id;
+    /// Appends what the database has for the log, and the log lacks.
+    pub(super) async fn empty_outbox(&mut self) -> Result<()> {
+        let done = self.outbox_done()?;
         let rows = self.shared.database.outbox(self.session.id, done).await?;
         let statements = rows.into_iter().filter_map(statement_of).collect::<Vec<_>>();
         self.say(statements).await;
@@ -118,14 +125,26 @@ impl Actor {
 
     /// Takes up a turn that ran when the server went down.
     async fn take_up_turn(&mut self) -> Result<()> {
-        let Some(turn) = self.session.last_turn.clone().filter(|turn| state::is_active(turn.state))
+        let Some(turn) = self.session.last_turn.clone().filter(|turn| row::is_active(turn.state))
         else {
             return Ok(());
         };
         let (id, thread) = (self.session.id, self.session.thread_id.clone());
-        let mut running = Running::new(&self.directory.turns(), turn.number, &self.shared.follower);
-        let files = running.files.clone();
-        let was_said = self.writer()?.tail().turn >= turn.number.0;
+        let files = supervise::TurnFiles::new(self.directory.turns(), turn.number);
+        let waited = turn.state == SessionState::Queued;
+        let has_events = self.writer()?.tail().turn >= turn.number.0;
+        if waited && !files.lock().exists() {
+            self.queued = Some(Queued { number: turn.number, place: self.shared.slots.wait() });
+            if !has_events {
+                let previous = self.state_before(turn.number).await?;
+                self.say(vec![turns::queued(turn.number, previous)]).await;
+            }
+            return Ok(());
+        }
+        let slot = self.shared.slots.take();
+        let mut running =
+            Running::new(&self.directory.turns(), turn.number, &self.shared.follower, slot);
+        let was_said = has_events && !waited;
         let found = blocking(move || match turn::find_out(&files, id, thread.as_deref())? {
             (Some(Ended::NotStarted(_)), _) if was_said => {
                 turn::give_up(&files, id, thread.as_deref()).map(|ended| (Some(ended), None))
@@ -137,9 +156,13 @@ impl Actor {
         if let Some(pid_file) = &pid_file {
             running.watch_supervisor(supervise::pidfd(pid_file));
         }
-        if self.writer()?.tail().turn < turn.number.0 {
+        if !was_said {
             // The server went down before it could say how the turn began.
-            let previous = self.state_before(turn.number).await?;
+            let previous = if waited && has_events {
+                SessionState::Queued
+            } else {
+                self.state_before(turn.number).await?
+            };
             let statements = match &ended {
                 Some(Ended::NotStarted(problem)) => {
                     let failed = (SessionState::Failed, StateReason::SpawnFailed, problem.clone());

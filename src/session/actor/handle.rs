@@ -1,20 +1,36 @@
 //! The way to an owner, and what it is asked.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Error, Result,
-    session::{Session, feed::Feed},
+    Error, Result, proto,
+    session::{feed::Feed, once::Ticket},
     supervise::StopMode,
 };
 
 /// What an owner is asked.
 #[derive(Debug)]
 pub(super) enum Command {
-    StartTurn { prompt: String, reply: oneshot::Sender<Result<Session>> },
-    Stop { mode: StopMode, actor: String, reply: oneshot::Sender<Result<Session>> },
+    StartTurn { prompt: String, ticket: Ticket, reply: Reply },
+    Stop { mode: StopMode, actor: String, ticket: Ticket, reply: Reply },
+    Update { change: Update, etag: String, ticket: Ticket, reply: Reply },
+    Delete { etag: String, ticket: Ticket, reply: Reply },
+}
+
+/// Where the answer goes.
+pub(super) type Reply = oneshot::Sender<Result<proto::Session>>;
+
+/// What a client writes of a session; what is not given stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Update {
+    /// The title.
+    pub title: Option<String>,
+    /// All labels.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Whether it is put aside.
+    pub archived: Option<bool>,
 }
 
 /// The way to an owner. Cheap to clone; while one exists the owner stays.
@@ -37,18 +53,23 @@ impl Handle {
         &self.feed
     }
 
-    /// Starts a turn; answers when it is durable and its supervisor runs.
+    /// Starts a turn; answers when it is durable and its supervisor runs, or when
+    /// it waits.
     ///
     /// # Errors
     ///
     /// SESSION_RUNNING, WORKING_DIRECTORY_INVALID, AGENT_UNAVAILABLE,
-    /// STORAGE_FULL: nothing was started.
+    /// STORAGE_FULL, OVERLOADED: nothing was started.
     ///
     /// # Cancel safety
     ///
-    /// The owner goes on when the caller does not wait any more.
-    pub(crate) async fn start_turn(&self, prompt: String) -> Result<Session> {
-        self.call(|reply| Command::StartTurn { prompt, reply }).await
+    /// As of all these: the owner goes on when the caller does not wait any more.
+    pub(crate) async fn start_turn(
+        &self,
+        prompt: String,
+        ticket: Ticket,
+    ) -> Result<proto::Session> {
+        self.call(|reply| Command::StartTurn { prompt, ticket, reply }).await
     }
 
     /// Makes a request to stop the running turn durable and passes it on.
@@ -56,18 +77,39 @@ impl Handle {
     /// # Errors
     ///
     /// NO_ACTIVE_TURN.
-    ///
-    /// # Cancel safety
-    ///
-    /// The owner goes on when the caller does not wait any more.
-    pub(crate) async fn stop(&self, mode: StopMode, actor: String) -> Result<Session> {
-        self.call(|reply| Command::Stop { mode, actor, reply }).await
+    pub(crate) async fn stop(
+        &self,
+        mode: StopMode,
+        actor: String,
+        ticket: Ticket,
+    ) -> Result<proto::Session> {
+        self.call(|reply| Command::Stop { mode, actor, ticket, reply }).await
     }
 
-    async fn call(
+    /// Makes what a client writes durable.
+    ///
+    /// # Errors
+    ///
+    /// ETAG_MISMATCH, SESSION_READ_ONLY, STORAGE_FULL: nothing was changed.
+    pub(crate) async fn update(
         &self,
-        command: impl FnOnce(oneshot::Sender<Result<Session>>) -> Command,
-    ) -> Result<Session> {
+        change: Update,
+        etag: String,
+        ticket: Ticket,
+    ) -> Result<proto::Session> {
+        self.call(|reply| Command::Update { change, etag, ticket, reply }).await
+    }
+
+    /// Deletes the session for ever.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_RUNNING, ETAG_MISMATCH, STORAGE_FULL: it is as it was.
+    pub(crate) async fn delete(&self, etag: String, ticket: Ticket) -> Result<proto::Session> {
+        self.call(|reply| Command::Delete { etag, ticket, reply }).await
+    }
+
+    async fn call(&self, command: impl FnOnce(Reply) -> Command) -> Result<proto::Session> {
         let (reply, answer) = oneshot::channel();
         let gone = || Error::ShuttingDown { last_seq: None };
         self.commands.send(command(reply)).await.map_err(|_| gone())?;

@@ -7,6 +7,7 @@ use super::{Actor, blocking, lost};
 use crate::{
     Result,
     id::{Seq, TurnNumber},
+    row,
     session::{
         ingest::{Fact, Ingest, Statement, Step},
         registry::report,
@@ -77,16 +78,20 @@ impl Actor {
         let subscribers =
             u32::try_from(self.shared.hub.publish(self.session.id)).unwrap_or(u32::MAX);
         if !step.facts.is_empty() {
-            let (directory, session) = (self.directory.clone(), self.session.clone());
-            // For people; the row is what counts.
-            let _ = blocking(move || directory.describe(&session)).await;
+            self.describe().await;
         }
         PACE.max(PACE_PER_SUBSCRIBER.saturating_mul(subscribers).min(MAX_PACE))
     }
 
+    /// Renders the row for people; the row is what counts.
+    pub(super) async fn describe(&self) {
+        let (directory, session) = (self.directory.clone(), self.session.clone());
+        let _ = blocking(move || directory.describe(&session)).await;
+    }
+
     pub(super) fn active_turn(&self) -> Option<TurnNumber> {
         let turn = self.session.last_turn.as_ref()?;
-        state::is_active(turn.state).then_some(turn.number)
+        row::is_active(turn.state).then_some(turn.number)
     }
 
     pub(super) fn fold(&mut self, facts: &[Fact]) {
@@ -96,6 +101,9 @@ impl Actor {
     }
 
     pub(super) async fn store_row(&mut self, applied: Seq) {
+        if self.deleted.is_some() {
+            return;
+        }
         let outbox_done = self.ingest.as_ref().map_or(0, |ingest| ingest.tail().outbox_id);
         let stored = self.shared.database.apply(self.session.clone(), applied, outbox_done).await;
         self.row_behind = stored.is_err();

@@ -7,13 +7,15 @@ use tokio::time::Instant;
 use super::{Actor, RETRY, blocking};
 use crate::{
     Error, Result,
-    agent::Launch,
+    agent::{History, Launch},
     id::TurnNumber,
-    proto::{self, SessionState, StateReason},
+    proto::{self, SessionState, StateReason, event::Kind},
+    row::{PROMPT_PREVIEW_CHARACTERS, Session, head},
     session::{
-        PROMPT_PREVIEW_CHARACTERS, Session, head,
-        ingest::Statement,
+        ingest::{Fact, Statement},
+        once::Ticket,
         registry::{report, storage_error},
+        slots::{Place, Slot, Waiting},
         state,
         turn::{self, Running},
     },
@@ -27,6 +29,15 @@ pub(crate) struct NewTurn {
     pub prompt: String,
     /// How the agent is started.
     pub launch: Launch,
+    /// Whether it starts now.
+    pub place: Place,
+}
+
+/// A turn that waits to be started.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub number: TurnNumber,
+    pub place: Waiting,
 }
 
 impl NewTurn {
@@ -38,7 +49,11 @@ impl NewTurn {
             session.first_prompt = head(&self.prompt, PROMPT_PREVIEW_CHARACTERS);
         }
         session.codex_version.clone_from(&self.launch.version);
-        session.last_turn = Some(state::new_turn(number, time));
+        let state = match self.place {
+            Place::Now(_) => SessionState::Running,
+            Place::Later(_) => SessionState::Queued,
+        };
+        session.last_turn = Some(state::new_turn(number, state, session.usage, time));
         session.update_time = time;
     }
 }
@@ -46,10 +61,16 @@ impl NewTurn {
 impl Actor {
     /// The event with which the last turn begins.
     pub(super) fn spawned(&self, prompt: &str) -> proto::TurnSpawned {
+        let (resumed_thread_id, forked_thread_id) = match turn::history(&self.session) {
+            History::New => (String::new(), String::new()),
+            History::Resume(thread) => (thread.to_owned(), String::new()),
+            History::Fork(thread) => (String::new(), thread.to_owned()),
+        };
         proto::TurnSpawned {
             codex_version: self.session.codex_version.clone(),
-            resumed_thread_id: self.session.thread_id.clone().unwrap_or_default(),
+            resumed_thread_id,
             prompt: head(prompt, PROMPT_PREVIEW_CHARACTERS),
+            forked_thread_id,
         }
     }
 
@@ -114,7 +135,9 @@ impl Actor {
         self.learn_pid().await;
         let step = step?;
         let at_end = step.at_end;
+        let restarted = self.restarted(&step.facts);
         let pause = self.show(step).await;
+        self.say(restarted.into_iter().collect()).await;
         if at_end && ended {
             self.conclude().await?;
             return Ok(Duration::ZERO);
@@ -164,18 +187,46 @@ impl Actor {
         Ok(())
     }
 
-    pub(super) async fn start_turn(&mut self, prompt: String) -> Result<Session> {
-        let id = self.session.id;
-        if let Some(problem) = self.writer()?.read_only() {
-            return Err(Error::SessionReadOnly { id, problem: problem.to_owned() });
+    /// What is to be said where the agent began another thread than the one that
+    /// it was to go on with.
+    fn restarted(&self, facts: &[Fact]) -> Option<Statement> {
+        let had = self.session.thread_id.as_ref()?;
+        facts.iter().find_map(|fact| {
+            let Kind::ThreadStarted(started) = &fact.kind else { return None };
+            let problem = format!("the thread {had} could not be resumed");
+            let warning = Kind::Warning(turn::thread_restarted(&problem));
+            (started.thread_id != *had).then(|| Statement::now(fact.turn, warning))
+        })
+    }
+
+    /// Refuses what a session that is damaged cannot take.
+    pub(super) fn check_writable(&self) -> Result<()> {
+        match self.writer()?.read_only() {
+            Some(problem) => {
+                Err(Error::SessionReadOnly { id: self.session.id, problem: problem.to_owned() })
+            }
+            None => Ok(()),
         }
-        if self.running.is_some() || self.session.is_active() {
+    }
+
+    pub(super) async fn start_turn(
+        &mut self,
+        prompt: String,
+        ticket: &Ticket,
+    ) -> Result<proto::Session> {
+        let id = self.session.id;
+        self.check_writable()?;
+        if self.running.is_some() || self.queued.is_some() || self.session.is_active() {
             return Err(Error::SessionRunning { id, state: self.session.state() });
         }
         let number = TurnNumber(self.session.turn_count() + 1);
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
-        let launch = blocking(move || turn::plan(&agents, &planned, number)).await??;
+        let mut launch = blocking(move || turn::plan(&agents, &planned, number)).await??;
+        if number.0 > 1 && turn::history(&self.session) == History::New {
+            launch.warnings.push(turn::thread_restarted("the session has no thread yet"));
+        }
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
+        let place = self.shared.slots.admit()?;
         let (prompt_files, bytes) = (files.clone(), prompt.clone().into_bytes());
         blocking(move || {
             // There already, unless somebody took it away.
@@ -186,23 +237,44 @@ impl Actor {
         .map_err(|error| storage_error(error, &files.prompt()))?;
 
         let previous = self.session.state();
-        let turn = NewTurn { prompt, launch };
+        let turn = NewTurn { prompt, launch, place };
         let mut session = self.session.clone();
         turn.begin(&mut session);
         let row =
             session.last_turn.clone().ok_or_else(|| Error::internal("a new turn is there"))?;
-        self.shared.database.insert_turn(session.clone(), row).await?;
+        let receipt = ticket.receipt_of(&session);
+        self.shared.database.insert_turn(session.clone(), row, receipt).await?;
         // From here on the turn exists, whatever happens.
         self.session = session;
-        self.launch(turn, previous).await?;
-        Ok(self.session.clone())
+        self.begin(turn, previous).await?;
+        self.answer().await
     }
 
-    /// Starts the agent of the last turn, whose row and prompt are there.
-    pub(super) async fn launch(&mut self, turn: NewTurn, previous: SessionState) -> Result<()> {
-        let NewTurn { prompt, launch } = turn;
+    /// Launches the last turn, whose row and prompt are there, or lets it wait.
+    pub(super) async fn begin(&mut self, turn: NewTurn, previous: SessionState) -> Result<()> {
+        let NewTurn { prompt, launch, place } = turn;
+        match place {
+            Place::Now(slot) => self.launch(&prompt, launch, slot, previous).await,
+            Place::Later(place) => {
+                let number = TurnNumber(self.session.turn_count());
+                self.queued = Some(Queued { number, place });
+                self.say(vec![queued(number, previous)]).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Starts the agent of the last turn.
+    async fn launch(
+        &mut self,
+        prompt: &str,
+        launch: Launch,
+        slot: Slot,
+        previous: SessionState,
+    ) -> Result<()> {
         let number = TurnNumber(self.session.turn_count());
-        let mut running = Running::new(&self.directory.turns(), number, &self.shared.follower);
+        let mut running =
+            Running::new(&self.directory.turns(), number, &self.shared.follower, slot);
         let spec = spec(&self.session, number, &launch, self.shared.grace);
         let (supervisor, files) = (self.shared.supervisor.clone(), running.files.clone());
         let launched = blocking(move || supervise::launch(&supervisor, &files, &spec)).await?;
@@ -211,7 +283,7 @@ impl Actor {
                 running.watch_supervisor(launched.pidfd());
                 running.launched = Some(launched);
                 self.running = Some(running);
-                let spawned = self.spawned(&prompt);
+                let spawned = self.spawned(prompt);
                 let now = crate::time::now();
                 turn::first_statements(number, previous, spawned, launch.warnings, now)
             }
@@ -225,23 +297,85 @@ impl Actor {
         Ok(())
     }
 
-    pub(super) async fn stop(&mut self, mode: StopMode, actor: String) -> Result<Session> {
-        let (Some(running), state) = (&self.running, self.session.state()) else {
-            return Err(Error::NoActiveTurn { id: self.session.id, state: self.session.state() });
-        };
-        let (number, files) = (running.number, running.files.clone());
-        let path = files.stop();
-        let stop = Stop::now(mode, actor);
-        blocking(move || supervise::request_stop(&files, &stop))
-            .await?
-            .map_err(|error| storage_error(error, &path))?;
-        // Once: also while the disk refuses to have it said.
-        if state == SessionState::Running && self.unsaid.is_empty() {
-            let stopping = (SessionState::Stopping, StateReason::Unspecified, String::new());
-            self.say(vec![Statement::now(number, state::state_changed(state, stopping))]).await;
+    /// Starts the turn that has waited. What it is started with is found out
+    /// again: it may have waited long.
+    pub(super) async fn launch_queued(&mut self, slot: Slot) -> Result<()> {
+        let Some(Queued { number, .. }) = self.queued.take() else { return Ok(()) };
+        let files = supervise::TurnFiles::new(self.directory.turns(), number);
+        let prompt = blocking(move || turn::read_prompt(&files)).await?;
+        let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
+        match blocking(move || turn::plan(&agents, &planned, number)).await? {
+            Ok(mut launch) => {
+                if number.0 > 1 && turn::history(&self.session) == History::New {
+                    launch.warnings.push(turn::thread_restarted("the session has no thread yet"));
+                }
+                self.session.codex_version.clone_from(&launch.version);
+                self.launch(&prompt, launch, slot, SessionState::Queued).await
+            }
+            Err(error) => {
+                let failed = (SessionState::Failed, StateReason::SpawnFailed, report(&error));
+                let failed = state::state_changed(SessionState::Queued, failed);
+                self.say(vec![Statement::now(number, failed)]).await;
+                Ok(())
+            }
         }
-        Ok(self.session.clone())
     }
+
+    pub(super) async fn stop(
+        &mut self,
+        mode: StopMode,
+        actor: String,
+        ticket: &Ticket,
+    ) -> Result<proto::Session> {
+        if let Some(Queued { number, .. }) = self.queued.take() {
+            // It never starts: its place went with it.
+            let stopped = match mode {
+                StopMode::Interrupt => SessionState::Interrupted,
+                StopMode::Kill => SessionState::Killed,
+            };
+            let stopped = (stopped, StateReason::Unspecified, String::new());
+            let stopped = state::state_changed(SessionState::Queued, stopped);
+            self.say(vec![Statement::now(number, stopped)]).await;
+        } else if let Some(running) = &self.running {
+            let (number, files) = (running.number, running.files.clone());
+            let path = files.stop();
+            let stop = Stop::now(mode, actor);
+            blocking(move || supervise::request_stop(&files, &stop))
+                .await?
+                .map_err(|error| storage_error(error, &path))?;
+            let state = self.session.state();
+            // Once: also while the disk refuses to have it said.
+            if state == SessionState::Running && self.unsaid.is_empty() {
+                let stopping = (SessionState::Stopping, StateReason::Unspecified, String::new());
+                let stopping = state::state_changed(state, stopping);
+                self.say(vec![Statement::now(number, stopping)]).await;
+            }
+        } else {
+            return Err(Error::NoActiveTurn { id: self.session.id, state: self.session.state() });
+        }
+        let answer = self.answer().await?;
+        // The effect is a file of the turn, and doing it again does no harm.
+        if let Some(receipt) = ticket.receipt(&answer) {
+            self.shared.database.insert_receipt(receipt).await?;
+        }
+        Ok(answer)
+    }
+
+    /// The session as its row shows it: the place in the queue is only there.
+    pub(crate) async fn answer(&self) -> Result<proto::Session> {
+        let mut session = self.session.clone();
+        if self.queued.is_some() {
+            let stored = self.shared.database.session(session.id).await?;
+            session.queue_position = stored.and_then(|stored| stored.session.queue_position);
+        }
+        Ok((&session).into())
+    }
+}
+
+/// The statement that a turn waits.
+pub(super) fn queued(number: TurnNumber, previous: SessionState) -> Statement {
+    let queued = (SessionState::Queued, StateReason::Unspecified, String::new());
+    Statement::now(number, state::state_changed(previous, queued))
 }
 
 fn spec(session: &Session, number: TurnNumber, launch: &Launch, grace: Grace) -> Spec {

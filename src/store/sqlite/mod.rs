@@ -1,4 +1,5 @@
-//! The database `state.db`: sessions, turns and the outbox. No event bodies.
+//! The database `state.db`: sessions, turns, the outbox, tombstones and receipts.
+//! No event bodies.
 //!
 //! One thread owns the writing connection and commits whatever is waiting in
 //! one transaction (group commit), each job under a savepoint of its own;
@@ -12,20 +13,25 @@
 //!
 //! Called by `session` and `app`. Synchronous inside, asynchronous outside.
 
+mod receipts;
 mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod thread;
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{
     id::{Seq, SessionId, TurnNumber},
     proto::SessionState,
-    session::{Session, Turn},
+    row::{Session, Tombstone, Turn},
     time,
 };
 
@@ -94,14 +100,66 @@ pub struct Stored {
     pub applied: Seq,
 }
 
-/// Which sessions to list.
+/// Which sessions to list. The default is all that are neither archived nor a
+/// system's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only ids that begin with this.
     pub id_prefix: String,
     /// Only these states; empty for all.
     pub states: Vec<SessionState>,
+    /// Only this source.
+    pub source: Option<String>,
+    /// Only sessions that have all of these labels; an empty value is any.
+    pub labels: BTreeMap<String, String>,
+    /// By whether they are archived.
+    pub archived: Archived,
+    /// Only sessions that work in this directory or below it.
+    pub working_directory: Option<String>,
+    /// Only sessions created then or later.
+    pub created_after: Option<SystemTime>,
+    /// Only sessions created before then.
+    pub created_before: Option<SystemTime>,
+    /// Also those of systems.
+    pub include_system_owned: bool,
 }
+
+/// Which sessions count, by whether they are archived.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Archived {
+    /// Those that are not.
+    #[default]
+    No,
+    /// Those that are.
+    Only,
+    /// All.
+    All,
+}
+
+/// What became of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// It is there, like this.
+    Session(Box<Session>),
+    /// It was deleted.
+    Deleted(Tombstone),
+}
+
+/// The answer to a request that carried an id, kept to answer its twins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Which operation.
+    pub method: &'static str,
+    /// The request's id.
+    pub request_id: String,
+    /// SHA-256 of the request without its id.
+    pub fingerprint: [u8; 32],
+    /// The encoded answer.
+    pub response: Vec<u8>,
+}
+
+/// How long receipts are kept.
+pub const RECEIPT_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A place in a listing: the session after which to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,36 +192,88 @@ impl Database {
         })
     }
 
-    /// Makes a session durable, with its first turn where it has one, and with
-    /// its `session_created` event in the outbox.
+    /// Makes a session durable, with its first turn where it has one, with its
+    /// `session_created` event in the outbox, and with the receipt.
     ///
     /// # Errors
     ///
     /// [`Error::Exists`] when the id is taken.
-    pub async fn insert_session(&self, session: Session, created: Vec<u8>) -> Result<()> {
+    pub async fn insert_session(
+        &self,
+        session: Session,
+        created: Vec<u8>,
+        receipt: Option<Receipt>,
+    ) -> Result<()> {
         self.writer
             .call(move |db| {
+                receipts::insert(db, receipt.as_ref())?;
                 rows::insert_session(db, &session)?;
                 if let Some(turn) = &session.last_turn {
                     rows::upsert_turn(db, session.id, turn)?;
                 }
-                db.prepare_cached(
-                    "INSERT INTO outbox (session, turn, event) VALUES (?1, NULL, ?2)",
-                )?
-                .execute(params![session.id.as_bytes(), created])?;
-                Ok(())
+                rows::insert_event(db, session.id, &created)
             })
             .await
     }
 
     /// Makes a turn durable before anything is spawned for it.
-    pub async fn insert_turn(&self, session: Session, turn: Turn) -> Result<()> {
+    pub async fn insert_turn(
+        &self,
+        session: Session,
+        turn: Turn,
+        receipt: Option<Receipt>,
+    ) -> Result<()> {
         self.writer
             .call(move |db| {
+                receipts::insert(db, receipt.as_ref())?;
                 rows::update_session(db, &session, None)?;
                 rows::upsert_turn(db, session.id, &turn)
             })
             .await
+    }
+
+    /// Stores what a client wrote, with the event that says it in the outbox.
+    pub async fn update_session(
+        &self,
+        session: Session,
+        updated: Vec<u8>,
+        receipt: Option<Receipt>,
+    ) -> Result<()> {
+        self.writer
+            .call(move |db| {
+                receipts::insert(db, receipt.as_ref())?;
+                rows::update_session(db, &session, None)?;
+                rows::insert_event(db, session.id, &updated)
+            })
+            .await
+    }
+
+    /// Puts a tombstone in a session's place, for ever.
+    pub async fn delete_session(
+        &self,
+        tombstone: Tombstone,
+        receipt: Option<Receipt>,
+    ) -> Result<()> {
+        self.writer
+            .call(move |db| {
+                receipts::insert(db, receipt.as_ref())?;
+                rows::delete_session(db, &tombstone)
+            })
+            .await
+    }
+
+    /// Keeps a receipt by itself, where the effect is not in the database.
+    pub async fn insert_receipt(&self, receipt: Receipt) -> Result<()> {
+        self.writer.call(move |db| receipts::insert(db, Some(&receipt))).await
+    }
+
+    /// The fingerprint and the answer of an earlier request, where it is kept.
+    pub async fn receipt(
+        &self,
+        method: &'static str,
+        request_id: String,
+    ) -> Result<Option<([u8; 32], Vec<u8>)>> {
+        self.reader.call(move |db| receipts::find(db, method, &request_id)).await
     }
 
     /// Stores the session's row as it is after event `applied` of its log, and
@@ -192,6 +302,47 @@ impl Database {
         self.reader.call(move |db| rows::session(db, id)).await
     }
 
+    /// What is kept of a session that was deleted; `None` when none was.
+    pub async fn tombstone(&self, id: SessionId) -> Result<Option<Tombstone>> {
+        self.reader.call(move |db| rows::tombstone(db, id)).await
+    }
+
+    /// How far the clock of the catalogue is: the place of the latest change.
+    pub async fn clock(&self) -> Result<i64> {
+        self.reader
+            .call(|db| {
+                Ok(db.prepare_cached("SELECT value FROM clock")?.query_row([], |row| row.get(0))?)
+            })
+            .await
+    }
+
+    /// The sessions that changed after the clock stood at `after`, deletions
+    /// included, in the order of their last changes and with the place of each.
+    pub async fn changes(&self, after: i64, limit: u32) -> Result<Vec<(i64, Change)>> {
+        self.reader.call(move |db| rows::changes(db, after, limit)).await
+    }
+
+    /// Sessions in one of `states` that did not change since `before`, oldest
+    /// first, at most `limit`.
+    pub async fn stale_ids(
+        &self,
+        states: Vec<SessionState>,
+        before: SystemTime,
+        limit: u32,
+    ) -> Result<Vec<SessionId>> {
+        self.reader
+            .call(move |db| {
+                let states = states.iter().map(|state| (*state as i32).to_string());
+                let states = states.collect::<Vec<_>>().join(",");
+                let sql = format!(
+                    "SELECT id FROM sessions WHERE update_time <= ?1 AND state IN ({states}) \
+                     ORDER BY update_time, number LIMIT ?2"
+                );
+                rows::ids(db, &sql, params![micros(before), limit])
+            })
+            .await
+    }
+
     /// The ids that begin with `prefix`, at most `limit`.
     pub async fn ids_with_prefix(&self, prefix: String, limit: u32) -> Result<Vec<SessionId>> {
         self.reader.call(move |db| rows::ids_with_prefix(db, &prefix, limit)).await
@@ -209,9 +360,14 @@ impl Database {
             .call(|db| {
                 rows::ids(
                     db,
-                    "SELECT id FROM sessions WHERE state IN (?1, ?2)
-                     UNION SELECT session FROM outbox",
-                    params![SessionState::Running as i32, SessionState::Stopping as i32],
+                    // Those that wait come in their order.
+                    "SELECT id FROM sessions WHERE state IN (?1, ?2, ?3)
+                     OR id IN (SELECT session FROM outbox) ORDER BY queued, number",
+                    params![
+                        SessionState::Queued as i32,
+                        SessionState::Running as i32,
+                        SessionState::Stopping as i32
+                    ],
                 )
             })
             .await
@@ -239,6 +395,11 @@ impl Database {
         limit: u32,
     ) -> Result<Vec<(ListPosition, Session)>> {
         self.reader.call(move |db| rows::list(db, &filter, after, limit)).await
+    }
+
+    /// The turns of a session after `after`, in order, at most `limit`.
+    pub async fn turns(&self, id: SessionId, after: TurnNumber, limit: u32) -> Result<Vec<Turn>> {
+        self.reader.call(move |db| rows::turns(db, id, after, limit)).await
     }
 
     /// One turn of a session; `None` when there is no such.

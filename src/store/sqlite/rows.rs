@@ -5,34 +5,51 @@ use std::path::PathBuf;
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 
-use super::{Error, Filter, ListPosition, OutboxRow, Result, Stored, i64_of, micros};
+use super::{
+    Archived, Change, Error, Filter, ListPosition, OutboxRow, Result, Stored, i64_of, micros,
+};
 use crate::{
     id::{Seq, SessionId, TurnNumber},
-    proto::{FilesystemSandbox, SessionState, StateReason, Usage},
-    session::{ExitStatus, Session, Turn, Verdict},
+    proto::{CodexOptions, FilesystemSandbox, NetworkAccess, SessionState, StateReason},
+    row::{ExitStatus, Fork, Session, Tombstone, Turn, Verdict},
     time::from_micros,
 };
 
 const SESSION_COLUMNS: &str = "s.number, s.id, s.agent, s.source, s.title, s.labels, \
      s.working_directory, s.model, s.sandbox, s.thread_id, s.codex_version, s.first_prompt, \
      s.usage, s.create_time, s.update_time, s.applied_seq, \
+     s.network, s.archived, s.system_owned, s.forked_session, s.forked_thread, s.options, \
+     s.revision, s.changed, \
+     (SELECT count(*) FROM sessions q WHERE q.queued <= s.queued), \
      t.number, t.state, t.reason, t.verdict, t.verdict_message, t.pid, t.exit_code, t.signal, \
-     t.start_time, t.end_time, t.error";
+     t.start_time, t.end_time, t.error, t.usage_before, t.usage_after";
 const LAST_TURN: &str =
     "sessions s LEFT JOIN turns t ON t.session = s.id AND t.number = s.turn_count";
+/// Where the clock at the last change is in [`SESSION_COLUMNS`].
+const CHANGED: usize = 23;
 /// Where the turn's columns begin in [`SESSION_COLUMNS`].
-const TURN: usize = 16;
+const TURN: usize = 25;
 const TURN_COLUMNS: &str = "number, state, reason, verdict, verdict_message, pid, exit_code, \
-     signal, start_time, end_time, error";
+     signal, start_time, end_time, error, usage_before, usage_after";
+
+/// Lets the clock of the catalogue rise, for one change.
+pub(super) fn tick(db: &Connection) -> Result<i64> {
+    let mut statement = db.prepare_cached("UPDATE clock SET value = value + 1 RETURNING value")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
 
 pub(super) fn insert_session(db: &Connection, session: &Session) -> Result<()> {
     let labels = labels_text(session);
+    let changed = tick(db)?;
+    let fork = session.forked_from.as_ref();
     let inserted = db
         .prepare_cached(
             "INSERT INTO sessions (id, state, agent, source, title, labels, working_directory, \
              model, sandbox, thread_id, codex_version, first_prompt, turn_count, usage, \
-             create_time, update_time, applied_seq) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 0) \
+             create_time, update_time, network, archived, system_owned, forked_session, \
+             forked_thread, options, revision, queued, changed, applied_seq) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
+             ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, 0) \
              ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
@@ -52,12 +69,21 @@ pub(super) fn insert_session(db: &Connection, session: &Session) -> Result<()> {
             session.usage.map(|usage| usage.encode_to_vec()),
             micros(session.create_time),
             micros(session.update_time),
+            session.network as i32,
+            session.archived,
+            session.system_owned,
+            fork.map(|fork| fork.session.as_bytes()),
+            fork.map(|fork| &fork.thread_id),
+            (session.options != CodexOptions::default()).then(|| session.options.encode_to_vec()),
+            i64_of(session.revision),
+            (session.state() == SessionState::Queued).then_some(changed),
+            changed,
         ])?;
     if inserted == 0 { Err(Error::Exists(session.id)) } else { Ok(()) }
 }
 
 /// Stores what can change of a session; with `applied`, also how far it follows
-/// the log.
+/// the log. A turn that waits keeps the place that it got first.
 pub(super) fn update_session(
     db: &Connection,
     session: &Session,
@@ -66,7 +92,9 @@ pub(super) fn update_session(
     db.prepare_cached(
         "UPDATE sessions SET state = ?2, title = ?3, labels = ?4, model = ?5, sandbox = ?6, \
          thread_id = ?7, codex_version = ?8, first_prompt = ?9, turn_count = ?10, usage = ?11, \
-         update_time = ?12, applied_seq = coalesce(?13, applied_seq) WHERE id = ?1",
+         update_time = ?12, applied_seq = coalesce(?13, applied_seq), network = ?14, \
+         archived = ?15, revision = ?16, queued = iif(?17, coalesce(queued, ?18), NULL), \
+         changed = ?18 WHERE id = ?1",
     )?
     .execute(params![
         session.id.as_bytes(),
@@ -82,6 +110,11 @@ pub(super) fn update_session(
         session.usage.map(|usage| usage.encode_to_vec()),
         micros(session.update_time),
         applied.map(|seq| i64_of(seq.0)),
+        session.network as i32,
+        session.archived,
+        i64_of(session.revision),
+        session.state() == SessionState::Queued,
+        tick(db)?,
     ])?;
     Ok(())
 }
@@ -99,8 +132,8 @@ pub(super) fn upsert_turn(db: &Connection, id: SessionId, turn: &Turn) -> Result
     };
     db.prepare_cached(
         "INSERT OR REPLACE INTO turns (session, number, state, reason, verdict, verdict_message, \
-         pid, exit_code, signal, start_time, end_time, error) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+         pid, exit_code, signal, start_time, end_time, error, usage_before, usage_after) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?
     .execute(params![
         id.as_bytes(),
@@ -115,7 +148,16 @@ pub(super) fn upsert_turn(db: &Connection, id: SessionId, turn: &Turn) -> Result
         micros(turn.start_time),
         turn.end_time.map(micros),
         turn.error,
+        turn.usage_before.map(|usage| usage.encode_to_vec()),
+        turn.usage_after.map(|usage| usage.encode_to_vec()),
     ])?;
+    Ok(())
+}
+
+/// Puts an event of a session, made for no turn, into the outbox.
+pub(super) fn insert_event(db: &Connection, id: SessionId, event: &[u8]) -> Result<()> {
+    db.prepare_cached("INSERT INTO outbox (session, turn, event) VALUES (?1, NULL, ?2)")?
+        .execute(params![id.as_bytes(), event])?;
     Ok(())
 }
 
@@ -136,21 +178,168 @@ pub(super) fn list(
     after: Option<ListPosition>,
     limit: u32,
 ) -> Result<Vec<(ListPosition, Session)>> {
-    let states = filter.states.iter().map(|state| (*state as i32).to_string());
-    let states = states.collect::<Vec<_>>().join(",");
-    let by_state =
-        if states.is_empty() { String::new() } else { format!("AND s.state IN ({states})") };
+    let Filter {
+        id_prefix,
+        states,
+        source,
+        labels,
+        archived,
+        working_directory,
+        created_after,
+        created_before,
+        include_system_owned,
+    } = filter;
+    let Some((low, high)) = prefix_range(id_prefix) else { return Ok(Vec::new()) };
+    let mut wanted = Conditions::default();
+    wanted.add("s.number < ?", after.map_or(i64::MAX, |position| position.0));
+    wanted.add("s.id >= ?", low.to_vec());
+    wanted.add("s.id <= ?", high.to_vec());
+    if !states.is_empty() {
+        let states = states.iter().map(|state| (*state as i32).to_string());
+        wanted.always(&format!("s.state IN ({})", states.collect::<Vec<_>>().join(",")));
+    }
+    if let Some(source) = source {
+        wanted.add("s.source = ?", source.clone());
+    }
+    for (key, value) in labels {
+        // Keys may hold what means something in a JSON path.
+        let mut each = "EXISTS (SELECT 1 FROM json_each(s.labels) WHERE key = ?".to_owned();
+        if !value.is_empty() {
+            each += " AND value = ?";
+        }
+        each += ")";
+        wanted.add(&each, key.clone());
+        if !value.is_empty() {
+            wanted.values.push(value.clone().into());
+        }
+    }
+    match archived {
+        Archived::No => wanted.always("NOT s.archived"),
+        Archived::Only => wanted.always("s.archived"),
+        Archived::All => {}
+    }
+    if let Some(directory) = working_directory {
+        let directory = directory.trim_end_matches('/').to_owned();
+        // The slash that the prefix ends with is the character before 0.
+        wanted.add(
+            "(s.working_directory = ? OR s.working_directory = ? || '/' \
+             OR (s.working_directory > ? || '/' AND s.working_directory < ? || '0'))",
+            directory.clone(),
+        );
+        wanted.values.extend(std::iter::repeat_n(directory.into(), 3));
+    }
+    if let Some(time) = created_after {
+        wanted.add("s.create_time >= ?", micros(*time));
+    }
+    if let Some(time) = created_before {
+        wanted.add("s.create_time < ?", micros(*time));
+    }
+    if !include_system_owned {
+        wanted.always("NOT s.system_owned");
+    }
     let sql = format!(
-        "SELECT {SESSION_COLUMNS} FROM {LAST_TURN} \
-         WHERE s.number < ?1 AND s.id BETWEEN ?2 AND ?3 {by_state} ORDER BY s.number DESC LIMIT ?4"
+        "SELECT {SESSION_COLUMNS} FROM {LAST_TURN} WHERE {} ORDER BY s.number DESC LIMIT ?",
+        wanted.text
     );
-    let Some((low, high)) = prefix_range(&filter.id_prefix) else { return Ok(Vec::new()) };
+    wanted.values.push(i64::from(limit).into());
     let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map(
-        params![after.map_or(i64::MAX, |position| position.0), low, high, limit],
-        session_of,
-    )?;
+    let rows = statement.query_map(rusqlite::params_from_iter(wanted.values), session_of)?;
     rows.map(|row| Ok(row.map(|(position, stored)| (position, stored.session))?)).collect()
+}
+
+/// The conditions of a query, with the values that they name in order.
+#[derive(Debug, Default)]
+struct Conditions {
+    text: String,
+    values: Vec<rusqlite::types::Value>,
+}
+
+impl Conditions {
+    fn always(&mut self, condition: &str) {
+        if !self.text.is_empty() {
+            self.text += " AND ";
+        }
+        self.text += condition;
+    }
+
+    fn add(&mut self, condition: &str, value: impl Into<rusqlite::types::Value>) {
+        self.always(condition);
+        self.values.push(value.into());
+    }
+}
+
+/// The sessions that changed after the clock stood at `after`, in the order of
+/// their last changes, and those that were deleted.
+pub(super) fn changes(db: &Connection, after: i64, limit: u32) -> Result<Vec<(i64, Change)>> {
+    let sql = format!(
+        "SELECT {SESSION_COLUMNS} FROM {LAST_TURN} WHERE s.changed > ?1 ORDER BY s.changed LIMIT ?2"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![after, limit], |row| {
+        let changed: i64 = row.get(CHANGED)?;
+        session_of(row).map(|(_, stored)| (changed, Change::Session(Box::new(stored.session))))
+    })?;
+    let mut changes = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut statement = db.prepare_cached(
+        "SELECT id, title, system_owned, delete_time, changed FROM tombstones \
+         WHERE changed > ?1 ORDER BY changed LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![after, limit], |row| {
+        Ok((row.get(4)?, Change::Deleted(tombstone_of(row)?)))
+    })?;
+    changes.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+    changes.sort_by_key(|(changed, _)| *changed);
+    changes.truncate(limit as usize);
+    Ok(changes)
+}
+
+pub(super) fn tombstone(db: &Connection, id: SessionId) -> Result<Option<Tombstone>> {
+    let mut statement = db.prepare_cached(
+        "SELECT id, title, system_owned, delete_time FROM tombstones WHERE id = ?1",
+    )?;
+    Ok(statement.query_row([id.as_bytes()], tombstone_of).optional()?)
+}
+
+fn tombstone_of(row: &Row<'_>) -> rusqlite::Result<Tombstone> {
+    Ok(Tombstone {
+        id: id_of(row, 0)?,
+        title: row.get(1)?,
+        system_owned: row.get(2)?,
+        delete_time: from_micros(row.get(3)?),
+    })
+}
+
+/// Exchanges a session's rows for a tombstone.
+pub(super) fn delete_session(db: &Connection, tombstone: &Tombstone) -> Result<()> {
+    let Tombstone { id, title, system_owned, delete_time } = tombstone;
+    for sql in [
+        "DELETE FROM outbox WHERE session = ?1",
+        "DELETE FROM turns WHERE session = ?1",
+        "DELETE FROM sessions WHERE id = ?1",
+    ] {
+        db.prepare_cached(sql)?.execute([id.as_bytes()])?;
+    }
+    db.prepare_cached(
+        "INSERT INTO tombstones (id, title, system_owned, delete_time, changed) \
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![id.as_bytes(), title, system_owned, micros(*delete_time), tick(db)?])?;
+    Ok(())
+}
+
+pub(super) fn turns(
+    db: &Connection,
+    id: SessionId,
+    after: TurnNumber,
+    limit: u32,
+) -> Result<Vec<Turn>> {
+    let sql = format!(
+        "SELECT {TURN_COLUMNS} FROM turns WHERE session = ?1 AND number > ?2 ORDER BY number LIMIT ?3"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows =
+        statement.query_map(params![id.as_bytes(), after.0, limit], |row| turn_of(row, 0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn ids_with_prefix(db: &Connection, prefix: &str, limit: u32) -> Result<Vec<SessionId>> {
@@ -221,7 +410,11 @@ fn id_of(row: &Row<'_>, column: usize) -> rusqlite::Result<SessionId> {
 
 fn session_of(row: &Row<'_>) -> rusqlite::Result<(ListPosition, Stored)> {
     let labels: String = row.get(5)?;
-    let usage: Option<Vec<u8>> = row.get(12)?;
+    let forked_thread: Option<String> = row.get(20)?;
+    let forked_from = match forked_thread {
+        Some(thread_id) => Some(Fork { session: id_of(row, 19)?, thread_id }),
+        None => None,
+    };
     let last_turn = row.get::<_, Option<u32>>(TURN)?.map(|_| turn_of(row, TURN)).transpose()?;
     let session = Session {
         id: id_of(row, 1)?,
@@ -236,10 +429,15 @@ fn session_of(row: &Row<'_>) -> rusqlite::Result<(ListPosition, Stored)> {
         thread_id: row.get(9)?,
         codex_version: row.get(10)?,
         first_prompt: row.get(11)?,
-        usage: usage
-            .map(|usage| Usage::decode(usage.as_slice()))
-            .transpose()
-            .map_err(|error| damaged(12, error))?,
+        usage: message_of(row, 12)?,
+        network: NetworkAccess::try_from(row.get::<_, i32>(16)?)
+            .map_err(|error| damaged(16, error))?,
+        archived: row.get(17)?,
+        system_owned: row.get(18)?,
+        forked_from,
+        options: message_of(row, 21)?.unwrap_or_default(),
+        revision: row.get::<_, i64>(22)?.unsigned_abs(),
+        queue_position: row.get::<_, Option<u32>>(24)?.filter(|place| *place > 0),
         last_turn,
         create_time: from_micros(row.get(13)?),
         update_time: from_micros(row.get(14)?),
@@ -273,7 +471,21 @@ fn turn_of(row: &Row<'_>, from: usize) -> rusqlite::Result<Turn> {
         start_time: from_micros(row.get(from + 8)?),
         end_time: row.get::<_, Option<i64>>(from + 9)?.map(from_micros),
         error: row.get(from + 10)?,
+        usage_before: message_of(row, from + 11)?,
+        usage_after: message_of(row, from + 12)?,
     })
+}
+
+/// An encoded message; `None` where there is none.
+fn message_of<M: prost::Message + Default>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<M>> {
+    let bytes: Option<Vec<u8>> = row.get(column)?;
+    bytes
+        .map(|bytes| M::decode(bytes.as_slice()))
+        .transpose()
+        .map_err(|error| damaged(column, error))
 }
 
 fn damaged(

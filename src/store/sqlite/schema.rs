@@ -6,7 +6,8 @@ use super::{Error, Result};
 
 /// Migration n (from 1) brings the schema from version n - 1 to n. One that was
 /// released is never edited.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE sessions (
     number INTEGER PRIMARY KEY,          -- in order of creation
     id BLOB NOT NULL UNIQUE,             -- the sixteen bytes of the UUID
@@ -52,7 +53,52 @@ CREATE TABLE outbox (
     event BLOB NOT NULL                  -- an encoded switchboard.v1.Event
 ) STRICT;
 CREATE INDEX outbox_session ON outbox (session, id);
-"];
+",
+    "
+ALTER TABLE sessions ADD COLUMN network INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN system_owned INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN forked_session BLOB;
+ALTER TABLE sessions ADD COLUMN forked_thread TEXT;
+ALTER TABLE sessions ADD COLUMN options BLOB; -- encoded; NULL for none
+ALTER TABLE sessions ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE sessions ADD COLUMN queued INTEGER;              -- the ticket of a turn that waits
+ALTER TABLE sessions ADD COLUMN changed INTEGER NOT NULL DEFAULT 0; -- the clock at the last change
+UPDATE sessions SET changed = number;
+CREATE UNIQUE INDEX sessions_changed ON sessions (changed);
+CREATE INDEX sessions_queued ON sessions (queued) WHERE queued IS NOT NULL;
+CREATE INDEX sessions_update_time ON sessions (update_time);
+DROP INDEX sessions_active;
+CREATE INDEX sessions_active ON sessions (state) WHERE state IN (2, 3, 4);
+
+ALTER TABLE turns ADD COLUMN usage_before BLOB;  -- encoded switchboard.v1.Usage, as usage_after
+ALTER TABLE turns ADD COLUMN usage_after BLOB;
+
+CREATE TABLE clock (                     -- one row; rises with every change of the catalogue
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    value INTEGER NOT NULL
+) STRICT;
+INSERT INTO clock SELECT 1, coalesce(max(number), 0) FROM sessions;
+
+CREATE TABLE tombstones (
+    id BLOB PRIMARY KEY,
+    title TEXT NOT NULL,
+    system_owned INTEGER NOT NULL,
+    delete_time INTEGER NOT NULL,
+    changed INTEGER NOT NULL UNIQUE
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE receipts (                  -- answers to requests that carried an id
+    method TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,           -- SHA-256 of the request without its id
+    response BLOB NOT NULL,              -- encoded
+    time INTEGER NOT NULL,
+    PRIMARY KEY (method, request_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX receipts_time ON receipts (time);
+",
+];
 
 /// The version that this program writes.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;

@@ -8,8 +8,8 @@ use std::{
 
 use super::*;
 use crate::{
-    proto::{FilesystemSandbox, StateReason, Usage},
-    session::{ExitStatus, Verdict},
+    proto::{CodexOptions, FilesystemSandbox, NetworkAccess, StateReason, Usage},
+    row::{ExitStatus, Verdict},
 };
 
 const VERSION_1: &str =
@@ -35,6 +35,13 @@ fn session(id: SessionId) -> Session {
         working_directory: PathBuf::from("/"),
         model: None,
         sandbox: FilesystemSandbox::Unspecified,
+        network: NetworkAccess::Unspecified,
+        options: CodexOptions::default(),
+        archived: false,
+        system_owned: false,
+        forked_from: None,
+        revision: 1,
+        queue_position: None,
         thread_id: None,
         codex_version: String::new(),
         first_prompt: String::new(),
@@ -56,6 +63,8 @@ fn turn(number: u32, state: SessionState) -> Turn {
         start_time: at(2),
         end_time: None,
         error: String::new(),
+        usage_before: None,
+        usage_after: None,
     }
 }
 
@@ -80,7 +89,7 @@ impl Place {
     }
 
     async fn insert(&self, session: &Session) {
-        self.database.insert_session(session.clone(), vec![1]).await.unwrap();
+        self.database.insert_session(session.clone(), vec![1], None).await.unwrap();
     }
 
     async fn stored(&self, id: SessionId) -> Stored {
@@ -203,7 +212,7 @@ async fn a_database_of_the_first_version_is_read_as_it_was_meant() {
         .unwrap();
     assert_eq!(version, SCHEMA_VERSION);
     // What it takes from here on has numbers of its own.
-    database.insert_session(session(id(6)), vec![7]).await.unwrap();
+    database.insert_session(session(id(6)), vec![7], None).await.unwrap();
     assert_eq!(database.outbox(id(6), 0).await.unwrap()[0].id, 5);
 }
 
@@ -229,7 +238,7 @@ async fn a_session_is_there_with_its_first_turn_after_the_database_was_closed() 
     let mut new = session(id(1));
     new.last_turn = Some(turn(1, SessionState::Running));
     place.insert(&new).await;
-    let taken = place.database.insert_session(session(id(1)), vec![2]).await.unwrap_err();
+    let taken = place.database.insert_session(session(id(1)), vec![2], None).await.unwrap_err();
     assert!(matches!(taken, Error::Exists(taken) if taken == id(1)), "{taken:?}");
 
     let place = place.open_again();
@@ -249,7 +258,7 @@ async fn a_row_follows_the_log_and_keeps_its_earlier_turns() {
     let mut row = session(id(1));
     place.insert(&row).await;
     row.last_turn = Some(turn(1, SessionState::Running));
-    place.database.insert_turn(row.clone(), turn(1, SessionState::Running)).await.unwrap();
+    place.database.insert_turn(row.clone(), turn(1, SessionState::Running), None).await.unwrap();
     assert_eq!(place.stored(id(1)).await, Stored { session: row.clone(), applied: Seq::ZERO });
 
     let first = Turn { end_time: Some(at(5)), ..turn(1, SessionState::Completed) };
@@ -263,7 +272,7 @@ async fn a_row_follows_the_log_and_keeps_its_earlier_turns() {
 
     // A new turn says nothing about the log.
     row.last_turn = Some(turn(2, SessionState::Running));
-    place.database.insert_turn(row.clone(), turn(2, SessionState::Running)).await.unwrap();
+    place.database.insert_turn(row.clone(), turn(2, SessionState::Running), None).await.unwrap();
     assert_eq!(place.stored(id(1)).await, Stored { session: row, applied: Seq(9) });
     assert_eq!(place.database.turn(id(1), TurnNumber(1)).await.unwrap(), Some(first));
 }
@@ -350,7 +359,11 @@ async fn ten_thousand_sessions_are_listed_page_by_page_while_more_come() {
     let expected: Vec<Session> =
         all.iter().filter(|session| session.state() == SessionState::Failed).cloned().collect();
     assert_eq!(pages(failed).await, expected);
-    let prefixed = Filter { id_prefix: "000012".to_owned(), states: vec![SessionState::Completed] };
+    let prefixed = Filter {
+        id_prefix: "000012".to_owned(),
+        states: vec![SessionState::Completed],
+        ..Filter::default()
+    };
     let expected: Vec<Session> = (1_200..1_300).rev().step_by(2).map(|n| new(n - 1)).collect();
     assert_eq!(pages(prefixed).await, expected);
 }
@@ -385,10 +398,10 @@ async fn a_write_that_fails_does_not_harm_its_neighbours() {
 
     let calls = async {
         tokio::join!(
-            place.database.insert_session(session(id(1)), vec![1]),
-            place.database.insert_session(session(id(2)), vec![1]),
+            place.database.insert_session(session(id(1)), vec![1], None),
+            place.database.insert_session(session(id(2)), vec![1], None),
             half_done,
-            place.database.insert_session(session(id(3)), vec![1]),
+            place.database.insert_session(session(id(3)), vec![1], None),
             async { let_go.send(()).unwrap() },
         )
     };
@@ -418,9 +431,9 @@ async fn a_full_disk_in_the_middle_of_a_commit_is_told_to_those_that_it_concerns
 
     let calls = async {
         tokio::join!(
-            place.database.insert_session(session(id(1)), vec![1]),
-            place.database.insert_session(session(id(7)), vec![0; 1 << 20]),
-            place.database.insert_session(session(id(3)), vec![1]),
+            place.database.insert_session(session(id(1)), vec![1], None),
+            place.database.insert_session(session(id(7)), vec![0; 1 << 20], None),
+            place.database.insert_session(session(id(3)), vec![1], None),
             async { let_go.send(()).unwrap() },
         )
     };

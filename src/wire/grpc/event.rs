@@ -1,6 +1,10 @@
 //! `EventService`.
 
-use std::{collections::HashMap, pin::Pin, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    pin::Pin,
+    time::Duration,
+};
 
 use futures_util::{Stream, StreamExt as _, stream};
 use tonic::{Request, Response, Status};
@@ -164,19 +168,13 @@ pub(super) fn parse_watch(request: proto::WatchEventsRequest) -> Result<WatchReq
         },
         epoch: (!epoch.is_empty()).then_some(epoch),
         kinds: Kinds::parse(&kinds)?,
-        heartbeat: parse_duration(
-            "heartbeat",
-            heartbeat,
-            Duration::from_secs(1),
-            Duration::from_secs(600),
-        )?
-        .unwrap_or(DEFAULT_HEARTBEAT),
+        heartbeat: parse_heartbeat(heartbeat)?,
         until: if stop_at_end { Until::EndOfTurns } else { Until::Forever },
     })
 }
 
 fn parse_starts(
-    start_seqs: HashMap<String, u64>,
+    start_seqs: BTreeMap<String, u64>,
     ids: &[SessionId],
 ) -> Result<HashMap<SessionId, Start>> {
     let mut starts = HashMap::with_capacity(start_seqs.len());
@@ -214,6 +212,16 @@ fn parse_query(request: proto::ListEventsRequest) -> Result<EventQuery> {
         kinds: Kinds::parse(&kinds)?,
         epoch: (!epoch.is_empty()).then_some(epoch),
     })
+}
+
+/// How long a watch may be silent.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT.
+pub(super) fn parse_heartbeat(given: Option<pbjson_types::Duration>) -> Result<Duration> {
+    let (least, most) = (Duration::from_secs(1), Duration::from_secs(600));
+    Ok(parse_duration("heartbeat", given, least, most)?.unwrap_or(DEFAULT_HEARTBEAT))
 }
 
 /// A duration within its bounds, where one was given.

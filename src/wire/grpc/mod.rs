@@ -7,6 +7,7 @@
 mod deadline;
 mod details;
 mod event;
+mod listing;
 mod session;
 mod system;
 mod watch;

@@ -2,23 +2,24 @@
 
 use std::{os::unix::fs::FileExt as _, path::PathBuf, pin::Pin, time::Duration};
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
 use tonic::{Request, Response, Status};
 
-use super::event::parse_duration;
+use super::{event::parse_duration, listing};
 use crate::{
     Error, Result,
-    app::{App, NewSession, Output, OutputStream, SessionPage},
+    app::{App, Cleanup, NewFork, NewSession, Output, OutputStream, SessionPage},
     id::{SessionId, TurnNumber},
     proto::{self, SessionState, session_service_server::SessionService},
-    session::Session,
-    store::sqlite::{Filter, ListPosition},
+    session::{actor::Update, once::Once},
 };
 
-const MAX_PAGE: u32 = 1_000;
-const DEFAULT_PAGE: u32 = 100;
+/// Who asks, in the files of turns.
+const ACTOR: &str = "grpc";
+/// How old sessions are by default when they are cleaned up.
+const DEFAULT_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+const MAX_AGE: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 /// How much of an output one message holds.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -35,18 +36,23 @@ impl Service {
     }
 }
 
+type SessionChanges =
+    Pin<Box<dyn Stream<Item = Result<proto::WatchSessionsResponse, Status>> + Send>>;
 type Chunks = Pin<Box<dyn Stream<Item = Result<proto::ReadOutputResponse, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl SessionService for Service {
+    type WatchSessionsStream = SessionChanges;
     type ReadOutputStream = Chunks;
 
     async fn create_session(
         &self,
         request: Request<proto::CreateSessionRequest>,
     ) -> Result<Response<proto::CreateSessionResponse>, Status> {
-        let session = self.app.create_session(parse_new(request.into_inner())?).await?;
-        Ok(Response::new(proto::CreateSessionResponse { session: some(&session) }))
+        let mut request = request.into_inner();
+        let once = once(&mut request, |request| &mut request.request_id);
+        let session = self.app.create_session(parse_new(request)?, once).await?;
+        Ok(Response::new(proto::CreateSessionResponse { session: Some(session) }))
     }
 
     async fn get_session(
@@ -55,48 +61,118 @@ impl SessionService for Service {
     ) -> Result<Response<proto::GetSessionResponse>, Status> {
         let proto::GetSessionRequest { session_id } = request.into_inner();
         let session = self.app.resolve(&session_id).await?;
-        Ok(Response::new(proto::GetSessionResponse { session: some(&session) }))
+        let disk_bytes = self.app.disk_bytes(session.id).await?;
+        Ok(Response::new(proto::GetSessionResponse {
+            session: Some((&session).into()),
+            disk_bytes,
+        }))
     }
 
     async fn list_sessions(
         &self,
         request: Request<proto::ListSessionsRequest>,
     ) -> Result<Response<proto::ListSessionsResponse>, Status> {
-        let proto::ListSessionsRequest { page_size, page_token, id_prefix, states } =
-            request.into_inner();
-        if page_size > MAX_PAGE {
-            let problem = format!("{page_size} is above {MAX_PAGE}, the most sessions of a page");
-            return Err(Error::invalid("page_size", problem).into());
-        }
-        let count = if page_size == 0 { DEFAULT_PAGE } else { page_size };
-        let filter = Filter { id_prefix, states: parse_states("states", &states)? };
-        let after = parse_token(&page_token, &filter)?;
+        let listing = listing::parse(request.into_inner())?;
         let SessionPage { sessions, next } =
-            self.app.list_sessions(filter.clone(), after, count).await?;
+            self.app.list_sessions(listing.filter.clone(), listing.after, listing.count).await?;
         Ok(Response::new(proto::ListSessionsResponse {
             sessions: sessions.iter().map(Into::into).collect(),
-            next_page_token: next.map(|next| token(next, &filter)).unwrap_or_default(),
+            next_page_token: next.map(|next| listing.token(next)).unwrap_or_default(),
         }))
+    }
+
+    async fn watch_sessions(
+        &self,
+        request: Request<proto::WatchSessionsRequest>,
+    ) -> Result<Response<SessionChanges>, Status> {
+        let watch = self.app.watch_sessions(listing::parse_watch(request.into_inner())?).await?;
+        Ok(Response::new(Box::pin(listing::changes(watch))))
+    }
+
+    async fn update_session(
+        &self,
+        request: Request<proto::UpdateSessionRequest>,
+    ) -> Result<Response<proto::UpdateSessionResponse>, Status> {
+        let mut request = request.into_inner();
+        let once = once(&mut request, |request| &mut request.request_id);
+        let proto::UpdateSessionRequest { session_id, session, update_mask, etag, request_id: _ } =
+            request;
+        let id = parse_id("session_id", &session_id)?;
+        let change = parse_update(session.unwrap_or_default(), update_mask.unwrap_or_default())?;
+        let session = self.app.update_session(id, change, etag, once).await?;
+        Ok(Response::new(proto::UpdateSessionResponse { session: Some(session) }))
     }
 
     async fn start_turn(
         &self,
         request: Request<proto::StartTurnRequest>,
     ) -> Result<Response<proto::StartTurnResponse>, Status> {
-        let proto::StartTurnRequest { session_id, prompt } = request.into_inner();
+        let mut request = request.into_inner();
+        let once = once(&mut request, |request| &mut request.request_id);
+        let proto::StartTurnRequest { session_id, prompt, request_id: _ } = request;
         let id = parse_id("session_id", &session_id)?;
-        let session = self.app.start_turn(id, prompt).await?;
-        Ok(Response::new(proto::StartTurnResponse { session: some(&session) }))
+        let session = self.app.start_turn(id, prompt, once).await?;
+        Ok(Response::new(proto::StartTurnResponse { session: Some(session) }))
     }
 
     async fn interrupt_turn(
         &self,
         request: Request<proto::InterruptTurnRequest>,
     ) -> Result<Response<proto::InterruptTurnResponse>, Status> {
-        let proto::InterruptTurnRequest { session_id } = request.into_inner();
+        let mut request = request.into_inner();
+        let once = once(&mut request, |request| &mut request.request_id);
+        let id = parse_id("session_id", &request.session_id)?;
+        let session = self.app.interrupt_turn(id, ACTOR.to_owned(), once).await?;
+        Ok(Response::new(proto::InterruptTurnResponse { session: Some(session) }))
+    }
+
+    async fn kill_session(
+        &self,
+        request: Request<proto::KillSessionRequest>,
+    ) -> Result<Response<proto::KillSessionResponse>, Status> {
+        let mut request = request.into_inner();
+        let once = once(&mut request, |request| &mut request.request_id);
+        let id = parse_id("session_id", &request.session_id)?;
+        let session = self.app.kill_session(id, ACTOR.to_owned(), once).await?;
+        Ok(Response::new(proto::KillSessionResponse { session: Some(session) }))
+    }
+
+    async fn fork_session(
+        &self,
+        request: Request<proto::ForkSessionRequest>,
+    ) -> Result<Response<proto::ForkSessionResponse>, Status> {
+        let mut request = request.into_inner();
+        let once = once(&mut request, |request| &mut request.request_id);
+        let session = self.app.fork_session(parse_fork(request)?, once).await?;
+        Ok(Response::new(proto::ForkSessionResponse { session: Some(session) }))
+    }
+
+    async fn delete_session(
+        &self,
+        request: Request<proto::DeleteSessionRequest>,
+    ) -> Result<Response<proto::DeleteSessionResponse>, Status> {
+        let mut request = request.into_inner();
+        let once = once(&mut request, |request| &mut request.request_id);
+        let proto::DeleteSessionRequest { session_id, etag, request_id: _ } = request;
         let id = parse_id("session_id", &session_id)?;
-        let session = self.app.interrupt_turn(id, "grpc".to_owned()).await?;
-        Ok(Response::new(proto::InterruptTurnResponse { session: some(&session) }))
+        let session = self.app.delete_session(id, etag, ACTOR.to_owned(), once).await?;
+        Ok(Response::new(proto::DeleteSessionResponse { session: Some(session) }))
+    }
+
+    async fn cleanup_sessions(
+        &self,
+        request: Request<proto::CleanupSessionsRequest>,
+    ) -> Result<Response<proto::CleanupSessionsResponse>, Status> {
+        let mut request = request.into_inner();
+        let once = once(&mut request, |request| &mut request.request_id);
+        let proto::CleanupSessionsRequest { older_than, dry_run, states, request_id: _ } = request;
+        let older_than = parse_duration("older_than", older_than, Duration::ZERO, MAX_AGE)?;
+        let cleanup = Cleanup {
+            older_than: older_than.unwrap_or(DEFAULT_AGE),
+            states: parse_states("states", &states)?,
+            dry_run,
+        };
+        Ok(Response::new(self.app.cleanup_sessions(cleanup, once).await?))
     }
 
     async fn wait_session(
@@ -109,7 +185,7 @@ impl SessionService for Service {
         let timeout = parse_duration("timeout", timeout, Duration::ZERO, MAX_WAIT)?;
         let (session, reached) =
             self.app.wait_session(id, &states, timeout.unwrap_or(MAX_WAIT)).await?;
-        Ok(Response::new(proto::WaitSessionResponse { session: some(&session), reached }))
+        Ok(Response::new(proto::WaitSessionResponse { session: Some((&session).into()), reached }))
     }
 
     async fn read_output(
@@ -128,10 +204,6 @@ impl SessionService for Service {
         let output = self.app.output(id, turn, stream, offset, length).await?;
         Ok(Response::new(Box::pin(chunks(output))))
     }
-}
-
-fn some(session: &Session) -> Option<proto::Session> {
-    Some(session.into())
 }
 
 /// Reads an output chunk by chunk, as fast as its reader takes them. One that is
@@ -172,10 +244,45 @@ fn chunk(mut output: Output) -> std::io::Result<(proto::ReadOutputResponse, Outp
     Ok((response, output))
 }
 
+/// Takes the id out of a request that changes something, with what tells the
+/// request from others.
+fn once<R: prost::Message>(request: &mut R, id: impl FnOnce(&mut R) -> &mut String) -> Once {
+    let request_id = std::mem::take(id(request));
+    Once::new(request_id, request)
+}
+
 fn parse_new(request: proto::CreateSessionRequest) -> Result<NewSession> {
-    let proto::CreateSessionRequest { session, session_id, prompt } = request;
+    let proto::CreateSessionRequest { session, session_id, prompt, request_id: _ } = request;
     let session = session.unwrap_or_default();
+    if session.working_directory.is_empty() {
+        return Err(Error::invalid(
+            "session.working_directory",
+            "is empty; give the absolute path of the directory to work in",
+        ));
+    }
+    parse_session(session, "session_id", &session_id, prompt)
+}
+
+fn parse_fork(request: proto::ForkSessionRequest) -> Result<NewFork> {
+    let proto::ForkSessionRequest { session_id, session, new_session_id, prompt, request_id: _ } =
+        request;
+    let session = session.unwrap_or_default();
+    if !session.agent.is_empty() {
+        return Err(Error::invalid("session.agent", "a fork has the agent of its session"));
+    }
+    let of = parse_id("session_id", &session_id)?;
+    Ok(NewFork { of, new: parse_session(session, "new_session_id", &new_session_id, prompt)? })
+}
+
+/// What a client says about a session that shall be.
+fn parse_session(
+    session: proto::Session,
+    id_field: &'static str,
+    id: &str,
+    prompt: String,
+) -> Result<NewSession> {
     let sandbox = parse_enum("session.filesystem_sandbox", session.filesystem_sandbox)?;
+    let network = parse_enum("session.network_access", session.network_access)?;
     let given = proto::Session {
         agent: String::new(),
         source: String::new(),
@@ -184,31 +291,55 @@ fn parse_new(request: proto::CreateSessionRequest) -> Result<NewSession> {
         working_directory: String::new(),
         model: String::new(),
         filesystem_sandbox: 0,
+        network_access: 0,
+        codex_options: None,
+        system_owned: false,
         ..session.clone()
     };
     if given != proto::Session::default() {
         return Err(Error::invalid(
             "session",
-            "a field is set that only the server sets; set agent, source, title, labels, working_directory, model and filesystem_sandbox, and session_id beside it",
-        ));
-    }
-    if session.working_directory.is_empty() {
-        return Err(Error::invalid(
-            "session.working_directory",
-            "is empty; give the absolute path of the directory to work in",
+            "a field is set that only the server sets; set agent, source, title, labels, working_directory, model, filesystem_sandbox, network_access, codex_options and system_owned, and the session's id beside it",
         ));
     }
     Ok(NewSession {
-        id: if session_id.is_empty() { None } else { Some(parse_id("session_id", &session_id)?) },
+        id: if id.is_empty() { None } else { Some(parse_id(id_field, id)?) },
         agent: session.agent,
         source: session.source,
         title: session.title,
-        labels: session.labels.into_iter().collect(),
+        labels: session.labels,
         working_directory: PathBuf::from(session.working_directory),
         model: (!session.model.is_empty()).then_some(session.model),
         sandbox,
+        network,
+        options: session.codex_options.unwrap_or_default(),
+        system_owned: session.system_owned,
         prompt: (!prompt.is_empty()).then_some(prompt),
     })
+}
+
+fn parse_update(session: proto::Session, mask: pbjson_types::FieldMask) -> Result<Update> {
+    if mask.paths.is_empty() {
+        return Err(Error::invalid(
+            "update_mask",
+            "is empty; name the fields to change: title, labels, archived",
+        ));
+    }
+    let mut change = Update::default();
+    for path in mask.paths {
+        match path.as_str() {
+            "title" => change.title = Some(session.title.clone()),
+            "labels" => change.labels = Some(session.labels.clone()),
+            "archived" => change.archived = Some(session.archived),
+            other => {
+                return Err(Error::invalid(
+                    "update_mask",
+                    format!("{other:?} cannot be changed; expected title, labels or archived"),
+                ));
+            }
+        }
+    }
+    Ok(change)
 }
 
 /// A whole session id.
@@ -220,11 +351,11 @@ pub(super) fn parse_id(field: &'static str, text: &str) -> Result<SessionId> {
     text.parse().map_err(|error| Error::invalid(field, format!("{text:?}: {error}")))
 }
 
-fn parse_enum<E: TryFrom<i32>>(field: &'static str, number: i32) -> Result<E> {
+pub(super) fn parse_enum<E: TryFrom<i32>>(field: &'static str, number: i32) -> Result<E> {
     E::try_from(number).map_err(|_| Error::invalid(field, format!("{number} is no value of it")))
 }
 
-fn parse_states(field: &'static str, numbers: &[i32]) -> Result<Vec<SessionState>> {
+pub(super) fn parse_states(field: &'static str, numbers: &[i32]) -> Result<Vec<SessionState>> {
     numbers
         .iter()
         .map(|number| {
@@ -235,33 +366,4 @@ fn parse_states(field: &'static str, numbers: &[i32]) -> Result<Vec<SessionState
             Ok(state)
         })
         .collect()
-}
-
-/// The next page of a listing: the place, and a check that it is of this one.
-fn token(next: ListPosition, filter: &Filter) -> String {
-    let mut bytes = next.0.to_be_bytes().to_vec();
-    bytes.extend(check(next, filter).to_be_bytes());
-    BASE64_URL_SAFE_NO_PAD.encode(bytes)
-}
-
-fn parse_token(text: &str, filter: &Filter) -> Result<Option<ListPosition>> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let parse = || {
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (place, sum) = bytes.split_first_chunk::<8>()?;
-        let next = ListPosition(i64::from_be_bytes(*place));
-        (sum == check(next, filter).to_be_bytes()).then_some(next)
-    };
-    parse().map(Some).ok_or_else(|| {
-        Error::invalid(
-            "page_token",
-            "expected the next_page_token of a listing with the same filter",
-        )
-    })
-}
-
-fn check(next: ListPosition, filter: &Filter) -> u32 {
-    crc32c::crc32c(format!("{}/{}/{:?}", next.0, filter.id_prefix, filter.states).as_bytes())
 }

@@ -87,6 +87,7 @@ async fn a_prompt_that_is_too_long_is_refused_and_leaves_nothing() {
     let request = switchboard::proto::StartTurnRequest {
         session_id: session.session_id.clone(),
         prompt: characters,
+        ..Default::default()
     };
     let refused = stage.clients.sessions.clone().start_turn(request).await.unwrap_err();
     assert_eq!(reason(&refused), "PAYLOAD_TOO_LARGE");

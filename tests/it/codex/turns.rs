@@ -29,7 +29,8 @@ async fn assert_no_survivors(stage: &Stage) {
 }
 
 async fn interrupt(stage: &Stage, session: &Session) {
-    let request = InterruptTurnRequest { session_id: session.session_id.clone() };
+    let request =
+        InterruptTurnRequest { session_id: session.session_id.clone(), ..Default::default() };
     let answer = stage.clients.sessions.clone().interrupt_turn(request).await.unwrap();
     assert_eq!(answer.into_inner().session.unwrap().state(), SessionState::Stopping);
 }

@@ -57,6 +57,9 @@ impl SmallDisk {
     }
 }
 
+/// A server that starts turns on whatever disk.
+const WITHOUT_FLOOR: &str = "[turns]\nmin_free_bytes = 0\n";
+
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         // Lazily, because the server is still at home.
@@ -79,7 +82,7 @@ fn directories(server: &Server) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_a_full_disk_refuses_leaves_nothing_behind() {
-    let mut server = ledger::setup().prepare();
+    let mut server = ledger::setup().config(WITHOUT_FLOOR).prepare();
     let disk = SmallDisk::over_home(&server, 8 * 1024);
     server.start();
     let clients = server.connect_to_socket().await;
@@ -120,7 +123,7 @@ async fn a_session_that_a_full_disk_refuses_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_fills_the_disk_fails_for_that_and_all_goes_on_when_there_is_room() {
-    let mut server = ledger::setup().prepare();
+    let mut server = ledger::setup().config(WITHOUT_FLOOR).prepare();
     let disk = SmallDisk::over_home(&server, 24 * 1024);
     server.start();
     let clients = server.connect_to_socket().await;
@@ -159,7 +162,7 @@ async fn an_agent_that_fills_the_disk_fails_for_that_and_all_goes_on_when_there_
 
 #[test]
 fn a_home_that_cannot_be_written_to_is_refused_at_the_start() {
-    let mut server = ledger::setup().prepare();
+    let mut server = ledger::setup().config(WITHOUT_FLOOR).prepare();
     let disk = SmallDisk::over_home(&server, 1024);
     disk.make_read_only();
 

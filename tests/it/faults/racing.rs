@@ -26,6 +26,7 @@ async fn of_creations_with_one_id_one_wins_and_is_not_harmed_by_the_others() {
                 }),
                 session_id: id.clone(),
                 prompt: "FAKE_AGENT=thread,turn,message,completed".to_owned(),
+                ..CreateSessionRequest::default()
             };
             creations.spawn(async move { sessions.create_session(request).await });
         }

@@ -1,7 +1,10 @@
 //! Requests that are refused, each with its reason, and what they leave behind:
 //! nothing.
 
-use std::{collections::HashMap, fs};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+};
 
 use switchboard::proto::{
     CreateSessionRequest, ReadOutputRequest, Session, SessionState, StartTurnRequest, Turn, Usage,
@@ -126,10 +129,10 @@ async fn words_of_a_session_are_bounded() {
     let clients = server.connect().await;
     let asked =
         Session { working_directory: server.work().display().to_string(), ..Session::default() };
-    let labels = |labels: &[(&str, &str)]| -> HashMap<String, String> {
+    let labels = |labels: &[(&str, &str)]| -> BTreeMap<String, String> {
         labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     };
-    let many = |count: usize| -> HashMap<String, String> {
+    let many = |count: usize| -> BTreeMap<String, String> {
         (0..count).map(|number| (number.to_string(), String::new())).collect()
     };
     let long = |characters: usize| "ä".repeat(characters);
@@ -197,7 +200,11 @@ async fn a_turn_has_a_prompt() {
     let id = make(&clients, request(&server.work())).await.unwrap().session_id;
     let before = get(&clients, &id).await;
     for prompt in ["", " \n\t"] {
-        let request = StartTurnRequest { session_id: id.clone(), prompt: prompt.to_owned() };
+        let request = StartTurnRequest {
+            session_id: id.clone(),
+            prompt: prompt.to_owned(),
+            ..Default::default()
+        };
         let refused = clients.sessions.clone().start_turn(request).await.unwrap_err();
         assert_eq!(reason(&refused), "INVALID_ARGUMENT", "{prompt:?}");
         assert_eq!(metadata(&refused)["field"], "prompt", "{prompt:?}");

@@ -1,6 +1,9 @@
 //! Where a watch may begin, and what it refuses.
 
-use std::{collections::HashMap, fs};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+};
 
 use futures_util::future::join_all;
 use pbjson_types::Duration;
@@ -48,7 +51,7 @@ async fn a_cursor_that_was_never_given_is_refused() {
         assert_eq!(refused, expected, "{beyond}");
     }
     let several = WatchEventsRequest {
-        start_seqs: HashMap::from([(id.clone(), latest + 2)]),
+        start_seqs: BTreeMap::from([(id.clone(), latest + 2)]),
         ..WatchEventsRequest::default()
     };
     let refused = problem(Subscriber::try_open(&clients, several).await);
@@ -82,7 +85,7 @@ async fn malformed_watches_are_refused_with_the_field_that_is_wrong() {
         session_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
         ..WatchEventsRequest::default()
     };
-    let starts = |id: &str| HashMap::from([(id.to_owned(), 1)]);
+    let starts = |id: &str| BTreeMap::from([(id.to_owned(), 1)]);
     let one = || ids(&[&a]);
     let seconds = |seconds| Some(Duration { seconds, nanos: 0 });
     let cases = [
@@ -167,7 +170,7 @@ async fn a_cursor_before_the_oldest_event_has_expired() {
 
     let clients = server.connect().await;
     let starts = |seq| WatchEventsRequest {
-        start_seqs: HashMap::from([(id.clone(), seq)]),
+        start_seqs: BTreeMap::from([(id.clone(), seq)]),
         ..WatchEventsRequest::default()
     };
     for seq in [1, oldest - 1] {

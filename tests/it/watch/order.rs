@@ -1,6 +1,6 @@
 //! What a watch of one session sends, and in which order.
 
-use std::{collections::HashMap, fs};
+use std::{collections::BTreeMap, fs};
 
 use switchboard::proto::{
     EventKind, SessionState, StartTurnRequest, Synced, WatchEventsRequest,
@@ -40,14 +40,14 @@ async fn a_watch_tells_header_replay_synced_live_and_heartbeat_in_this_order() {
     assert_eq!(subscriber.synced().await, id);
     assert_eq!(subscriber.synced().await, "");
     // Nothing happens now.
-    assert_eq!(subscriber.heartbeat().await, HashMap::from([(id.clone(), latest)]));
-    assert_eq!(subscriber.heartbeat().await, HashMap::new());
+    assert_eq!(subscriber.heartbeat().await, BTreeMap::from([(id.clone(), latest)]));
+    assert_eq!(subscriber.heartbeat().await, BTreeMap::new());
 
     fs::write(&gate, "").unwrap();
     let live = subscriber.until(is_rest).await;
     let last = live.last().unwrap().seq;
     assert_eq!(seqs(&live), (latest + 1..=last).collect::<Vec<_>>());
-    assert_eq!(subscriber.heartbeat().await, HashMap::from([(id.clone(), last)]));
+    assert_eq!(subscriber.heartbeat().await, BTreeMap::from([(id.clone(), last)]));
     let all = [before, live].concat();
     assert_eq!(raws(&all), lines(&server, &id, 1));
     assert!(all.iter().all(|event| event.session_id == id));
@@ -86,7 +86,7 @@ async fn heartbeats_move_the_cursor_past_what_the_filter_leaves_out() {
     let mut subscriber = Subscriber::open(&clients, only_failures).await;
     let latest = subscriber.header().await.latest_seq;
     assert_eq!((subscriber.synced().await, subscriber.synced().await), (id.clone(), String::new()));
-    assert_eq!(subscriber.heartbeat().await, HashMap::from([(id.clone(), latest)]));
+    assert_eq!(subscriber.heartbeat().await, BTreeMap::from([(id.clone(), latest)]));
 
     let resumed = Subscriber::open(&clients, to_end(&id, latest + 1)).await.rest().await;
     assert_eq!(events(resumed), []);
@@ -189,6 +189,7 @@ async fn stop_at_end_gives_the_end_of_a_turn_that_ends_just_now() {
         let request = StartTurnRequest {
             session_id: id.clone(),
             prompt: "FAKE_AGENT=turn,completed".to_owned(),
+            ..Default::default()
         };
         let started = clients.sessions.clone().start_turn(request).await.unwrap().into_inner();
         let turn = started.session.unwrap().turn_count;

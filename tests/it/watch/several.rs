@@ -1,6 +1,6 @@
 //! Watches of several sessions, and of all.
 
-use std::{collections::HashMap, fs, os::unix::fs::PermissionsExt as _};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _};
 
 use switchboard::proto::{
     CreateSessionRequest, DefaultStart, Event, Session, StartTurnRequest, WatchEventsRequest,
@@ -14,8 +14,8 @@ use crate::subscriber::{
 };
 
 /// The seqs of each session, in the order in which they came.
-fn by_session(events: &[Event]) -> HashMap<String, Vec<u64>> {
-    let mut seqs: HashMap<_, Vec<_>> = HashMap::new();
+fn by_session(events: &[Event]) -> BTreeMap<String, Vec<u64>> {
+    let mut seqs: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for event in events {
         seqs.entry(event.session_id.clone()).or_default().push(event.seq);
     }
@@ -37,8 +37,11 @@ async fn each_session_begins_at_its_own_cursor_and_the_others_where_the_default_
         (DefaultStart::Now, latest + 1),
         (DefaultStart::Beginning, 1),
     ] {
-        let start_seqs =
-            HashMap::from([(ids[0].clone(), 3), (ids[1].clone(), 0), (ids[2].clone(), latest + 1)]);
+        let start_seqs = BTreeMap::from([
+            (ids[0].clone(), 3),
+            (ids[1].clone(), 0),
+            (ids[2].clone(), latest + 1),
+        ]);
         for session_ids in [ids.clone(), Vec::new()] {
             let request = WatchEventsRequest {
                 session_ids,
@@ -48,13 +51,13 @@ async fn each_session_begins_at_its_own_cursor_and_the_others_where_the_default_
                 ..WatchEventsRequest::default()
             };
             let mut subscriber = Subscriber::open(&clients, request).await;
-            let mut starts = HashMap::new();
+            let mut starts = BTreeMap::new();
             for _ in &ids {
                 let header = subscriber.header().await;
                 assert_eq!(header.latest_seq, latest);
                 starts.insert(header.session.unwrap().session_id, header.start_seq);
             }
-            let expected: HashMap<_, _> =
+            let expected: BTreeMap<_, _> =
                 ids.iter().cloned().zip([3, latest + 1, latest + 1, default]).collect();
             assert_eq!(starts, expected);
             let messages = subscriber.rest().await;
@@ -71,7 +74,7 @@ async fn each_session_begins_at_its_own_cursor_and_the_others_where_the_default_
             }
             // One for each session, and then the one for the whole.
             assert_eq!((synced.len(), synced.pop(), open), (5, Some(String::new()), vec![]));
-            let read: HashMap<_, Vec<u64>> = expected
+            let read: BTreeMap<_, Vec<u64>> = expected
                 .into_iter()
                 .map(|(id, start)| (id, (start..=latest).collect()))
                 .filter(|(_, seqs): &(_, Vec<u64>)| !seqs.is_empty())
@@ -93,7 +96,7 @@ async fn a_session_that_is_created_later_begins_at_its_first_event_with_a_header
         (old.clone(), String::new())
     );
 
-    let mut expected = HashMap::new();
+    let mut expected = BTreeMap::new();
     for _ in 0..3 {
         let id = create(&server, &clients, "thread,turn,print:20,completed").await;
         expected.insert(id, Vec::new());
@@ -193,6 +196,7 @@ async fn stop_at_end_waits_for_all_turns_that_run_and_for_no_other() {
     let turn = StartTurnRequest {
         session_id: idle.clone(),
         prompt: format!("FAKE_AGENT={}", waiting("never")),
+        ..Default::default()
     };
     clients.sessions.clone().start_turn(turn).await.unwrap();
     fs::write(gate("a"), "").unwrap();
@@ -201,6 +205,7 @@ async fn stop_at_end_waits_for_all_turns_that_run_and_for_no_other() {
     let turn = StartTurnRequest {
         session_id: a.clone(),
         prompt: format!("FAKE_AGENT={}", waiting("never")),
+        ..Default::default()
     };
     clients.sessions.clone().start_turn(turn).await.unwrap();
     fs::write(gate("b"), "").unwrap();

@@ -157,6 +157,8 @@ impl<'de> Visitor<'de> for Event<'_> {
             | Kind::TurnSpawned(_)
             | Kind::StateChanged(_)
             | Kind::TurnExited(_)
+            | Kind::SessionUpdated(_)
+            | Kind::SessionDeleted(_)
             | Kind::Warning(_) => false,
         });
         if needs_member && !is_whole {

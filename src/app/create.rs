@@ -1,0 +1,245 @@
+//! New sessions, of nothing or of another's history.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use crate::{
+    Error, Result, agent,
+    app::App,
+    id::{SessionId, TurnNumber},
+    proto::{self, FilesystemSandbox, NetworkAccess},
+    row::{Fork, Session},
+    session::{
+        actor::{NewTurn, blocking},
+        once::{Once, Ticket},
+        turn,
+    },
+};
+
+const MAX_TITLE_CHARACTERS: usize = 200;
+const MAX_SOURCE_CHARACTERS: usize = 64;
+const MAX_LABELS: usize = 64;
+const MAX_LABEL_KEY_CHARACTERS: usize = 63;
+const MAX_LABEL_VALUE_CHARACTERS: usize = 255;
+const MAX_MODEL_CHARACTERS: usize = 200;
+
+/// What a new session shall be.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// Its id; a new random one when not given.
+    pub id: Option<SessionId>,
+    /// The kind of agent; empty for codex.
+    pub agent: String,
+    /// Who starts it; empty for `user`.
+    pub source: String,
+    /// A title for people.
+    pub title: String,
+    /// Free labels.
+    pub labels: BTreeMap<String, String>,
+    /// The absolute directory that the agent works in.
+    pub working_directory: PathBuf,
+    /// The model; the agent's own default when not given.
+    pub model: Option<String>,
+    /// The sandbox.
+    pub sandbox: FilesystemSandbox,
+    /// The network.
+    pub network: NetworkAccess,
+    /// What codex is told beside all this.
+    pub options: proto::CodexOptions,
+    /// Whether a system owns it.
+    pub system_owned: bool,
+    /// The first prompt; none leaves the session PENDING.
+    pub prompt: Option<String>,
+}
+
+/// What a fork of a session shall be.
+#[derive(Debug, Clone)]
+pub struct NewFork {
+    /// The session whose history it begins with.
+    pub of: SessionId,
+    /// The new session. Its agent is that of the other session, and so is what
+    /// is empty of directory, model, sandbox, network and options.
+    pub new: NewSession,
+}
+
+impl App {
+    /// Makes a session durable and, with a prompt, starts its first turn.
+    ///
+    /// # Errors
+    ///
+    /// As `SessionService.CreateSession` lists; no session is left behind then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Goes on when the caller does not wait any more.
+    pub async fn create_session(&self, new: NewSession, once: Once) -> Result<proto::Session> {
+        let app = self.clone();
+        self.once("CreateSession", once, move |ticket| async move {
+            app.create(new, None, &ticket).await
+        })
+        .await
+    }
+
+    /// Makes a session that begins with the history of another.
+    ///
+    /// # Errors
+    ///
+    /// As `SessionService.ForkSession` lists; no session is left behind then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Goes on when the caller does not wait any more.
+    pub async fn fork_session(&self, fork: NewFork, once: Once) -> Result<proto::Session> {
+        let app = self.clone();
+        self.once("ForkSession", once, move |ticket| async move { app.fork(fork, &ticket).await })
+            .await
+    }
+
+    async fn fork(&self, fork: NewFork, ticket: &Ticket) -> Result<proto::Session> {
+        let NewFork { of, mut new } = fork;
+        let source = self.sessions.session(of).await?;
+        let thread_id = source.thread_id.or(source.forked_from.map(|fork| fork.thread_id));
+        let Some(thread_id) = thread_id else {
+            return Err(Error::invalid(
+                "session_id",
+                format!("session {of} has no thread yet, and so no history to begin with"),
+            ));
+        };
+        new.agent = source.agent;
+        if new.working_directory.as_os_str().is_empty() {
+            new.working_directory = source.working_directory;
+        }
+        new.model = new.model.or(source.model);
+        if new.sandbox == FilesystemSandbox::Unspecified {
+            new.sandbox = source.sandbox;
+        }
+        if new.network == NetworkAccess::Unspecified {
+            new.network = source.network;
+        }
+        if new.options == proto::CodexOptions::default() {
+            new.options = source.options;
+        }
+        let history = History { fork: Fork { session: of, thread_id }, usage: source.usage };
+        self.create(new, Some(history), ticket).await
+    }
+
+    async fn create(
+        &self,
+        new: NewSession,
+        history: Option<History>,
+        ticket: &Ticket,
+    ) -> Result<proto::Session> {
+        let (kind, mut session) = admit(&new)?;
+        if let Some(History { fork, usage }) = history {
+            session.forked_from = Some(fork);
+            // Codex goes on counting from there.
+            session.usage = usage;
+        }
+        let prompt = new.prompt;
+        if let Some(prompt) = &prompt {
+            kind.check_prompt(prompt)?;
+        }
+        // What can be known before anything is made.
+        let (agents, planned) = (self.agents().clone(), session.clone());
+        let has_prompt = prompt.is_some();
+        let launch = blocking(move || {
+            if has_prompt {
+                return turn::plan(&agents, &planned, TurnNumber(1)).map(Some);
+            }
+            agent::check_working_directory(&planned.working_directory)?;
+            Ok::<_, Error>(None)
+        })
+        .await??;
+        match self.sessions.session(session.id).await {
+            Err(Error::SessionNotFound { .. }) => {}
+            Ok(_) => return Err(Error::SessionExists { id: session.id }),
+            Err(error) => return Err(error),
+        }
+        let first = match prompt.zip(launch) {
+            Some((prompt, launch)) => {
+                Some(NewTurn { prompt, launch, place: self.sessions.admit()? })
+            }
+            None => None,
+        };
+        self.sessions.create(session, first, ticket).await
+    }
+}
+
+/// What a fork begins with.
+#[derive(Debug)]
+struct History {
+    fork: Fork,
+    usage: Option<proto::Usage>,
+}
+
+/// Whether a new session may be, and what it is at first.
+fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
+    let agent = if new.agent.is_empty() { "codex" } else { &new.agent };
+    let kind = agent::Kind::parse(agent)?;
+    let source = if new.source.is_empty() { "user" } else { &new.source };
+    if source.chars().any(char::is_whitespace) {
+        return Err(Error::invalid("session.source", "expected one word without white space"));
+    }
+    check_length("session.source", source, MAX_SOURCE_CHARACTERS)?;
+    check_title(&new.title)?;
+    check_length("session.model", new.model.as_deref().unwrap_or(""), MAX_MODEL_CHARACTERS)?;
+    check_labels(&new.labels)?;
+    let now = crate::time::now();
+    let session = Session {
+        id: new.id.unwrap_or_else(SessionId::random),
+        agent: kind.to_string(),
+        source: source.to_owned(),
+        title: new.title.clone(),
+        labels: new.labels.clone(),
+        working_directory: new.working_directory.clone(),
+        model: new.model.clone(),
+        sandbox: new.sandbox,
+        network: new.network,
+        options: new.options.clone(),
+        archived: false,
+        system_owned: new.system_owned,
+        forked_from: None,
+        revision: 1,
+        queue_position: None,
+        thread_id: None,
+        codex_version: String::new(),
+        first_prompt: String::new(),
+        last_turn: None,
+        usage: None,
+        create_time: now,
+        update_time: now,
+    };
+    Ok((kind, session))
+}
+
+/// What a title may be.
+pub(super) fn check_title(title: &str) -> Result<()> {
+    check_length("session.title", title, MAX_TITLE_CHARACTERS)
+}
+
+/// What labels may be.
+pub(super) fn check_labels(labels: &BTreeMap<String, String>) -> Result<()> {
+    if labels.len() > MAX_LABELS {
+        let problem = format!("{} labels; at most {MAX_LABELS} are allowed", labels.len());
+        return Err(Error::invalid("session.labels", problem));
+    }
+    for (key, value) in labels {
+        if key.is_empty() {
+            return Err(Error::invalid("session.labels", "a key is empty"));
+        }
+        check_length("session.labels", key, MAX_LABEL_KEY_CHARACTERS)?;
+        check_length("session.labels", value, MAX_LABEL_VALUE_CHARACTERS)?;
+    }
+    Ok(())
+}
+
+fn check_length(field: &'static str, text: &str, limit: usize) -> Result<()> {
+    let characters = text.chars().count();
+    if characters > limit {
+        let problem = format!("{characters} characters long; at most {limit} are allowed");
+        return Err(Error::invalid(field, problem));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Error::invalid(field, "control characters are not allowed"));
+    }
+    Ok(())
+}

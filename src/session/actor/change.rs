@@ -1,0 +1,138 @@
+//! What clients change of a session, and its end.
+
+use std::time::Duration;
+
+use prost::Message as _;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Actor, handle::Command};
+use crate::{
+    Error, Result,
+    proto::{self, event::Kind},
+    row::Tombstone,
+    session::{actor::Update, ingest::Statement, once::Ticket, registry::report},
+};
+
+/// How long watches have to come to the end of a session that was deleted.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How often is looked whether somebody still watches it.
+const LOOK: Duration = Duration::from_millis(50);
+
+impl Actor {
+    /// Writes what a client wrote: the row first, then the event that says it.
+    pub(super) async fn update(
+        &mut self,
+        change: Update,
+        etag: &str,
+        ticket: &Ticket,
+    ) -> Result<proto::Session> {
+        self.check_writable()?;
+        self.session.check_etag(etag)?;
+        let Update { title, labels, archived } = change;
+        let mut session = self.session.clone();
+        let mut fields = Vec::new();
+        let mut changed = |name: &str, differs: bool| {
+            if differs {
+                fields.push(name.to_owned());
+            }
+        };
+        if let Some(title) = title {
+            changed("title", title != session.title);
+            session.title = title;
+        }
+        if let Some(labels) = labels {
+            changed("labels", labels != session.labels);
+            session.labels = labels;
+        }
+        if let Some(archived) = archived {
+            changed("archived", archived != session.archived);
+            session.archived = archived;
+        }
+        if fields.is_empty() {
+            if let Some(receipt) = ticket.receipt_of(&session) {
+                self.shared.database.insert_receipt(receipt).await?;
+            }
+            return Ok((&session).into());
+        }
+        session.revision += 1;
+        session.update_time = crate::time::now();
+        let updated = proto::Event {
+            time: Some(crate::time::timestamp(session.update_time)),
+            kind: Some(Kind::SessionUpdated(proto::SessionUpdated {
+                session: Some(Box::new((&session).into())),
+                fields,
+            })),
+            ..proto::Event::default()
+        };
+        let receipt = ticket.receipt_of(&session);
+        self.shared
+            .database
+            .update_session(session.clone(), updated.encode_to_vec(), receipt)
+            .await?;
+        self.session = session;
+        if let Err(error) = self.empty_outbox().await {
+            tracing::error!(session = %self.session.id, error = %report(&error), "cannot say that the session was changed; trying again at its next start");
+        }
+        self.describe().await;
+        // Those who watch the catalogue look at rows.
+        self.shared.hub.publish(self.session.id);
+        Ok((&self.session).into())
+    }
+
+    /// Deletes the session, which must be at rest: its tombstone first.
+    pub(super) async fn delete(&mut self, etag: &str, ticket: &Ticket) -> Result<proto::Session> {
+        let id = self.session.id;
+        self.session.check_etag(etag)?;
+        if self.running.is_some() || self.queued.is_some() || self.session.is_active() {
+            return Err(Error::SessionRunning { id, state: self.session.state() });
+        }
+        let tombstone = self.session.tombstone();
+        let receipt = ticket.receipt_of(&self.session);
+        self.shared.database.delete_session(tombstone.clone(), receipt).await?;
+        // From here on it does not exist, whatever happens.
+        self.feed.bury(tombstone.clone());
+        self.deleted = Some(tombstone);
+        let kind = Kind::SessionDeleted(proto::SessionDeleted {});
+        let last = Statement { turn: None, kind, time: crate::time::now(), outbox_id: None };
+        self.say(vec![last]).await;
+        self.shared.hub.publish(id);
+        Ok((&self.session).into())
+    }
+
+    /// Stays for those who are reading the events of a deleted session, and
+    /// tells everybody else that it is gone.
+    pub(super) async fn linger(&mut self, tombstone: &Tombstone) {
+        let until = Instant::now() + DRAIN;
+        let stopped = self.shared.stopped.clone();
+        while self.shared.hub.watchers(tombstone.id) > 0 && Instant::now() < until {
+            let next = (Instant::now() + LOOK).min(until);
+            tokio::select! {
+                () = stopped.cancelled() => return,
+                command = timeout_at(next, self.commands.recv()) => match command {
+                    Ok(Some(command)) => refuse(command, tombstone),
+                    Ok(None) => return,
+                    Err(_) => {}
+                }
+            }
+        }
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            refuse(command, tombstone);
+        }
+    }
+
+    /// The latest outbox row that is in the log, or waits to be.
+    pub(super) fn outbox_done(&self) -> Result<u64> {
+        let said = self.writer()?.tail().outbox_id;
+        Ok(self.unsaid.iter().filter_map(|statement| statement.outbox_id).fold(said, u64::max))
+    }
+}
+
+fn refuse(command: Command, tombstone: &Tombstone) {
+    let (Command::StartTurn { reply, .. }
+    | Command::Stop { reply, .. }
+    | Command::Update { reply, .. }
+    | Command::Delete { reply, .. }) = command;
+    // A caller that has gone does not want the answer.
+    let _ = reply.send(Err(tombstone.into()));
+}

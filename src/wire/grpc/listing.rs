@@ -1,0 +1,176 @@
+//! The catalogue on the wire: filters and page tokens of `ListSessions`, cursors
+//! and messages of `WatchSessions`.
+
+use std::time::{Duration, SystemTime};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use futures_util::{Stream, stream};
+use tonic::Status;
+
+use super::{
+    event::parse_heartbeat,
+    session::{parse_enum, parse_states},
+};
+use crate::{
+    Error, Result,
+    proto::{self, watch_sessions_response::Message},
+    session::catalogue::{Delivery, News, Request, Watch},
+    store::sqlite::{Archived, Filter, ListPosition},
+};
+
+const MAX_PAGE: u32 = 1_000;
+const DEFAULT_PAGE: u32 = 100;
+const MAX_LABELS: usize = 64;
+
+/// What the cursors of the catalogue are sealed with.
+const CATALOGUE: &str = "catalogue";
+
+/// A request to list.
+#[derive(Debug)]
+pub(super) struct Listing {
+    pub filter: Filter,
+    pub after: Option<ListPosition>,
+    pub count: u32,
+}
+
+/// Reads a request to list.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT.
+pub(super) fn parse(request: proto::ListSessionsRequest) -> Result<Listing> {
+    let archived = parse_enum("archived", request.archived)?;
+    let proto::ListSessionsRequest {
+        page_size,
+        page_token,
+        id_prefix,
+        states,
+        source,
+        labels,
+        archived: _,
+        working_directory,
+        created_after,
+        created_before,
+        include_system_owned,
+    } = request;
+    if page_size > MAX_PAGE {
+        let problem = format!("{page_size} is above {MAX_PAGE}, the most sessions of a page");
+        return Err(Error::invalid("page_size", problem));
+    }
+    if labels.len() > MAX_LABELS {
+        let problem = format!("{} labels; at most {MAX_LABELS} are allowed", labels.len());
+        return Err(Error::invalid("labels", problem));
+    }
+    if !working_directory.is_empty() && !working_directory.starts_with('/') {
+        let problem = format!("{working_directory:?} is not absolute");
+        return Err(Error::invalid("working_directory", problem));
+    }
+    let filter = Filter {
+        id_prefix,
+        states: parse_states("states", &states)?,
+        source: (!source.is_empty()).then_some(source),
+        labels,
+        archived: match archived {
+            proto::ArchivedFilter::Unspecified => Archived::No,
+            proto::ArchivedFilter::Only => Archived::Only,
+            proto::ArchivedFilter::All => Archived::All,
+        },
+        working_directory: (!working_directory.is_empty()).then_some(working_directory),
+        created_after: parse_time("created_after", created_after)?,
+        created_before: parse_time("created_before", created_before)?,
+        include_system_owned,
+    };
+    Ok(Listing {
+        after: parse_token(&page_token, &filter)?,
+        count: if page_size == 0 { DEFAULT_PAGE } else { page_size },
+        filter,
+    })
+}
+
+impl Listing {
+    /// The next page: the place, and a check that it is of this listing.
+    pub(super) fn token(&self, next: ListPosition) -> String {
+        sealed(next.0, &format!("{:?}", self.filter))
+    }
+}
+
+fn parse_token(text: &str, filter: &Filter) -> Result<Option<ListPosition>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let place = unsealed(text, &format!("{filter:?}"));
+    place.map(|place| Some(ListPosition(place))).ok_or_else(|| {
+        Error::invalid(
+            "page_token",
+            "expected the next_page_token of a listing with the same filter",
+        )
+    })
+}
+
+/// Reads a request to watch.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT.
+pub(super) fn parse_watch(request: proto::WatchSessionsRequest) -> Result<Request> {
+    let proto::WatchSessionsRequest { cursor, include_system_owned, heartbeat } = request;
+    let after = match cursor.as_str() {
+        "" => None,
+        text => Some(unsealed(text, CATALOGUE).ok_or_else(|| {
+            Error::invalid("cursor", "expected the cursor of a message of this watch")
+        })?),
+    };
+    Ok(Request { after, include_system_owned, heartbeat: parse_heartbeat(heartbeat)? })
+}
+
+/// What a watch tells, as it tells it.
+pub(super) fn changes(
+    watch: Watch,
+) -> impl Stream<Item = Result<proto::WatchSessionsResponse, Status>> {
+    stream::unfold(Some(watch), |watch| async move {
+        let mut watch = watch?;
+        match watch.next().await {
+            Ok(delivery) => Some((Ok(message(delivery)), Some(watch))),
+            Err(error) => Some((Err(error.into()), None)),
+        }
+    })
+}
+
+fn message(Delivery { at, news }: Delivery) -> proto::WatchSessionsResponse {
+    let message = match news {
+        News::Session(session) => Message::Session((&*session).into()),
+        News::Deleted(tombstone) => Message::Deleted((&tombstone).into()),
+        News::Synced => Message::Synced(proto::SessionsSynced {}),
+        News::Heartbeat => Message::Heartbeat(proto::SessionsHeartbeat {}),
+    };
+    proto::WatchSessionsResponse { cursor: sealed(at, CATALOGUE), message: Some(message) }
+}
+
+/// A place as a text that tells whether it was issued for this `purpose`.
+fn sealed(place: i64, purpose: &str) -> String {
+    let mut bytes = place.to_be_bytes().to_vec();
+    bytes.extend(check(place, purpose).to_be_bytes());
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn unsealed(text: &str, purpose: &str) -> Option<i64> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+    let (place, sum) = bytes.split_first_chunk::<8>()?;
+    let place = i64::from_be_bytes(*place);
+    (sum == check(place, purpose).to_be_bytes()).then_some(place)
+}
+
+fn check(place: i64, purpose: &str) -> u32 {
+    crc32c::crc32c(format!("{place}/{purpose}").as_bytes())
+}
+
+fn parse_time(
+    field: &'static str,
+    time: Option<crate::time::Timestamp>,
+) -> Result<Option<SystemTime>> {
+    let Some(time) = time else { return Ok(None) };
+    // Beyond that, arithmetic in microseconds would go wrong later.
+    let most = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 36);
+    let time = crate::time::system_time(&time).filter(|time| *time < most);
+    time.map(Some).ok_or_else(|| Error::invalid(field, "expected a time from 1970 on"))
+}
