@@ -23,6 +23,7 @@ mod ledger;
 mod listing;
 mod model;
 mod model_selftest;
+mod older;
 mod programs;
 mod proxy;
 mod raw;
