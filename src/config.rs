@@ -6,6 +6,7 @@
 mod environment;
 mod file;
 mod merge;
+mod size;
 
 use std::{
     ffi::OsString,
@@ -21,15 +22,19 @@ pub use self::{
         CodexFile, ConfigFile, ListenAddr, LogFile, LogFormat, ParseListenAddrError, Span,
         TurnsFile,
     },
+    size::{ParseSizeError, Size},
 };
 use crate::{
     home::Home,
-    supervise::{self, Grace},
+    supervise::{self, Grace, Limits},
     wire::grpc::WatchBody,
 };
 
 /// Where the server listens by default, besides its Unix socket.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7420";
+
+/// How much an agent may print in one turn by default.
+const DEFAULT_OUTPUT_LIMIT: Size = Size(8 << 30);
 
 /// The validated configuration of one server.
 #[derive(Debug, Clone)]
@@ -48,6 +53,8 @@ pub struct Config {
     pub drain_deadline: Duration,
     /// How long the steps of stopping a turn are apart.
     pub grace: Grace,
+    /// How far a turn may go.
+    pub limits: Limits,
     /// The agent `codex`.
     pub codex: CodexConfig,
     /// The server's own log.
@@ -98,6 +105,7 @@ impl Config {
             allowed_hosts: Vec::new(),
             drain_deadline: Duration::from_secs(2),
             grace: Grace::default(),
+            limits: Limits { output_bytes: Some(DEFAULT_OUTPUT_LIMIT.0), ..Limits::default() },
             codex: CodexConfig {
                 path: None,
                 search_path: None,

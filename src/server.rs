@@ -178,6 +178,7 @@ fn open(config: &Config, stages: &Stages) -> Result<Sessions, Error> {
         directory,
         supervisor: config.program.clone(),
         grace: config.grace,
+        limits: config.limits,
         closing: stages.draining.clone(),
         stopped: stages.stopped.clone(),
         tasks: stages.tasks.clone(),

@@ -5,12 +5,12 @@ use std::{fs, io, path::PathBuf, time::Duration};
 use serde::Serialize;
 
 use super::{
-    CodexConfig, CodexFile, Config, ConfigFile, DEFAULT_LISTEN, Environment, Error, ListenAddr,
-    LogConfig, LogFile, LogFormat, Source, Span, Value,
+    CodexConfig, CodexFile, Config, ConfigFile, DEFAULT_LISTEN, DEFAULT_OUTPUT_LIMIT, Environment,
+    Error, ListenAddr, LogConfig, LogFile, LogFormat, Size, Source, Span, Value,
 };
 use crate::{
     home::Home,
-    supervise::{self, Grace},
+    supervise::{self, Grace, Limits},
     wire::grpc::WatchBody,
 };
 
@@ -19,6 +19,9 @@ const MAX_SOCKET_PATH: usize = 107;
 
 /// The longest grace of a stop; whoever asked for it waits.
 const MAX_GRACE: Duration = Duration::from_secs(3600);
+
+/// The shortest limit of a turn's time: an agent needs some to start.
+const MIN_TIME_LIMIT: Duration = Duration::from_secs(1);
 
 /// The longest drain; beyond it a supervisor such as systemd kills the server anyhow.
 const MAX_DRAIN: Duration = Duration::from_secs(600);
@@ -119,6 +122,9 @@ impl Merge {
         let drain = self.pick("drain_deadline", |layer| layer.drain_deadline);
         let interrupt = self.pick("turns.interrupt_grace", |layer| layer.turns.interrupt_grace);
         let terminate = self.pick("turns.terminate_grace", |layer| layer.turns.terminate_grace);
+        let inactivity = self.pick("turns.inactivity_limit", |layer| layer.turns.inactivity_limit);
+        let wall_clock = self.pick("turns.wall_clock_limit", |layer| layer.turns.wall_clock_limit);
+        let output = self.pick("turns.output_limit", |layer| layer.turns.output_limit);
         let codex_path = self.pick("codex.path", |layer| layer.codex.path.clone());
         let retries = self.pick("codex.unbounded_connection_retries", |layer| {
             layer.codex.unbounded_connection_retries
@@ -137,6 +143,11 @@ impl Merge {
                 interrupt: interrupt.map_or(grace.interrupt, |span| span.0),
                 terminate: terminate.map_or(grace.terminate, |span| span.0),
                 ..grace
+            },
+            limits: Limits {
+                inactivity: inactivity.map(|span| span.0),
+                wall_clock: wall_clock.map(|span| span.0),
+                output_bytes: Some(output.unwrap_or(DEFAULT_OUTPUT_LIMIT).0),
             },
             codex: CodexConfig {
                 path: codex_path,
@@ -187,6 +198,7 @@ impl Merge {
                 "drain_deadline" => serde_json::json!(Span(config.drain_deadline)),
                 "turns.interrupt_grace" => serde_json::json!(Span(config.grace.interrupt)),
                 "turns.terminate_grace" => serde_json::json!(Span(config.grace.terminate)),
+                "turns.output_limit" => serde_json::json!(config.limits.output_bytes.map(Size)),
                 "insecure_public" | "codex.unbounded_connection_retries" => false.into(),
                 "log.filter" => config.log.filter.clone().into(),
                 "log.format" => serde_json::json!(config.log.format),
@@ -265,6 +277,17 @@ impl Merge {
             if grace > MAX_GRACE {
                 return Err(self.wrong(key, "expected at most 1h"));
             }
+        }
+        for (key, limit) in [
+            ("turns.inactivity_limit", config.limits.inactivity),
+            ("turns.wall_clock_limit", config.limits.wall_clock),
+        ] {
+            if limit.is_some_and(|limit| limit < MIN_TIME_LIMIT) {
+                return Err(self.wrong(key, "expected at least 1s; leave it out for no limit"));
+            }
+        }
+        if config.limits.output_bytes == Some(0) {
+            return Err(self.wrong("turns.output_limit", "expected at least 1B"));
         }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log.filter) {
             return Err(self.wrong("log.filter", error.to_string()));

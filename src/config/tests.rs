@@ -106,12 +106,32 @@ fn values_that_cannot_work_are_refused() {
         ("drain_deadline = 10", "line 1"),
         ("[turns]\ninterrupt_grace = '2h'", "turns.interrupt_grace"),
         ("[turns]\nterminate_grace = '61m'", "turns.terminate_grace"),
+        ("[turns]\ninactivity_limit = '999ms'", "turns.inactivity_limit"),
+        ("[turns]\nwall_clock_limit = '0s'", "turns.wall_clock_limit"),
+        ("[turns]\noutput_limit = '0B'", "turns.output_limit"),
+        ("[turns]\noutput_limit = '8'", "such as 8GiB"),
+        ("[turns]\noutput_limit = 8", "line 2"),
         ("[log]\nfilter = 'switchboard=loud'", "log.filter"),
         ("[log]\nformat = 'yaml'", "line 2"),
     ] {
         let problem = refusal(text);
         assert!(problem.contains(expected), "{text}: {problem}");
     }
+}
+
+#[test]
+fn the_limits_of_a_turn_are_set_in_the_file() {
+    let loaded = load_file(
+        "[turns]\ninactivity_limit = '10m'\nwall_clock_limit = '2h'\noutput_limit = '500MB'",
+    );
+    let expected = Limits {
+        inactivity: Some(Duration::from_secs(600)),
+        wall_clock: Some(Duration::from_secs(7200)),
+        output_bytes: Some(500_000_000),
+    };
+    assert_eq!(loaded.unwrap().config.limits, expected);
+    let expected = Limits { output_bytes: Some(8 << 30), ..Limits::default() };
+    assert_eq!(load_file("").unwrap().config.limits, expected);
 }
 
 #[test]

@@ -27,7 +27,7 @@ use crate::{
         replay::Replays,
     },
     store::sqlite::{Database, Stored},
-    supervise::{Grace, TurnFiles},
+    supervise::{Grace, Limits, TurnFiles},
 };
 
 /// What all owners share.
@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     pub supervisor: PathBuf,
     /// How long the steps of stopping a turn are apart.
     pub grace: Grace,
+    /// How far a turn may go.
+    pub limits: Limits,
     /// Cancelled when the server begins to go down: watches and waits end.
     pub closing: CancellationToken,
     /// Cancelled when owners have to end.

@@ -173,6 +173,12 @@ impl AgentEnd {
 }
 
 impl Output {
+    /// How large the agent's stdout and stderr are now.
+    pub(super) fn sizes(&self) -> [u64; 2] {
+        // What cannot be asked for once has not grown, and is asked for again.
+        [&self.stdout, &self.stderr].map(|file| file.metadata().map_or(0, |found| found.len()))
+    }
+
     /// Brings what the agent wrote to the disk.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.stdout.sync_data().and(self.stderr.sync_data())

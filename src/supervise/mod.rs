@@ -12,7 +12,8 @@
 //!                                         stop.json there? then no agent
 //!                                         start ──────────────────────────▶ turn_<n>.jsonl
 //!                                         pid.json (with the agent)         turn_<n>.stderr
-//!  request_stop: stop.json, nudge ──────▶ SIGINT ─────────────────────────▶
+//!  request_stop: stop.json, nudge ──────▶ asked to, or a limit was passed:
+//!                                         SIGINT ─────────────────────────▶
 //!                                         SIGTERM to its group ───────────▶
 //!                                         SIGKILL to everything ──────────▶ ✝
 //!                                         every descendant that is left: SIGKILL
@@ -41,15 +42,18 @@ mod agent;
 mod files;
 mod judge;
 mod launch;
+mod limits;
 mod procfs;
 mod records;
 mod shim;
 mod signals;
+mod stopping;
 
 pub use self::{
     files::{TurnFiles, read_exit, read_pid, read_spec, read_stop},
     judge::{Verdict, give_up, judge},
     launch::{Error, Launched, THIS_PROGRAM, launch, pidfd, request_stop},
+    limits::{Limit, Limits},
     records::{
         Exit, Grace, Outcome, PidFile, SpawnProblem, Spec, Stop, StopMode, StopStep, Stopped,
         VERSION,

@@ -15,8 +15,8 @@ use switchboard::{
         StateReason,
     },
     supervise::{
-        Exit, Grace, Outcome, PidFile, SpawnProblem, Spec, Stop, StopMode, StopStep, TurnFiles,
-        Verdict, judge,
+        Exit, Grace, Limits, Outcome, PidFile, SpawnProblem, Spec, Stop, StopMode, StopStep,
+        TurnFiles, Verdict, judge,
     },
 };
 use tempfile::TempDir;
@@ -90,6 +90,7 @@ fn turns_of_version_1_are_judged_as_they_ended() {
             (outcome, stopped, descendants_ended, false),
             "turn {turn}"
         );
+        assert_eq!(exit.limit, None, "turn {turn}");
     }
 }
 
@@ -115,7 +116,7 @@ fn what_a_spec_of_version_1_leaves_out_has_its_default() {
     let grace = |ms| std::time::Duration::from_millis(ms);
     let expected =
         Grace { interrupt: grace(200), kill: grace(100), terminate: grace(100), ..spec.grace };
-    assert_eq!(spec.grace, expected);
+    assert_eq!((spec.grace, spec.limits), (expected, Limits::default()));
 }
 
 /// Reads a record, and again with fields in every object that no version has.
@@ -166,6 +167,9 @@ fn fields_that_a_later_version_adds_to_a_record_are_ignored() {
     assert!(matches!(verdict, Verdict::Lost { strays_ended: 2, .. }), "{verdict:?}");
 }
 
+/// State, reason, exit code, signal and error of a turn.
+type End<'a> = (SessionState, StateReason, Option<u32>, Option<u32>, &'a str);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_takes_up_turns_of_version_1_with_their_true_outcome() {
     let mut server = ledger::setup().start();
@@ -192,7 +196,7 @@ async fn a_server_takes_up_turns_of_version_1_with_their_true_outcome() {
 
     let lost = "the supervisor was killed or crashed; 2 processes that were left of it were ended";
     let none = StateReason::Unspecified;
-    let expected: [(SessionState, StateReason, Option<u32>, Option<u32>, &str); 10] = [
+    let expected: [End<'_>; 10] = [
         (Completed, none, Some(0), None, ""),
         (Failed, StateReason::ExitStatus, Some(3), None, "no"),
         (Failed, StateReason::ExitStatus, None, Some(11), "the agent was ended by signal 11"),

@@ -17,7 +17,7 @@ use crate::{
         state,
         turn::{self, Running},
     },
-    supervise::{self, Grace, Spec, Stop, StopMode},
+    supervise::{self, Grace, Limits, Spec, Stop, StopMode},
 };
 
 /// A turn that is about to be made: its row first, then its agent.
@@ -203,7 +203,7 @@ impl Actor {
         let NewTurn { prompt, launch } = turn;
         let number = TurnNumber(self.session.turn_count());
         let mut running = Running::new(&self.directory.turns(), number, &self.shared.follower);
-        let spec = spec(&self.session, number, &launch, self.shared.grace);
+        let spec = spec(&self.session, number, &launch, self.shared.grace, self.shared.limits);
         let (supervisor, files) = (self.shared.supervisor.clone(), running.files.clone());
         let launched = blocking(move || supervise::launch(&supervisor, &files, &spec)).await?;
         let statements = match launched {
@@ -244,7 +244,13 @@ impl Actor {
     }
 }
 
-fn spec(session: &Session, number: TurnNumber, launch: &Launch, grace: Grace) -> Spec {
+fn spec(
+    session: &Session,
+    number: TurnNumber,
+    launch: &Launch,
+    grace: Grace,
+    limits: Limits,
+) -> Spec {
     let text = |text: &std::ffi::OsString| text.to_string_lossy().into_owned();
     Spec {
         version: supervise::VERSION,
@@ -257,5 +263,6 @@ fn spec(session: &Session, number: TurnNumber, launch: &Launch, grace: Grace) ->
         env_remove: vec!["SWITCHBOARD_TOKEN".to_owned()],
         working_directory: session.working_directory.clone(),
         grace,
+        limits,
     }
 }

@@ -15,6 +15,7 @@ fn the_exit_file_says_how_the_agent_ended() {
         version: 1,
         outcome: Outcome::Exited { code: 3 },
         stopped: None,
+        limit: None,
         descendants_ended: 0,
         left_behind: Vec::new(),
         sync_error: None,
