@@ -21,7 +21,7 @@ pub struct Limits {
     /// How long neither the agent's stdout nor its stderr may grow.
     #[serde(rename = "inactivity_ms", with = "optional_milliseconds")]
     pub inactivity: Option<Duration>,
-    /// How long the agent may run.
+    /// How long the turn may take, from the agent's first start.
     #[serde(rename = "wall_clock_ms", with = "optional_milliseconds")]
     pub wall_clock: Option<Duration>,
     /// How large the agent's stdout may grow, and its stderr, in bytes each.
@@ -67,9 +67,14 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Begins with an agent that starts now.
+    /// Begins with a turn that begins now.
     pub(super) fn new(limits: Limits, now: Instant) -> Self {
         Self { limits, begin: now, sizes: [0; 2], growth: now }
+    }
+
+    /// Takes the start of an agent for activity.
+    pub(super) fn start(&mut self, now: Instant) {
+        self.growth = now;
     }
 
     /// Looks at the output as it is now; says which limit was passed.
@@ -169,6 +174,20 @@ mod tests {
         assert_eq!(watch.pause(almost), SECOND / 4);
         // A file that somebody cut did not grow.
         assert_eq!(watch.look(begin + 18 * SECOND, [0, 1]), Some(Limit::Inactivity));
+    }
+
+    #[test]
+    fn the_start_of_a_second_agent_is_activity_in_the_same_turn() {
+        let begin = Instant::now();
+        let limits = Limits {
+            inactivity: Some(3 * SECOND),
+            wall_clock: Some(5 * SECOND),
+            ..Limits::default()
+        };
+        let mut watch = Watch::new(limits, begin);
+        watch.start(begin + 2 * SECOND);
+        assert_eq!(watch.look(begin + 4 * SECOND, [0, 0]), None);
+        assert_eq!(watch.look(begin + 5 * SECOND, [0, 0]), Some(Limit::WallClock));
     }
 
     #[test]

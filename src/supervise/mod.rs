@@ -22,6 +22,10 @@
 //!  judge: lock, exit.json, lost ◀──────── lock released by the end of the process
 //! ```
 //!
+//! An agent that exits at once because it refuses its arguments, in words that
+//! the spec names, is started a second time with others, when nothing of the
+//! first runs any more. Server and clients see one turn.
+//!
 //! What follows from that order: while the lock is held the turn lives; once
 //! `exit.json` is there, nothing of the turn runs and its output is complete; a
 //! free lock without `exit.json` means that the supervisor died, and then, if
@@ -39,6 +43,7 @@
 //! a daemon that is not its descendant (docker, systemd-run) is out of reach.
 
 mod agent;
+mod fallback;
 mod files;
 mod judge;
 mod launch;
@@ -50,6 +55,7 @@ mod signals;
 mod stopping;
 
 pub use self::{
+    fallback::Fallback,
     files::{TurnFiles, read_exit, read_pid, read_spec, read_stop},
     judge::{Verdict, give_up, judge},
     launch::{Error, Launched, THIS_PROGRAM, launch, pidfd, request_stop},

@@ -22,6 +22,7 @@ use rustix::{
 
 use super::{
     agent::{self, Agent, AgentEnd, Remains},
+    fallback::Fallback,
     files::{
         TurnFiles, is_disk_full, private, read_spec, read_stop, write_record_atomically,
         write_record_durably,
@@ -139,7 +140,7 @@ impl Turn<'_> {
         Ok(spec)
     }
 
-    /// Starts the agent, waits until it has gone, and ends what it left.
+    /// Runs the agent to its end, a second time where it refuses its arguments.
     fn run(&mut self, spec: &Spec) -> io::Result<Exit> {
         let now = SystemTime::now();
         // After the pid file: a request that came before it sent no nudge.
@@ -147,7 +148,34 @@ impl Turn<'_> {
         if self.stop.is_some() {
             return Ok(self.exit_without_agent(Outcome::NotStarted, now));
         }
-        let mut agent = match Agent::start(spec, self.files) {
+        let mut watch = Watch::new(spec.limits, Instant::now());
+        let mut exit = self.run_once(spec, &spec.args, &mut watch)?;
+        if let Some(fallback) = spec.fallback.as_ref().filter(|it| self.was_refused(it, &exit)) {
+            self.look_for_stop(spec);
+            if self.stop.is_some() {
+                exit.stopped = self.stop.as_ref().and_then(Stopping::stopped);
+            } else {
+                exit = self.run_once(spec, &fallback.args, &mut watch)?;
+                exit.fell_back = true;
+            }
+        }
+        Ok(exit)
+    }
+
+    /// Whether the agent, of which nothing runs any more, refused its arguments.
+    fn was_refused(&self, fallback: &Fallback, exit: &Exit) -> bool {
+        let refused = matches!(exit.outcome, Outcome::Exited { code } if code != 0);
+        // What may not be signalled may go on writing.
+        let is_alone = exit.left_behind.is_empty();
+        refused && is_alone && self.stop.is_none() && fallback.is_for(self.files)
+    }
+
+    /// Starts the agent with these arguments, waits until it has gone, and ends
+    /// what it left.
+    fn run_once(&mut self, spec: &Spec, args: &[String], watch: &mut Watch) -> io::Result<Exit> {
+        let now = SystemTime::now();
+        watch.start(Instant::now());
+        let mut agent = match Agent::start(spec, args, self.files) {
             Ok(agent) => agent,
             Err(outcome) => return Ok(self.exit_without_agent(outcome, now)),
         };
@@ -156,7 +184,7 @@ impl Turn<'_> {
         if let Err(error) = named {
             note(self.files, &format!("the agent's process id could not be written: {error}"));
         }
-        let end = self.wait(&mut agent, spec)?;
+        let end = self.wait(&mut agent, spec, watch)?;
         if self.stop.as_ref().is_some_and(|stop| stop.limit().is_some()) {
             // Somebody may have asked while the limit's steps were taken.
             self.look_for_stop(spec);
@@ -167,8 +195,7 @@ impl Turn<'_> {
     }
 
     /// Waits for the agent's end, and stops it when that is asked for or a limit is passed.
-    fn wait(&mut self, agent: &mut Agent, spec: &Spec) -> io::Result<AgentEnd> {
-        let mut watch = Watch::new(spec.limits, Instant::now());
+    fn wait(&mut self, agent: &mut Agent, spec: &Spec, watch: &mut Watch) -> io::Result<AgentEnd> {
         loop {
             if let Some(end) = agent.reap()? {
                 return Ok(end);
@@ -226,6 +253,7 @@ impl Turn<'_> {
             descendants_ended: 0,
             left_behind: Vec::new(),
             sync_error: None,
+            fell_back: false,
             storage_full: is_disk_full(self.files.directory()),
         }
     }
@@ -249,6 +277,7 @@ impl Turn<'_> {
             descendants_ended: remains.ended,
             left_behind: remains.left_behind,
             sync_error,
+            fell_back: false,
             // Asked at once: whoever finds the disk full makes room.
             storage_full: is_disk_full(self.files.directory()),
         }

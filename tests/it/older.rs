@@ -90,7 +90,7 @@ fn turns_of_version_1_are_judged_as_they_ended() {
             (outcome, stopped, descendants_ended, false),
             "turn {turn}"
         );
-        assert_eq!(exit.limit, None, "turn {turn}");
+        assert_eq!((exit.limit, exit.fell_back), (None, false), "turn {turn}");
     }
 }
 
@@ -117,6 +117,7 @@ fn what_a_spec_of_version_1_leaves_out_has_its_default() {
     let expected =
         Grace { interrupt: grace(200), kill: grace(100), terminate: grace(100), ..spec.grace };
     assert_eq!((spec.grace, spec.limits), (expected, Limits::default()));
+    assert_eq!(spec.fallback, None);
 }
 
 /// Reads a record, and again with fields in every object that no version has.

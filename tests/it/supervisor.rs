@@ -26,6 +26,7 @@ use switchboard::{
 use tempfile::TempDir;
 
 mod ending;
+mod fallback;
 mod judging;
 mod limits;
 mod starting;
@@ -72,6 +73,7 @@ impl Turn {
                 storage: Duration::ZERO,
             },
             limits: Limits::default(),
+            fallback: None,
         };
         let files = TurnFiles::new(turns, TurnNumber(3));
         files.write_prompt(b"the prompt").unwrap();

@@ -17,7 +17,7 @@ use crate::{
         state,
         turn::{self, Running},
     },
-    supervise::{self, Grace, Limits, Spec, Stop, StopMode},
+    supervise::{self, Fallback, Grace, Limits, Spec, Stop, StopMode},
 };
 
 /// A turn that is about to be made: its row first, then its agent.
@@ -264,5 +264,9 @@ fn spec(
         working_directory: session.working_directory.clone(),
         grace,
         limits,
+        fallback: launch.fallback.as_ref().map(|fallback| Fallback {
+            stderr_contains: fallback.stderr_contains.clone(),
+            args: fallback.args.iter().map(text).collect(),
+        }),
     }
 }

@@ -20,6 +20,7 @@ fn the_exit_file_says_how_the_agent_ended() {
         left_behind: Vec::new(),
         sync_error: None,
         storage_full: false,
+        fell_back: false,
         ..exit.clone()
     };
     assert_eq!(exit, expected);
