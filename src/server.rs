@@ -26,6 +26,7 @@ use crate::{
     session::{
         follow::Follower,
         hub::Hub,
+        janitor,
         registry::{Sessions, Shared},
         replay::Replays,
     },
@@ -101,6 +102,9 @@ pub async fn run(
     let adopted = sessions.adopt().await.map_err(Error::Adopt)?;
     tracing::info!(adopted, "sessions taken up");
 
+    if config.events.has_bounds() {
+        stages.tasks.spawn(janitor::run(sessions.clone()));
+    }
     let addresses = listeners.addresses();
     let app = App::new(sessions, config.home.path().to_owned(), addresses.clone());
     let access = Access {
@@ -179,6 +183,7 @@ fn open(config: &Config, stages: &Stages) -> Result<Sessions, Error> {
         supervisor: config.program.clone(),
         grace: config.grace,
         limits: config.limits,
+        events: config.events,
         closing: stages.draining.clone(),
         stopped: stages.stopped.clone(),
         tasks: stages.tasks.clone(),

@@ -40,6 +40,9 @@ pub struct ConfigFile {
     /// How turns are stopped, and how far they may go.
     #[serde(default)]
     pub turns: TurnsFile,
+    /// How the events of each session are kept.
+    #[serde(default)]
+    pub events: EventsFile,
     /// The agent `codex`.
     #[serde(default)]
     pub codex: CodexFile,
@@ -67,6 +70,21 @@ pub struct TurnsFile {
     /// How much an agent may print in one turn on its standard output, and as
     /// much on its standard error, before the turn is ended. Default: `8GiB`.
     pub output_limit: Option<Size>,
+}
+
+/// How the events of each session are kept. They go by whole segments of its
+/// log, the oldest first; the latest turn's and the last segment stay whatever
+/// is set. Whoever asks for an event that is gone is told which is the oldest.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventsFile {
+    /// The most that is kept of a session. Default: all.
+    pub retain_bytes: Option<Size>,
+    /// How old events may grow. Default: as old as they may be.
+    pub retain_age: Option<Span>,
+    /// How large a segment of a log grows, from `4KiB` to `1GiB`: the smaller,
+    /// the closer to the bounds, and the more files. Default: `16MiB`.
+    pub segment_bytes: Option<Size>,
 }
 
 /// The agent `codex`.

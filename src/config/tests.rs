@@ -111,6 +111,10 @@ fn values_that_cannot_work_are_refused() {
         ("[turns]\noutput_limit = '0B'", "turns.output_limit"),
         ("[turns]\noutput_limit = '8'", "such as 8GiB"),
         ("[turns]\noutput_limit = 8", "line 2"),
+        ("[events]\nretain_age = '10ms'", "events.retain_age"),
+        ("[events]\nretain_bytes = '100M'", "line 2"),
+        ("[events]\nsegment_bytes = '4095B'", "events.segment_bytes"),
+        ("[events]\nsegment_bytes = '2GiB'", "events.segment_bytes"),
         ("[log]\nfilter = 'switchboard=loud'", "log.filter"),
         ("[log]\nformat = 'yaml'", "line 2"),
     ] {
@@ -174,14 +178,14 @@ fn the_schema_has_exactly_the_keys_that_are_accepted_and_shown() {
 
     // The parser names the keys that it accepts when it meets another.
     let mut accepted = BTreeSet::new();
-    for table in ["", "turns", "codex", "log"] {
+    for table in ["", "turns", "events", "codex", "log"] {
         let header = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
         let problem = toml::from_str::<ConfigFile>(&format!("{header}zzz = 1")).unwrap_err();
         let names = problem.message().split('`').skip(3).step_by(2).map(str::to_owned);
         let dot = if table.is_empty() { "" } else { "." };
         accepted.extend(names.map(|name| format!("{table}{dot}{name}")));
     }
-    for table in ["turns", "codex", "log"] {
+    for table in ["turns", "events", "codex", "log"] {
         accepted.remove(table);
     }
     assert_eq!(in_schema, accepted);

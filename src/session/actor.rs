@@ -14,6 +14,7 @@
 
 mod begin;
 mod handle;
+mod retention;
 mod say;
 mod turns;
 
@@ -108,6 +109,10 @@ impl Actor {
                 }
                 Wake::Command(Command::Stop { mode, actor, reply }) => {
                     let _ = reply.send(self.stop(mode, actor).await);
+                }
+                Wake::Command(Command::Expire { reply }) => {
+                    self.expire().await;
+                    let _ = reply.send(());
                 }
                 Wake::Look => self.look(false).await,
                 Wake::SupervisorEnded => self.look(true).await,

@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Error, Result,
     agent::Agents,
+    config::EventsConfig,
     id::{Seq, SessionId, TurnNumber},
     proto::{self, event::Kind},
     session::{
@@ -51,6 +52,8 @@ pub(crate) struct Shared {
     pub grace: Grace,
     /// How far a turn may go.
     pub limits: Limits,
+    /// How events are kept.
+    pub events: EventsConfig,
     /// Cancelled when the server begins to go down: watches and waits end.
     pub closing: CancellationToken,
     /// Cancelled when owners have to end.
@@ -98,6 +101,11 @@ impl Sessions {
     /// How agents are started.
     pub(crate) fn agents(&self) -> &Agents {
         &self.shared.agents
+    }
+
+    /// How events are kept.
+    pub(crate) fn events(&self) -> EventsConfig {
+        self.shared.events
     }
 
     /// Cancelled when the server goes down.

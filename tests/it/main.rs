@@ -30,6 +30,7 @@ mod proxy;
 mod raw;
 mod raw_body;
 mod restart;
+mod retention;
 mod sessions;
 mod slow;
 mod stopping;

@@ -15,6 +15,7 @@ use crate::{
 pub(super) enum Command {
     StartTurn { prompt: String, reply: oneshot::Sender<Result<Session>> },
     Stop { mode: StopMode, actor: String, reply: oneshot::Sender<Result<Session>> },
+    Expire { reply: oneshot::Sender<()> },
 }
 
 /// The way to an owner. Cheap to clone; while one exists the owner stays.
@@ -62,6 +63,22 @@ impl Handle {
     /// The owner goes on when the caller does not wait any more.
     pub(crate) async fn stop(&self, mode: StopMode, actor: String) -> Result<Session> {
         self.call(|reply| Command::Stop { mode, actor, reply }).await
+    }
+
+    /// Has the events removed that are not to be kept any more.
+    ///
+    /// # Errors
+    ///
+    /// SHUTTING_DOWN.
+    ///
+    /// # Cancel safety
+    ///
+    /// The owner goes on when the caller does not wait any more.
+    pub(crate) async fn expire(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Error::ShuttingDown { last_seq: None };
+        self.commands.send(Command::Expire { reply }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
     }
 
     async fn call(

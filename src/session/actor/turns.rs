@@ -161,6 +161,7 @@ impl Actor {
         self.writer_mut()?.unfollow();
         let state = self.session.state();
         tracing::info!(session = %self.session.id, turn = self.session.turn_count(), state = state.as_str_name(), "turn ended");
+        self.expire().await;
         Ok(())
     }
 
