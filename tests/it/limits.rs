@@ -35,17 +35,17 @@ async fn ended(server: &Server, script: &str) -> (SessionState, StateReason, Opt
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_that_falls_silent_fails_as_inactive() {
-    let (setup, _file) = configured("[turns]\ninactivity_limit = '1s'\n");
+    let (setup, _file) = configured("[turns]\ninactivity_limit = '3s'\n");
     let seen = ended(&setup.start(), "thread,turn,message:here,setsid-child,sleep").await;
-    let text = "the agent printed nothing for its inactivity limit of 1s".to_owned();
+    let text = "the agent printed nothing for its inactivity limit of 3s".to_owned();
     assert_eq!(seen, (SessionState::Failed, StateReason::Inactive, Some(1), text));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_that_takes_too_long_fails_with_its_deadline() {
-    let (setup, _file) = configured("[turns]\nwall_clock_limit = '1s'\n");
+    let (setup, _file) = configured("[turns]\nwall_clock_limit = '3s'\n");
     let seen = ended(&setup.start(), "thread,turn,until:never").await;
-    let text = "the turn took longer than its wall-clock limit of 1s".to_owned();
+    let text = "the turn took longer than its wall-clock limit of 3s".to_owned();
     assert_eq!(seen, (SessionState::Failed, StateReason::Deadline, Some(1), text));
 }
 
@@ -59,7 +59,7 @@ async fn a_turn_that_prints_too_much_fails_with_its_output_limit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_that_is_passed_behind_a_completed_turn_does_not_undo_it() {
-    let (setup, _file) = configured("[turns]\ninactivity_limit = '1s'\n");
+    let (setup, _file) = configured("[turns]\ninactivity_limit = '3s'\n");
     let seen = ended(&setup.start(), "thread,turn,message:here,completed,sleep").await;
     let expected = (SessionState::Completed, StateReason::Unspecified, Some(1), String::new());
     assert_eq!(seen, expected);
@@ -67,7 +67,7 @@ async fn a_limit_that_is_passed_behind_a_completed_turn_does_not_undo_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_holds_although_the_server_was_killed() {
-    let (setup, _file) = configured("[turns]\nwall_clock_limit = '1s'\n");
+    let (setup, _file) = configured("[turns]\nwall_clock_limit = '3s'\n");
     let mut server = setup.start();
     let clients = server.connect_to_socket().await;
     let script = "thread,turn,message:here,sleep";
@@ -79,7 +79,7 @@ async fn a_limit_holds_although_the_server_was_killed() {
     server.start();
 
     let session = rest(&clients, &id).await;
-    let text = "the turn took longer than its wall-clock limit of 1s".to_owned();
+    let text = "the turn took longer than its wall-clock limit of 3s".to_owned();
     let expected = (SessionState::Failed, StateReason::Deadline, Some(1), text);
     assert_eq!(end(&session), expected);
     check(&server, &session, &events(&clients, &id).await);

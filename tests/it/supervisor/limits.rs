@@ -10,14 +10,11 @@ use switchboard::supervise::{Exit, Limit, Limits, Outcome, StopMode, StopStep, r
 
 use super::{FOR_EVER, Turn, pid};
 
-/// Short, for limits that shall be passed.
-const SHORT: Duration = Duration::from_millis(200);
+/// Long enough for an agent to come to its first step, and then to print more
+/// often than this, on a machine that is busy.
+const LIMIT: Duration = Duration::from_secs(2);
 
-/// Long enough for an agent that prints more often than this not to miss it on a
-/// machine that is busy.
-const LONG: Duration = Duration::from_secs(1);
-
-const INACTIVITY: Limits = Limits { inactivity: Some(SHORT), wall_clock: None, output_bytes: None };
+const INACTIVITY: Limits = Limits { inactivity: Some(LIMIT), wall_clock: None, output_bytes: None };
 
 /// How the agent ends on SIGINT.
 const INTERRUPTED: Outcome = Outcome::Exited { code: 1 };
@@ -50,7 +47,7 @@ fn took(exit: &Exit) -> Duration {
 fn an_agent_that_prints_nothing_any_more_is_ended() {
     let exit = end(limited("message:here,sleep", INACTIVITY).launch());
     assert_eq!(outcome(&exit), (INTERRUPTED, Some(Limit::Inactivity)));
-    assert!(took(&exit) >= SHORT, "{exit:?}");
+    assert!(took(&exit) >= LIMIT, "{exit:?}");
 }
 
 #[test]
@@ -68,33 +65,33 @@ fn a_limit_ends_a_tree_that_resists_as_a_kill_does() {
 
 #[test]
 fn an_agent_that_goes_on_printing_is_not_inactive() {
-    let mut turn = limited("", Limits { inactivity: Some(LONG), ..Limits::default() });
+    let mut turn = limited("", Limits { inactivity: Some(LIMIT), ..Limits::default() });
     let gate = turn.path("gate");
     turn.spec.env[0].1 = format!("until:{}", gate.display());
     let turn = turn.launch();
     let begin = Instant::now();
-    turn.wait_until("it has printed for longer than the limit", || begin.elapsed() > LONG * 5 / 2);
+    turn.wait_until("it has printed for longer than the limit", || begin.elapsed() > LIMIT * 5 / 2);
     fs::File::create(gate).unwrap();
     assert_eq!(outcome(&end(turn)), (Outcome::Exited { code: 0 }, None));
 }
 
 #[test]
 fn words_on_stderr_are_activity_too() {
-    let script = ["stderr:still here,sleep:0.3"; 8].join(",");
-    let turn = limited(&script, Limits { inactivity: Some(LONG), ..Limits::default() }).launch();
+    let script = ["stderr:still here,sleep:0.6"; 8].join(",");
+    let turn = limited(&script, Limits { inactivity: Some(LIMIT), ..Limits::default() }).launch();
     let exit = end(turn);
     assert_eq!(outcome(&exit), (Outcome::Exited { code: 0 }, None));
-    assert!(took(&exit) > LONG * 2, "{exit:?}");
+    assert!(took(&exit) > LIMIT * 2, "{exit:?}");
 }
 
 #[test]
 fn an_agent_that_runs_too_long_is_ended_however_much_it_prints() {
-    let limits = Limits { wall_clock: Some(SHORT), ..Limits::default() };
+    let limits = Limits { wall_clock: Some(LIMIT), ..Limits::default() };
     let mut turn = limited("", limits);
     turn.spec.env[0].1 = format!("until:{}", turn.path("never").display());
     let exit = end(turn.launch());
     assert_eq!(outcome(&exit), (INTERRUPTED, Some(Limit::WallClock)));
-    assert!(took(&exit) >= SHORT, "{exit:?}");
+    assert!(took(&exit) >= LIMIT, "{exit:?}");
 }
 
 #[test]
