@@ -26,6 +26,7 @@ use crate::{
     session::{
         follow::Follower,
         hub::Hub,
+        janitor,
         once::Requests,
         registry::{Sessions, Shared},
         replay::Replays,
@@ -103,6 +104,9 @@ pub async fn run(
     let adopted = sessions.adopt().await.map_err(Error::Adopt)?;
     tracing::info!(adopted, "sessions taken up");
 
+    if config.events.has_bounds() {
+        stages.tasks.spawn(janitor::run(sessions.clone()));
+    }
     let addresses = listeners.addresses();
     let app = App::new(sessions, config.home.path().to_owned(), addresses.clone());
     let access = Access {
@@ -184,6 +188,8 @@ fn open(config: &Config, stages: &Stages) -> Result<Sessions, Error> {
         trash: config.home.trash(),
         slots,
         requests: Requests::default(),
+        limits: config.limits,
+        events: config.events,
         closing: stages.draining.clone(),
         stopped: stages.stopped.clone(),
         tasks: stages.tasks.clone(),

@@ -2,9 +2,9 @@
 
 use super::{
     Context, Failure,
-    args::{ConfigArgs, ConfigCommand},
+    args::{ConfigArgs, ConfigCommand, RetainEvents},
 };
-use crate::config::{CodexFile, ConfigFile, Flags, Loaded, LogFile, Source, TurnsFile};
+use crate::config::{CodexFile, ConfigFile, EventsFile, Flags, Loaded, LogFile, Source, TurnsFile};
 
 pub(super) fn config(cx: &Context, command: ConfigCommand) -> Result<(), Failure> {
     match command {
@@ -45,11 +45,29 @@ pub(super) fn load(cx: &Context, args: ConfigArgs) -> Result<Loaded, Failure> {
         allowed_hosts: None,
         drain_deadline: args.drain_deadline,
         turns: TurnsFile::default(),
+        events: retained(&args.retain_events)?,
         codex: CodexFile { path: args.codex, unbounded_connection_retries: None },
         log: LogFile { filter: args.log_filter, format: args.log_format },
     };
     let flags = Flags { home: cx.global.home.clone(), file: args.file, keys };
     Ok(Loaded::load(flags, &cx.environment)?)
+}
+
+/// What `--retain-events` says, once as a size and once as an age at most.
+fn retained(bounds: &[RetainEvents]) -> Result<EventsFile, Failure> {
+    let mut events = EventsFile::default();
+    for bound in bounds {
+        let (earlier, what) = match *bound {
+            RetainEvents::Size(size) => (events.retain_bytes.replace(size).is_some(), "size"),
+            RetainEvents::Age(age) => (events.retain_age.replace(age).is_some(), "age"),
+        };
+        if earlier {
+            return Err(Failure::Usage(format!(
+                "--retain-events was given more than one {what}: expected one size and one age at most, such as --retain-events 100MB --retain-events 30d"
+            )));
+        }
+    }
+    Ok(events)
 }
 
 /// The effective configuration as a file that would have the same effect, each

@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Error, Result,
     agent::Agents,
+    config::EventsConfig,
     id::{Seq, SessionId, TurnNumber},
     proto::{self, event::Kind},
     row::Session,
@@ -29,7 +30,7 @@ use crate::{
         slots::{Place, Slots},
     },
     store::sqlite::{Database, Stored},
-    supervise::{Grace, TurnFiles},
+    supervise::{Grace, Limits, TurnFiles},
 };
 
 /// What all owners share.
@@ -57,6 +58,10 @@ pub(crate) struct Shared {
     pub slots: Slots,
     /// The requests that carry an id and are at work.
     pub requests: Requests,
+    /// How far a turn may go.
+    pub limits: Limits,
+    /// How events are kept.
+    pub events: EventsConfig,
     /// Cancelled when the server begins to go down: watches and waits end.
     pub closing: CancellationToken,
     /// Cancelled when owners have to end.
@@ -104,6 +109,11 @@ impl Sessions {
     /// How agents are started.
     pub(crate) fn agents(&self) -> &Agents {
         &self.shared.agents
+    }
+
+    /// How events are kept.
+    pub(crate) fn events(&self) -> EventsConfig {
+        self.shared.events
     }
 
     /// Cancelled when the server goes down.
@@ -369,7 +379,7 @@ impl Sessions {
         let stored = Stored { session, applied: Seq::ZERO };
         let (actor, handle) =
             Actor::load(Arc::clone(&self.shared), directory, stored, first).await?;
-        let answer = actor.answer().await?;
+        let answer = actor.acknowledge(ticket).await?;
         self.spawn(id, actor);
         Ok((handle, answer))
     }

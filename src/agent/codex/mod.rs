@@ -106,7 +106,14 @@ impl Codex {
         let retries = self.retries(&binary, known, &mut warnings);
         let version = known.version.clone().unwrap_or_default();
         let args = command::arguments(turn, retries)?;
-        Ok(Launch { program: binary.program, args, env: binary.env, version, warnings })
+        Ok(Launch {
+            program: binary.program,
+            args,
+            env: binary.env,
+            version,
+            warnings,
+            fallback: None,
+        })
     }
 
     /// Which binary a turn would start.

@@ -16,6 +16,7 @@ pub(super) enum Command {
     StartTurn { prompt: String, ticket: Ticket, reply: Reply },
     Stop { mode: StopMode, actor: String, ticket: Ticket, reply: Reply },
     Update { change: Update, etag: String, ticket: Ticket, reply: Reply },
+    Expire { reply: oneshot::Sender<()> },
     Delete { etag: String, ticket: Ticket, reply: Reply },
 }
 
@@ -84,6 +85,18 @@ impl Handle {
         ticket: Ticket,
     ) -> Result<proto::Session> {
         self.call(|reply| Command::Stop { mode, actor, ticket, reply }).await
+    }
+
+    /// Has the events removed that are not to be kept any more.
+    ///
+    /// # Errors
+    ///
+    /// SHUTTING_DOWN.
+    pub(crate) async fn expire(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Error::ShuttingDown { last_seq: None };
+        self.commands.send(Command::Expire { reply }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
     }
 
     /// Makes what a client writes durable.

@@ -253,9 +253,15 @@ async fn a_cleanup_deletes_what_rests_and_is_old_and_nothing_else() {
         states: vec![SessionState::Failed.into()],
         ..Default::default()
     };
-    assert_eq!(clean_up(&clients, failures).await.unwrap().session_ids, [failed.clone()]);
+    assert_eq!(
+        clean_up(&clients, failures).await.unwrap().session_ids,
+        std::slice::from_ref(&failed)
+    );
     let rest = CleanupSessionsRequest { older_than: now, ..Default::default() };
-    assert_eq!(clean_up(&clients, rest).await.unwrap().session_ids, [completed.clone()]);
+    assert_eq!(
+        clean_up(&clients, rest).await.unwrap().session_ids,
+        std::slice::from_ref(&completed)
+    );
 
     let left: Vec<_> = list(&clients).await.into_iter().map(|session| session.session_id).collect();
     assert_eq!(left, [running]);
