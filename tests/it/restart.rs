@@ -166,7 +166,7 @@ async fn a_turn_whose_supervisor_alone_was_killed_is_lost_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_doubled_however_often_the_server_is_killed() {
     const SESSIONS: usize = 3;
-    let rounds = setting("SWITCHBOARD_TEST_ROUNDS").unwrap_or(10);
+    let rounds = setting("SWITCHBOARD_TEST_ROUNDS").unwrap_or(20);
     let mut random = Random::from_environment();
     let mut server = ledger::setup().start();
     let clients = server.connect_to_socket().await;
