@@ -225,7 +225,10 @@ impl Merge {
                 return Err(self.wrong("require_token", problem));
             }
         }
-        config.listen.push(ListenAddr::Unix(config.home.socket()));
+        let socket = ListenAddr::Unix(config.home.socket());
+        config.listen.retain(|address| *address != socket);
+        config.listen.push(socket);
+        forget_repetitions(&mut config.listen);
         for address in &config.listen {
             let ListenAddr::Unix(path) = address else { continue };
             let length = path.as_os_str().len();
@@ -278,6 +281,22 @@ impl Merge {
         }
         Ok(())
     }
+}
+
+/// Leaves each address once, in the place where it came first. Port 0 is a
+/// free port of its own each time.
+fn forget_repetitions(listen: &mut Vec<ListenAddr>) {
+    let mut seen: Vec<ListenAddr> = Vec::with_capacity(listen.len());
+    for address in listen.drain(..) {
+        let is_new_each_time = match &address {
+            ListenAddr::Tcp(address) => address.port() == 0,
+            ListenAddr::Unix(_) => false,
+        };
+        if is_new_each_time || !seen.contains(&address) {
+            seen.push(address);
+        }
+    }
+    *listen = seen;
 }
 
 fn is_host(text: &str) -> bool {
