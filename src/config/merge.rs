@@ -6,12 +6,11 @@ use serde::Serialize;
 
 use super::{
     CodexConfig, CodexFile, Config, ConfigFile, DEFAULT_LISTEN, Environment, Error, ListenAddr,
-    LogConfig, LogFile, LogFormat, Source, Span, Value,
+    LogConfig, LogFile, LogFormat, Source, Span, Value, WatchBody,
 };
 use crate::{
     home::Home,
     supervise::{self, Grace},
-    wire::grpc::WatchBody,
 };
 
 /// The longest path of a Unix socket in bytes (`sun_path` without its NUL).
