@@ -274,6 +274,12 @@ impl Server {
         marked(self.base.path()).filter(|pid| Some(*pid) != server).collect()
     }
 
+    /// Waits until nothing is left of what this server started: a supervisor
+    /// writes the exit down first and goes then.
+    pub(crate) fn assert_no_survivors(&self) {
+        assert_none_left(|| self.descendants());
+    }
+
     fn command(&self, ready_file: &Path) -> Command {
         let mut command = Command::new(&self.setup.binary);
         for (name, _) in std::env::vars_os() {
@@ -445,6 +451,23 @@ fn marked(base: &Path) -> impl Iterator<Item = u32> {
         words("environ").split(|byte| *byte == 0).any(|word| word == mark.as_bytes())
             || String::from_utf8_lossy(&words("cmdline")).contains(&base)
     })
+}
+
+/// Waits until no process names this folder on its command line.
+pub(crate) fn assert_nothing_runs_in(folder: &Path) {
+    assert_none_left(|| marked(folder).collect());
+}
+
+fn assert_none_left(processes: impl Fn() -> Vec<u32>) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = processes();
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{left:?} survived");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Ends a process and waits until it is gone.

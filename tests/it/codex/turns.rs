@@ -1,7 +1,5 @@
 //! Turns that go well, and turns that are interrupted.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 use switchboard::proto::{
     FilesystemSandbox, InterruptTurnRequest, Session, SessionState, Usage as Tokens, event::Kind,
@@ -9,24 +7,10 @@ use switchboard::proto::{
 
 use super::{Stage, VERSION, completed, items, kinds, message, printed, started, warnings};
 use crate::{
-    ledger::{GIVE_UP, get, pid_file, rest, states},
+    ledger::{get, pid_file, rest, states},
     model::{Gate, Progress, Reply, Usage},
     toolchain,
 };
-
-/// Waits until nothing is left of what the server started.
-async fn assert_no_survivors(stage: &Stage) {
-    let begin = Instant::now();
-    loop {
-        // The supervisor writes the exit down first and goes then.
-        let left = stage.server.descendants();
-        if left.is_empty() {
-            return;
-        }
-        assert!(begin.elapsed() < GIVE_UP, "{left:?} survived");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
 
 async fn interrupt(stage: &Stage, session: &Session) {
     let request = InterruptTurnRequest { session_id: session.session_id.clone() };
@@ -122,7 +106,7 @@ async fn a_turn_comes_out_live_and_whole() {
         reasoning_output_tokens: 17,
     };
     assert_eq!(session.usage, Some(tokens));
-    assert_no_survivors(&stage).await;
+    stage.server.assert_no_survivors();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,7 +206,7 @@ async fn an_interrupt_ends_the_turn_with_its_commands_and_the_thread_goes_on() {
     assert_eq!(states(&events, 1), [Running, Stopping, Interrupted]);
     let turn = interrupted.last_turn.as_ref().unwrap();
     assert_eq!((turn.exit_code, turn.signal), (Some(1), None));
-    assert_no_survivors(&stage).await;
+    stage.server.assert_no_survivors();
 
     stage.start_turn(&session.session_id, "Are you there?").await;
     let (session, events) = stage.rest(&session).await;
@@ -233,7 +217,7 @@ async fn an_interrupt_ends_the_turn_with_its_commands_and_the_thread_goes_on() {
     let said = requests[1].texts("user");
     assert!(said.contains(&"Take your time.") && said.contains(&"Are you there?"), "{said:?}");
     assert!(requests[1].texts("assistant").contains(&"wait for it"));
-    assert_no_survivors(&stage).await;
+    stage.server.assert_no_survivors();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,7 +231,7 @@ async fn an_interrupt_ends_a_turn_that_waits_for_the_model() {
     let (session, events) = stage.rest(&session).await;
     assert_eq!(session.state(), SessionState::Interrupted);
     assert_eq!(items(&events, 1), Vec::<serde_json::Value>::new());
-    assert_no_survivors(&stage).await;
+    stage.server.assert_no_survivors();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -280,5 +264,5 @@ async fn sessions_side_by_side_have_each_their_own() {
         threads.insert(session.thread_id);
     }
     assert_eq!(threads.len(), markers.len());
-    assert_no_survivors(&stage).await;
+    stage.server.assert_no_survivors();
 }

@@ -5,7 +5,6 @@ use std::{
     fs::{self, File},
     os::unix::fs::FileExt as _,
     path::PathBuf,
-    time::{Duration, Instant},
 };
 
 use switchboard::proto::{
@@ -228,9 +227,5 @@ async fn a_running_turn_whose_files_vanish_while_the_server_is_down_is_lost() {
     let after = events(&clients, &id).await;
     assert_eq!(after[..seen.len()], seen);
     // The agent was found by its marks, and without it the supervisor ends.
-    let begin = Instant::now();
-    while !server.descendants().is_empty() {
-        assert!(begin.elapsed() < ledger::GIVE_UP, "{:?} run on", server.descendants());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    server.assert_no_survivors();
 }
