@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::harness::{Server, Setup, assert_nothing_runs_in};
 
 /// The program on a home, with nothing else in its environment.
-fn switchboard(home: &Path) -> Command {
+pub(crate) fn switchboard(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
     command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent");
     command.env("SWITCHBOARD_HOME", home).stdin(Stdio::null());
