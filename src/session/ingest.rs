@@ -378,19 +378,27 @@ fn rebuild(id: SessionId, turns: &Path, gap: &Gap, printing: Option<TurnNumber>)
         Missing::Exactly(count) => (count, count),
         Missing::AtLeast(count) => (count, u64::MAX),
     };
-    let output = fs::read(TurnFiles::new(turns, turn).stdout()).ok()?;
-    let begin = usize::try_from(gap.after.source_end_offset).ok()?;
+    let output = File::open(TurnFiles::new(turns, turn).stdout()).ok()?;
     let time = UNIX_EPOCH + Duration::from_nanos(u64::try_from(gap.after.time_unix_nanos).ok()?);
     let envelope = Envelope::agent(id, turn, time, TimeSource::Rebuilt);
-    let mut splitter = Splitter::new(gap.after.source_end_offset);
-    splitter.push(Bytes::from(output.get(begin..)?.to_vec()));
+    let mut position = gap.after.source_end_offset;
+    let mut splitter = Splitter::new(position);
     let mut batch = Batch::new(gap.first);
     let mut start = splitter.line_start();
     while (batch.len() as u64) < most {
         let mut line = splitter.next_line();
-        if line.is_none() && gap.before.is_some() {
-            // Without a line feed it is a line only where another record followed.
-            line = splitter.finish();
+        if line.is_none() {
+            let mut block = read_block(&output, position).ok()?;
+            block.truncate(usize::try_from(end.saturating_sub(position)).unwrap_or(usize::MAX));
+            if !block.is_empty() {
+                position += block.len() as u64;
+                splitter.push(block);
+                continue;
+            }
+            if gap.before.is_some() {
+                // Without a line feed it is a line only where another record followed.
+                line = splitter.finish();
+            }
         }
         let Some(line) = line.filter(|line| line.end() <= end) else { break };
         let line_end = line.end();

@@ -15,8 +15,8 @@ use tonic::Status;
 use crate::{
     harness::{Clients, Server},
     ledger::{
-        self, Watcher, check, create, events, events_after, message, reason, rest,
-        session_directory, start_turn,
+        self, Watcher, check, create, events, events_after, lines, message, reason, rest,
+        session_directory, start_turn, turn_files,
     },
     restart::Random,
 };
@@ -144,6 +144,23 @@ async fn a_damaged_line_is_made_again_from_the_agents_output() {
     let session = rest(&damaged.clients, &damaged.id).await;
     check(&damaged.server, &session, &events(&damaged.clients, &damaged.id).await);
     damaged.the_rest_is_fine().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_line_is_made_again_from_an_output_larger_than_the_memory() {
+    let mut damaged =
+        Damaged::prepare("thread,turn,print:30,message:the one,print:30,completed").await;
+    let segment = segment(&damaged.server, &damaged.id);
+    flip(&segment, find(&segment, br#""text":"the one""#));
+    let output = turn_files(&damaged.server, &damaged.id, 1).stdout();
+    // Behind all lines, and most of it takes no room on the disk.
+    File::options().write(true).open(output).unwrap().set_len(1 << 40).unwrap();
+    damaged.server.start();
+
+    let after = events(&damaged.clients, &damaged.id).await;
+
+    assert_eq!(lines(&after, 1), lines(&damaged.before, 1));
+    assert!(after.iter().any(|event| event.time_source() == TimeSource::Rebuilt));
 }
 
 #[tokio::test(flavor = "multi_thread")]
