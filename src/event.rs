@@ -153,6 +153,35 @@ pub fn within(event: proto::Event, max_event_bytes: usize) -> proto::Event {
     elide(event, whole, max_event_bytes)
 }
 
+/// Cuts an event down where no receiver could take it, who can ask for 64 MiB
+/// at most.
+///
+/// Its line stays whole where that leaves 64 KiB for the rest: what it says of
+/// the line is in there too, so that is cut. `elided` says that something was.
+#[must_use]
+pub fn deliverable(mut event: proto::Event) -> proto::Event {
+    const LARGEST: usize = MAX_MAX_EVENT_BYTES - PAGE_BYTES;
+    // What is said of a line is never three times as long, so that almost no
+    // event has to be measured.
+    if event.raw.len() <= LARGEST / 4 || message_len(&event) <= LARGEST {
+        return event;
+    }
+    if event.raw.len() > MAX_MAX_EVENT_BYTES - MIN_MAX_EVENT_BYTES {
+        return within(event, LARGEST);
+    }
+    let raw = event.raw.clone();
+    event.elided = Some(proto::Elided {
+        size: raw.len() as u64,
+        turn: event.turn,
+        byte_offset: event.byte_offset,
+    });
+    let rest = LARGEST - raw.len();
+    proto::Event { raw, ..within(event, rest) }
+}
+
+/// What a page of events may say beside them.
+const PAGE_BYTES: usize = 1 << 10;
+
 /// Reads a field that says how large a message its receiver can take; 0 is the
 /// default.
 ///

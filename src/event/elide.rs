@@ -10,9 +10,9 @@ use crate::proto::{self, event::Kind, item::Details};
 /// The smallest `max_event_bytes` that a receiver may ask for.
 pub const MIN_MAX_EVENT_BYTES: usize = 64 * 1024;
 
-/// The smallest size that an event is cut to: a page of the smallest size says
-/// something beside its event.
-const SMALLEST_BYTES: usize = MIN_MAX_EVENT_BYTES - 1024;
+/// The smallest size that an event is cut to: what is delivered may hold a page,
+/// or a line, beside it.
+const SMALLEST_BYTES: usize = MIN_MAX_EVENT_BYTES - 2048;
 
 /// The most bytes of a text that a cut event keeps.
 const HEAD_BYTES: usize = 1024;
@@ -34,7 +34,7 @@ const ELEMENT_FRAME_BYTES: usize = 24;
 /// server, which has no line, `at` has size 0 and offset 0.
 ///
 /// The encoded `WatchEventsResponse` around the result is never larger than
-/// `max_event_bytes`, which counts as 63 KiB when smaller.
+/// `max_event_bytes`, which counts as 62 KiB when smaller.
 #[must_use]
 pub fn elide(mut event: proto::Event, at: proto::Elided, max_event_bytes: usize) -> proto::Event {
     event.raw = Bytes::new();

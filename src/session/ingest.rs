@@ -42,10 +42,6 @@ const BLOCK_BYTES: usize = 256 << 10;
 /// How much one step makes durable at most, give or take a block.
 const STEP_BYTES: usize = 1 << 20;
 
-/// The largest line that the log holds whole, in bytes. No receiver may ask for
-/// messages above 64 MiB, and an event holds its line and the text in it.
-const MAX_WHOLE_BYTES: usize = 32 << 20;
-
 /// The writer of a session's log, and the output that is being followed.
 #[derive(Debug)]
 pub(crate) struct Ingest {
@@ -337,11 +333,7 @@ fn push_line(
     if let Some(size) = oversized {
         event.elided = Some(proto::Elided { size, turn: meta.turn, byte_offset: start });
     }
-    // Text and verbatim line together may be twice the longest line.
-    if event.raw.len() > MAX_WHOLE_BYTES {
-        event = event::within(event, MAX_WHOLE_BYTES);
-    }
-    batch.push(meta, &event::message(event))?;
+    batch.push(meta, &event::message(event::deliverable(event)))?;
     Ok(fact)
 }
 
