@@ -6,7 +6,7 @@
 //!                                │         │         └ owners end; agents go on
 //!                                │         └ health off, watches end, no new
 //!                                │           connection, calls finish (deadline)
-//!                                └ server.json, health on
+//!                                └ server.json before, health on
 //! ```
 //!
 //! `serve`, `demo` and every test come through [`bind`] and [`run`].
@@ -110,9 +110,10 @@ pub async fn run(
     };
     let (router, mut health) = wire::router(app, access, config.watch_body);
     let connections = TaskTracker::new();
+    // Clients that come from here on wait in the sockets until they are served.
+    listeners.announce(&home::Server::here(addresses.clone()))?;
     let lock = listeners.serve(&router, &connections, &stages.draining);
     health.serving().await;
-    lock.announce(&home::Server::here(addresses.clone()))?;
     tracing::info!(addresses = addresses.join(" "), "ready");
 
     shutdown.await;

@@ -22,7 +22,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Error, MAX_STREAMS_PER_CONNECTION};
-use crate::{config::ListenAddr, home::Lock, wire::auth::Peer};
+use crate::{
+    config::ListenAddr,
+    home::{self, Lock},
+    wire::auth::Peer,
+};
 
 /// How often an idle HTTP/2 connection is asked whether it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -67,6 +71,11 @@ impl Listeners {
             Bound::Unix { path, .. } => format!("unix:{}", path.0.display()),
         };
         self.bound.iter().map(address).collect()
+    }
+
+    /// Says in the home where the server is.
+    pub(super) fn announce(&self, server: &home::Server) -> Result<(), home::Error> {
+        self.lock.announce(server)
     }
 
     /// Accepts connections until `draining`. Gives the home's lock back.

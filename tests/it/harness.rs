@@ -56,6 +56,8 @@ pub(crate) struct Setup {
     binary: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    /// Soft and hard limit of open files; the test's own where there are none.
+    open_files: Option<(u64, u64)>,
 }
 
 /// A server under test. It ends, with its agents and its home, when it is dropped.
@@ -87,6 +89,7 @@ impl Setup {
             binary: env!("CARGO_BIN_EXE_switchboard").into(),
             arguments: Vec::new(),
             environment: Vec::new(),
+            open_files: None,
         }
     }
 
@@ -105,6 +108,11 @@ impl Setup {
     pub(crate) fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
+    }
+
+    /// How many files the server may open: as long as it says nothing, and at most.
+    pub(crate) fn open_files(self, soft: u64, hard: u64) -> Self {
+        Self { open_files: Some((soft, hard)), ..self }
     }
 
     /// The program that is started as codex: the real one or a fake.
@@ -177,6 +185,11 @@ impl Server {
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.base.path().join("stderr")).unwrap_or_default())
             .into_owned()
+    }
+
+    /// What the server has written to stdout, over all its starts.
+    pub(crate) fn printed(&self) -> String {
+        fs::read_to_string(self.base.path().join("stdout")).unwrap_or_default()
     }
 
     /// Clients over TCP, with the token.
@@ -281,7 +294,15 @@ impl Server {
     }
 
     fn command(&self, ready_file: &Path) -> Command {
-        let mut command = Command::new(&self.setup.binary);
+        let mut command = match self.setup.open_files {
+            // It becomes the server, with the same process id.
+            Some((soft, hard)) => {
+                let mut command = Command::new("prlimit");
+                command.arg(format!("--nofile={soft}:{hard}")).arg(&self.setup.binary);
+                command
+            }
+            None => Command::new(&self.setup.binary),
+        };
         for (name, _) in std::env::vars_os() {
             if is_foreign(&name) {
                 command.env_remove(name);

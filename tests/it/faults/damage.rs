@@ -13,7 +13,7 @@ use switchboard::proto::{
 use tonic::Status;
 
 use crate::{
-    harness::{Clients, Server},
+    harness::{Clients, NotReady, Server},
     ledger::{
         self, Watcher, check, create, events, events_after, lines, message, reason, rest,
         session_directory, start_turn, turn_files,
@@ -245,4 +245,18 @@ async fn a_running_turn_whose_files_vanish_while_the_server_is_down_is_lost() {
     assert_eq!(after[..seen.len()], seen);
     // The agent was found by its marks, and without it the supervisor ends.
     server.assert_no_survivors();
+}
+
+#[test]
+fn a_server_that_cannot_say_where_it_is_is_never_ready() {
+    let mut server = ledger::setup().start();
+    assert!(server.stop().success());
+    fs::create_dir_all(server.home().join("server.json/in the way")).unwrap();
+
+    let NotReady { problem, status } = server.try_start().unwrap_err();
+
+    assert!(problem.starts_with("left no ready file"), "{problem}");
+    assert_eq!(status.code(), Some(1));
+    assert!(server.log().contains("server.json"), "{}", server.log());
+    assert_eq!(server.printed().lines().count(), 1, "only the first was ready");
 }
