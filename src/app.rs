@@ -391,7 +391,7 @@ impl App {
             }
         })
         .await?
-        .map_err(Error::internal)?;
+        .map_err(Error::system)?;
         if offset > total_size {
             return Err(Error::invalid(
                 "offset",

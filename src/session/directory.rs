@@ -17,10 +17,11 @@ use std::{
 
 use crate::{
     Error, Result,
-    id::SessionId,
+    id::{SessionId, TurnNumber},
     proto,
     session::{Session, registry::storage_error},
     store::log,
+    supervise::TurnFiles,
 };
 
 /// Where the files of a session are.
@@ -105,6 +106,14 @@ impl SessionDirectory {
 
     /// Removes the files of a session that was never acknowledged.
     pub(crate) fn remove(&self) {
+        // By their names, which needs no file descriptor: there may be none left.
+        let prompt = TurnFiles::new(self.turns(), TurnNumber(1)).prompt();
+        let _ = fs::remove_file(prompt);
+        let _ = fs::remove_dir(self.turns());
+        log::Log::discard(&self.events());
+        if fs::remove_dir(&self.path).is_ok() {
+            return;
+        }
         if let Err(error) = fs::remove_dir_all(&self.path)
             && error.kind() != io::ErrorKind::NotFound
         {

@@ -181,6 +181,10 @@ impl Ingest {
         if result.is_err() {
             self.begin_again();
         }
+        if self.source.is_none() {
+            // Thousands of sessions may be loaded that have no turn.
+            self.log.rest();
+        }
         result
     }
 
@@ -192,7 +196,7 @@ impl Ingest {
             Ok(file) => file,
             // It never had any, or somebody took it away: there is nothing to read.
             Err(error) if ended && error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(crate::Error::internal(error)),
+            Err(error) => return Err(crate::Error::system(error)),
         };
         let adopted_until =
             if adopted { file.metadata().map_err(crate::Error::internal)?.len() } else { 0 };

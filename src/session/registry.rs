@@ -6,6 +6,7 @@ use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
 
 use prost::Message as _;
@@ -29,6 +30,9 @@ use crate::{
     store::sqlite::{Database, Stored},
     supervise::{Grace, TurnFiles},
 };
+
+/// How long to wait before a new session is tried to load again.
+const LOAD_AGAIN: Duration = Duration::from_secs(1);
 
 /// What all owners share.
 #[derive(Debug)]
@@ -202,11 +206,7 @@ impl Sessions {
         let mut created = None;
         // Whoever asks for the owner meanwhile waits until the turn is launched.
         let made = slot
-            .get_or_try_init(|| async {
-                let (handle, session) = self.make(session, first).await?;
-                created = Some(session);
-                Ok(handle)
-            })
+            .get_or_try_init(|| async { self.make(session, first, &mut created).await })
             .await
             .map(drop);
         drop(slot);
@@ -216,7 +216,13 @@ impl Sessions {
                 Ok(session)
             }
             (Ok(()), None) => Err(Error::SessionExists { id }),
-            (Err(error), _) => {
+            (Err(error), Some(session)) => {
+                tracing::error!(session = %id, error = %report(&error), "a new session cannot be loaded; trying again");
+                self.forget(id);
+                self.load_in_the_end(id);
+                Ok(session)
+            }
+            (Err(error), None) => {
                 self.forget(id);
                 Err(error)
             }
@@ -227,7 +233,8 @@ impl Sessions {
         &self,
         mut session: Session,
         first: Option<NewTurn>,
-    ) -> Result<(Handle, Session)> {
+        created: &mut Option<Session>,
+    ) -> Result<Handle> {
         let directory = self.directory(session.id);
         let (files, prompt) = (directory.clone(), first.as_ref().map(|turn| turn.prompt.clone()));
         actor::blocking(move || {
@@ -240,7 +247,7 @@ impl Sessions {
             })
         })
         .await??;
-        let created = proto::Event {
+        let event = proto::Event {
             time: Some(crate::time::timestamp(session.create_time)),
             kind: Some(Kind::SessionCreated(proto::SessionCreated {
                 session: Some(Box::new((&session).into())),
@@ -251,19 +258,33 @@ impl Sessions {
             turn.begin(&mut session);
         }
         let row = session.clone();
-        if let Err(error) = self.shared.database.insert_session(row, created.encode_to_vec()).await
-        {
+        if let Err(error) = self.shared.database.insert_session(row, event.encode_to_vec()).await {
             directory.remove();
             return Err(error.into());
         }
         // From here on the session exists, whatever happens.
+        *created = Some(session.clone());
         let id = session.id;
         let stored = Stored { session, applied: Seq::ZERO };
         let (actor, handle) =
             Actor::load(Arc::clone(&self.shared), directory, stored, first).await?;
-        let session = actor.session().clone();
+        *created = Some(actor.session().clone());
         self.spawn(id, actor);
-        Ok((handle, session))
+        Ok(handle)
+    }
+
+    /// Loads the owner of a session that says what became of its turn, as soon
+    /// as that is possible.
+    fn load_in_the_end(&self, id: SessionId) {
+        let sessions = self.clone();
+        self.shared.tasks.spawn(async move {
+            while !sessions.shared.closing.is_cancelled() && sessions.owner(id).await.is_err() {
+                tokio::select! {
+                    () = tokio::time::sleep(LOAD_AGAIN) => {}
+                    () = sessions.shared.closing.cancelled() => {}
+                }
+            }
+        });
     }
 
     /// Forgets an owner that nobody uses; whether it may end.
@@ -359,7 +380,7 @@ pub(crate) fn storage_error(error: io::Error, path: &Path) -> Error {
     if is_full(&error) {
         Error::StorageFull { path: path.to_owned() }
     } else {
-        Error::internal(error)
+        Error::system(error)
     }
 }
 
