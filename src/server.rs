@@ -11,6 +11,8 @@
 //!
 //! `serve`, `demo` and every test come through [`bind`] and [`run`].
 
+mod descriptors;
+mod first_bytes;
 mod listen;
 
 use std::{fs, io, path::PathBuf};
@@ -33,6 +35,7 @@ use crate::{
     wire::{self, auth::Access},
 };
 
+use self::descriptors::Descriptors;
 pub use self::listen::Listeners;
 
 /// How many streams one HTTP/2 connection may have open. hyper's 200 would let
@@ -96,8 +99,9 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let token = config.home.ensure_token()?;
+    let descriptors = Descriptors::raise();
     let stages = Stages::default();
-    let sessions = open(&config, &stages)?;
+    let sessions = open(&config, &stages, descriptors)?;
     let adopted = sessions.adopt().await.map_err(Error::Adopt)?;
     tracing::info!(adopted, "sessions taken up");
 
@@ -112,7 +116,8 @@ pub async fn run(
     let connections = TaskTracker::new();
     // Clients that come from here on wait in the sockets until they are served.
     listeners.announce(&home::Server::here(addresses.clone()))?;
-    let lock = listeners.serve(&router, &connections, &stages.draining);
+    let most = descriptors.tcp_connections();
+    let lock = listeners.serve(&router, &connections, &stages.draining, most);
     health.serving().await;
     tracing::info!(addresses = addresses.join(" "), "ready");
 
@@ -148,7 +153,7 @@ struct Stages {
     tasks: TaskTracker,
 }
 
-fn open(config: &Config, stages: &Stages) -> Result<Sessions, Error> {
+fn open(config: &Config, stages: &Stages, descriptors: Descriptors) -> Result<Sessions, Error> {
     let directory = config.home.sessions();
     let system = |action| move |source| Error::System { action, source };
     fs::create_dir_all(&directory).map_err(system("create the directory of sessions"))?;
@@ -179,6 +184,7 @@ fn open(config: &Config, stages: &Stages) -> Result<Sessions, Error> {
         directory,
         supervisor: config.program.clone(),
         grace: config.grace,
+        agent_open_files: descriptors.inherited,
         closing: stages.draining.clone(),
         stopped: stages.stopped.clone(),
         tasks: stages.tasks.clone(),

@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     pub supervisor: PathBuf,
     /// How long the steps of stopping a turn are apart.
     pub grace: Grace,
+    /// How many files an agent may have open; none for no limit.
+    pub agent_open_files: Option<u64>,
     /// Cancelled when the server begins to go down: watches and waits end.
     pub closing: CancellationToken,
     /// Cancelled when owners have to end.

@@ -13,11 +13,11 @@ use crate::{
     session::{
         PROMPT_PREVIEW_CHARACTERS, Session, head,
         ingest::Statement,
-        registry::{report, storage_error},
+        registry::{Shared, report, storage_error},
         state,
         turn::{self, Running},
     },
-    supervise::{self, Grace, Spec, Stop, StopMode},
+    supervise::{self, Spec, Stop, StopMode},
 };
 
 /// A turn that is about to be made: its row first, then its agent.
@@ -203,7 +203,7 @@ impl Actor {
         let NewTurn { prompt, launch } = turn;
         let number = TurnNumber(self.session.turn_count());
         let mut running = Running::new(&self.directory.turns(), number, &self.shared.follower);
-        let spec = spec(&self.session, number, &launch, self.shared.grace);
+        let spec = spec(&self.session, number, &launch, &self.shared);
         let (supervisor, files) = (self.shared.supervisor.clone(), running.files.clone());
         let launched = blocking(move || supervise::launch(&supervisor, &files, &spec)).await?;
         let statements = match launched {
@@ -244,7 +244,7 @@ impl Actor {
     }
 }
 
-fn spec(session: &Session, number: TurnNumber, launch: &Launch, grace: Grace) -> Spec {
+fn spec(session: &Session, number: TurnNumber, launch: &Launch, shared: &Shared) -> Spec {
     let text = |text: &std::ffi::OsString| text.to_string_lossy().into_owned();
     Spec {
         version: supervise::VERSION,
@@ -256,6 +256,7 @@ fn spec(session: &Session, number: TurnNumber, launch: &Launch, grace: Grace) ->
         // What opens this server is not the agent's business.
         env_remove: vec!["SWITCHBOARD_TOKEN".to_owned()],
         working_directory: session.working_directory.clone(),
-        grace,
+        open_files: shared.agent_open_files,
+        grace: shared.grace,
     }
 }
