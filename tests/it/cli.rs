@@ -13,10 +13,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::harness::{Server, Setup};
+use crate::harness::{Server, Setup, assert_nothing_runs_in};
 
 /// The program on a home, with nothing else in its environment.
-fn switchboard(home: &Path) -> Command {
+pub(crate) fn switchboard(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
     command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent");
     command.env("SWITCHBOARD_HOME", home).stdin(Stdio::null());
@@ -120,6 +120,31 @@ fn the_demo_proves_itself_and_leaves_nothing_behind() {
         assert!(text.contains(part), "{part:?} not in {text}");
     }
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_demo_that_is_ended_leaves_nothing_behind() {
+    for signal in [None, Some(Signal::TERM), Some(Signal::HUP), Some(Signal::INT)] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = switchboard(Path::new("/nonexistent"));
+        command.args(["demo", "--speed", "1"]).env("TMPDIR", directory.path());
+        let mut demo = Started::new(&mut command);
+        demo.until("turn 1");
+        let status = match signal {
+            Some(signal) => {
+                demo.signal(signal);
+                demo.end().2
+            }
+            // As `demo | head` does it.
+            None => {
+                drop(demo.stdout);
+                demo.child.wait().unwrap().code().unwrap()
+            }
+        };
+        assert_eq!(status, if signal.is_some() { 130 } else { 0 }, "{signal:?}");
+        assert_nothing_runs_in(directory.path());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "{signal:?}");
+    }
 }
 
 #[test]

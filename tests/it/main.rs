@@ -15,6 +15,7 @@ mod clients;
 mod codex;
 mod codex_home;
 mod contract;
+mod descriptors;
 mod drain;
 mod edge;
 mod faults;

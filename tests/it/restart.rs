@@ -233,6 +233,11 @@ impl Random {
         Self(seed)
     }
 
+    /// Another one, for a task of its own.
+    pub(crate) fn split(&mut self) -> Self {
+        Self(self.below(u64::MAX))
+    }
+
     /// A number below `bound`.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -71,7 +71,7 @@ async fn an_agent_that_does_not_listen_is_interrupted_in_the_end_with_all_it_sta
     assert_eq!(session.last_turn.as_ref().unwrap().signal, Some(signal));
     use SessionState::{Interrupted, Running, Stopping};
     assert_eq!(states(&events, 1), [Running, Stopping, Interrupted], "a stop is said once");
-    assert_eq!(server.descendants(), Vec::<u32>::new());
+    server.assert_no_survivors();
     check(&server, &session, &events);
 }
 

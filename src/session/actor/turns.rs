@@ -14,12 +14,12 @@ use crate::{
     session::{
         ingest::{Fact, Statement},
         once::Ticket,
-        registry::{report, storage_error},
+        registry::{Shared, report, storage_error},
         slots::{Place, Slot, Waiting},
         state,
         turn::{self, Running},
     },
-    supervise::{self, Fallback, Grace, Limits, Spec, Stop, StopMode},
+    supervise::{self, Fallback, Spec, Stop, StopMode},
 };
 
 /// A turn that is about to be made: its row first, then its agent.
@@ -276,7 +276,7 @@ impl Actor {
         let number = TurnNumber(self.session.turn_count());
         let mut running =
             Running::new(&self.directory.turns(), number, &self.shared.follower, slot);
-        let spec = spec(&self.session, number, &launch, self.shared.grace, self.shared.limits);
+        let spec = spec(&self.session, number, &launch, &self.shared);
         let (supervisor, files) = (self.shared.supervisor.clone(), running.files.clone());
         let launched = blocking(move || supervise::launch(&supervisor, &files, &spec)).await?;
         let statements = match launched {
@@ -388,13 +388,7 @@ pub(super) fn queued(number: TurnNumber, previous: SessionState) -> Statement {
     Statement::now(number, state::state_changed(previous, queued))
 }
 
-fn spec(
-    session: &Session,
-    number: TurnNumber,
-    launch: &Launch,
-    grace: Grace,
-    limits: Limits,
-) -> Spec {
+fn spec(session: &Session, number: TurnNumber, launch: &Launch, shared: &Shared) -> Spec {
     let text = |text: &std::ffi::OsString| text.to_string_lossy().into_owned();
     Spec {
         version: supervise::VERSION,
@@ -406,8 +400,9 @@ fn spec(
         // What opens this server is not the agent's business.
         env_remove: vec!["SWITCHBOARD_TOKEN".to_owned()],
         working_directory: session.working_directory.clone(),
-        grace,
-        limits,
+        open_files: shared.agent_open_files,
+        grace: shared.grace,
+        limits: shared.limits,
         fallback: launch.fallback.as_ref().map(|fallback| Fallback {
             stderr_contains: fallback.stderr_contains.clone(),
             args: fallback.args.iter().map(text).collect(),

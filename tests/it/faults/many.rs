@@ -40,7 +40,7 @@ async fn two_hundred_sessions_at_once_are_whole_across_a_kill_of_the_server() {
         seen += 1;
     }
     assert_eq!(seen, SESSIONS);
-    ledger::no_survivors(&server).await;
+    server.assert_no_survivors();
 }
 
 async fn running(clients: &Clients, server: &Server) -> (String, Pid) {
@@ -72,7 +72,7 @@ async fn an_agent_that_is_killed_from_outside_fails_and_leaves_nothing() {
     let (id, agent) = running(&clients, &server).await;
     kill_process_group(agent, Signal::KILL).unwrap();
     assert_eq!(outcome(&clients, &server, &id).await, killed);
-    ledger::no_survivors(&server).await;
+    server.assert_no_survivors();
     start_turn(&clients, &id, "thread,turn,completed").await.unwrap();
     assert_eq!(rest(&clients, &id).await.state(), SessionState::Completed);
 }

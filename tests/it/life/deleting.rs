@@ -103,7 +103,7 @@ async fn a_deletion_ends_the_turn_first_with_all_that_it_started() {
     let deleted = delete(&clients, &id).await.unwrap();
 
     assert_eq!(deleted.state(), SessionState::Killed);
-    ledger::no_survivors(&server).await;
+    server.assert_no_survivors();
     assert_deleted_everywhere(&clients, &server, &id).await;
     gone(&server, &id).await;
 }
