@@ -18,6 +18,7 @@ mod output;
 mod prompt;
 mod render;
 mod replay;
+mod retry;
 mod run;
 mod serve;
 mod server;
