@@ -8,12 +8,15 @@
 mod args;
 mod completions;
 mod config;
+mod confirm;
 mod connect;
 mod demo;
 mod failure;
 mod follow;
 mod keyboard;
 mod launch;
+mod list;
+mod manage;
 mod output;
 mod prompt;
 mod render;
@@ -23,6 +26,8 @@ mod run;
 mod serve;
 mod server;
 mod sessions;
+mod top;
+mod wait;
 
 use std::{ffi::OsString, future::Future, process::ExitCode};
 
