@@ -9,7 +9,7 @@ use super::{
     connect::{Connector, present},
     follow::{End, Follower, outcome},
     keyboard::{Keyboard, OnInterrupt},
-    launch, prompt,
+    launch, prompt, retry,
 };
 use crate::proto::{
     CreateSessionRequest, FilesystemSandbox, ListEventsRequest, Session, StartTurnRequest,
@@ -29,9 +29,8 @@ pub(super) async fn run(cx: &Context, args: RunArgs) -> Result<(), Failure> {
     let mut keyboard = Keyboard::new(cx, OnInterrupt::StopTurn)?;
     let (connector, server) = keyboard.unless_left(launch::connect_or_start(cx)).await??;
     let request = CreateSessionRequest { session: Some(session), prompt, ..Default::default() };
-    let mut sessions = server.sessions();
-    let answer = keyboard.unless_left(sessions.create_session(request)).await?;
-    let session = present(answer.map_err(server.failure())?.into_inner().session)?;
+    let created = retry::change(&server, cx.output, request);
+    let session = present(keyboard.unless_left(created).await??.session)?;
     if args.detach {
         return announce(cx, &session);
     }
@@ -44,7 +43,8 @@ pub(super) async fn send(cx: &Context, args: SendArgs) -> Result<(), Failure> {
     let mut keyboard = Keyboard::new(cx, OnInterrupt::StopTurn)?;
     let connector = Connector::new(cx)?;
     let server = keyboard.unless_left(connector.connect()).await??;
-    let session_id = server.session(&args.id).await?.session_id;
+    let session = retry::session(&server, cx.output, &args.id);
+    let session_id = keyboard.unless_left(session).await??.session_id;
 
     // Where the log ends before the turn begins is where its events begin.
     let page = ListEventsRequest {
@@ -52,10 +52,14 @@ pub(super) async fn send(cx: &Context, args: SendArgs) -> Result<(), Failure> {
         page_size: 1,
         ..ListEventsRequest::default()
     };
-    let page = server.events().list_events(page).await.map_err(server.failure())?.into_inner();
+    let page = retry::call(&server, cx.output, |_| {
+        let (mut events, page) = (server.events(), page.clone());
+        async move { events.list_events(page).await }
+    });
+    let page = keyboard.unless_left(page).await??;
     let request = StartTurnRequest { session_id, prompt, ..Default::default() };
-    let answer = server.sessions().start_turn(request).await.map_err(server.failure())?;
-    let session = present(answer.into_inner().session)?;
+    let started = retry::change(&server, cx.output, request);
+    let session = present(keyboard.unless_left(started).await??.session)?;
     if args.detach {
         return announce(cx, &session);
     }
@@ -65,7 +69,8 @@ pub(super) async fn send(cx: &Context, args: SendArgs) -> Result<(), Failure> {
     outcome(follower.follow(&mut keyboard).await?)
 }
 
-fn announce(cx: &Context, session: &Session) -> Result<(), Failure> {
+/// Says which session it is, to people by its id.
+pub(super) fn announce(cx: &Context, session: &Session) -> Result<(), Failure> {
     if cx.output.json {
         let json = serde_json::to_string(session)
             .map_err(|error| Failure::Failed(format!("cannot print the session: {error}")))?;
@@ -75,7 +80,7 @@ fn announce(cx: &Context, session: &Session) -> Result<(), Failure> {
 }
 
 /// Paths are absolute on the wire: only this side knows what they are relative to.
-fn absolute(path: &Path) -> Result<String, Failure> {
+pub(super) fn absolute(path: &Path) -> Result<String, Failure> {
     let path = std::path::absolute(path)
         .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
     // `absolute` keeps a trailing dot component out, but not a trailing slash.
