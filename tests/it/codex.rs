@@ -23,6 +23,7 @@ mod binary;
 mod outcomes;
 mod prompts;
 mod turns;
+mod views;
 
 /// The version that `tests/package.json` pins.
 const VERSION: &str = "0.169.0";

@@ -35,4 +35,5 @@ mod subscriber;
 mod supervisor;
 mod toolchain;
 mod transcripts;
+mod views;
 mod watch;
