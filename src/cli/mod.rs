@@ -22,6 +22,8 @@ mod run;
 mod serve;
 mod server;
 mod sessions;
+mod show;
+mod views;
 
 use std::{ffi::OsString, future::Future, process::ExitCode};
 
