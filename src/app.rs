@@ -18,8 +18,8 @@
 //! | [`App::watch`], [`App::list_events`] | the cursor is in the log | – |
 //! | [`App::server_info`] | always | – |
 //!
-//! Those that change something take a [`Once`]: repeated, they change nothing and
-//! give the earlier answer.
+//! Those that change something take a [`Once`](crate::session::once::Once):
+//! repeated, they change nothing and give the earlier answer.
 //!
 //! Names no transport.
 
