@@ -24,6 +24,7 @@ mod outcomes;
 mod prompts;
 mod run;
 mod turns;
+mod views;
 
 /// The version that `tests/package.json` pins.
 const VERSION: &str = "0.169.0";
