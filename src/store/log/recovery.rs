@@ -176,6 +176,9 @@ enum State {
 pub(super) struct Examined {
     /// Its header as it should be.
     pub(super) header: SegmentHeader,
+    /// Whether the header's values are known to be those of the record before the
+    /// segment. Where they are not, nothing can be made again that follows them.
+    pub(super) is_anchored: bool,
     pub(super) scan: Scan,
     /// What it should hold, in order.
     pub(super) parts: Vec<Part>,
@@ -238,21 +241,24 @@ impl<'a> Found<'a> {
             .map_err(|source| Error::io("read", &path, source))
     }
 
-    /// The values before the first record of a segment whose header does not say them.
-    fn before(&self, at: usize) -> Result<Tail> {
+    /// The values before the first record of a segment whose header does not say
+    /// them, and whether they are surely those: the record before it may be
+    /// damaged too.
+    fn before(&self, at: usize) -> Result<(Tail, bool)> {
         let last = Seq(self.segments[at].first.0 - 1);
         let before = match at.checked_sub(1) {
             Some(previous) => self.scan(previous)?.tail().unwrap_or_default(),
             None => Tail::default(),
         };
-        Ok(Tail { last, ..before })
+        Ok((Tail { last, ..before }, before.last == last))
     }
 
     fn examine(&self, at: usize, durable: Seq) -> Result<Examined> {
-        let (header, mut damaged) = match self.segments[at].state {
-            State::Good(header) => (header, false),
+        let (header, is_anchored, mut damaged) = match self.segments[at].state {
+            State::Good(header) => (header, true, false),
             State::BadHeader | State::Lost => {
-                (SegmentHeader { epoch: self.epoch, before: self.before(at)? }, true)
+                let (before, is_anchored) = self.before(at)?;
+                (SegmentHeader { epoch: self.epoch, before }, is_anchored, true)
             }
         };
         let scan = self.scan(at)?;
@@ -291,7 +297,7 @@ impl<'a> Found<'a> {
         } else {
             torn = scan.len.saturating_sub(end);
         }
-        Ok(Examined { header, scan, parts, damaged, torn })
+        Ok(Examined { header, is_anchored, scan, parts, damaged, torn })
     }
 
     /// Makes the segments that readers use; the last ones were scanned.
