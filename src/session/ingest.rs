@@ -32,7 +32,7 @@ use crate::{
     id::{Seq, SessionId, TurnNumber},
     proto::{self, TimeSource, event::Kind},
     session::{directory::SessionDirectory, state},
-    store::log::{self, Batch, Chunk, Gap, Log, Meta, Missing, Opened, Tail},
+    store::log::{self, Batch, Chunk, Gap, Log, Meta, Missing, Opened, Tail, Verify},
     supervise::TurnFiles,
     time,
 };
@@ -46,7 +46,14 @@ const STEP_BYTES: usize = 1 << 20;
 /// messages above 64 MiB, and an event holds its line and the text in it.
 const MAX_WHOLE_BYTES: usize = 32 << 20;
 
+/// The file beside the segments that says that they are damaged beyond repair,
+/// so that it is known at the next start without a look at all of them.
+const DAMAGED: &str = "damaged.txt";
+
 /// The writer of a session's log, and the output that is being followed.
+///
+/// Where the log is read-only nothing is appended: what concerns the session's
+/// row is found and given all the same, so that a turn that runs comes to its end.
 #[derive(Debug)]
 pub(crate) struct Ingest {
     id: SessionId,
@@ -112,7 +119,8 @@ impl Statement {
 
 impl Ingest {
     /// Opens a session's log, recovering it. `durable` is the last event that
-    /// the database knows of, and `printing` the turn that ran at it.
+    /// the database knows of, and `printing` the turn that ran at it. A log that
+    /// was found to be damaged before is verified as a whole, whatever is asked.
     ///
     /// # Errors
     ///
@@ -122,16 +130,26 @@ impl Ingest {
         directory: &SessionDirectory,
         durable: Seq,
         printing: Option<TurnNumber>,
+        mut options: log::Options,
     ) -> Result<(Self, Opened), log::Error> {
         let turns = directory.turns();
         let mut rebuild = |gap: &Gap| rebuild(id, &turns, gap, printing);
         let events = directory.events();
-        let mut open = || Log::open(&events, durable, &mut rebuild, log::Options::default());
+        let marker = events.join(DAMAGED);
+        let is_marked = marker.exists();
+        if is_marked {
+            options.verify = Verify::AllSegments;
+        }
+        let verify = options.verify;
+        let mut open = || Log::open(&events, durable, &mut rebuild, options.clone());
         let (log, opened) = match open() {
             // Whoever took the log away took its events; what is left can be read.
-            Err(log::Error::Missing { .. }) if fs::create_dir(&events).is_ok() => open()?,
+            Err(log::Error::Missing { .. }) if directory.restore().is_ok() => open()?,
             opened => opened?,
         };
+        if verify == Verify::AllSegments {
+            mark(&marker, is_marked, opened.read_only.as_deref());
+        }
         let batch = Batch::new(log.tail().last.next());
         let read_only = opened.read_only.clone();
         Ok((Self { id, log, batch, source: None, read_only }, opened))
@@ -150,6 +168,12 @@ impl Ingest {
     /// Why nothing can be appended, where that is so.
     pub(crate) fn read_only(&self) -> Option<&str> {
         self.read_only.as_deref()
+    }
+
+    /// Takes over what another one followed, whose log this one opened again.
+    pub(crate) fn go_on_from(&mut self, before: Self) {
+        self.source = before.source;
+        self.begin_again();
     }
 
     /// Stops following.
@@ -195,7 +219,12 @@ impl Ingest {
         let file = match File::open(files.stdout()) {
             Ok(file) => file,
             // It never had any, or somebody took it away: there is nothing to read.
-            Err(error) if ended && error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error)
+                if (ended || self.read_only.is_some())
+                    && error.kind() == io::ErrorKind::NotFound =>
+            {
+                return Ok(());
+            }
             Err(error) => return Err(crate::Error::internal(error)),
         };
         let adopted_until =
@@ -268,6 +297,10 @@ impl Ingest {
     }
 
     fn append(&mut self) -> Result<Vec<Arc<Chunk>>> {
+        if self.read_only.is_some() {
+            self.batch.clear();
+            return Ok(Vec::new());
+        }
         let chunks = self.log.append(&self.batch)?;
         self.batch.clear();
         Ok(chunks)
@@ -286,7 +319,8 @@ impl Ingest {
 
     fn resume_offset(&self, turn: TurnNumber) -> u64 {
         let tail = self.log.tail();
-        if tail.turn == turn.0 { tail.source_end_offset } else { 0 }
+        // What the log lost may hold how the turn ended, so all is read again.
+        if tail.turn == turn.0 && self.read_only.is_none() { tail.source_end_offset } else { 0 }
     }
 }
 
@@ -343,6 +377,18 @@ fn push_line(
     }
     batch.push(meta, &event::message(event))?;
     Ok(fact)
+}
+
+/// Leaves a word about damage beside the segments, or takes it away.
+fn mark(marker: &Path, is_marked: bool, problem: Option<&str>) {
+    let done = match problem {
+        Some(problem) if !is_marked => fs::write(marker, format!("{problem}\n")),
+        None if is_marked => fs::remove_file(marker),
+        Some(_) | None => Ok(()),
+    };
+    if let Err(error) = done {
+        tracing::warn!(path = %marker.display(), %error, "cannot note whether the event log is damaged");
+    }
 }
 
 fn read_block(file: &File, position: u64) -> io::Result<Bytes> {

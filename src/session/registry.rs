@@ -21,7 +21,7 @@ use crate::{
     session::{
         actor::{self, Actor, Ended, Handle, NewTurn, Thread},
         directory::{self, SessionDirectory},
-        feed::Feed,
+        feed::{Feed, Span},
         follow::Follower,
         hub::Hub,
         once::{Begun, Once, Requests, Ticket},
@@ -217,6 +217,30 @@ impl Sessions {
     /// As [`Sessions::feed`].
     pub(crate) async fn feed_to_its_end(&self, id: SessionId) -> Result<Arc<Feed>> {
         Ok(Arc::clone(self.owner(id).await?.feed()))
+    }
+
+    /// Reads on at `from` in a session's events, which `feed` is of; `None` when
+    /// there is nothing yet. What is damaged is made again where that can be done.
+    ///
+    /// # Errors
+    ///
+    /// CURSOR_EXPIRED when the log begins later; EVENTS_DAMAGED; INTERNAL when
+    /// the log cannot be read.
+    pub(crate) async fn read(&self, id: SessionId, feed: &Feed, from: Seq) -> Result<Option<Span>> {
+        let opening = feed.opening();
+        let error = match feed.read(from).await {
+            Err(error @ Error::EventsDamaged { .. }) => error,
+            read => return read,
+        };
+        let error = match self.owner(id).await?.mend(opening).await {
+            Ok(()) => match feed.read(from).await {
+                Err(error @ Error::EventsDamaged { .. }) => error,
+                read => return read,
+            },
+            Err(Error::SessionDeleted { .. }) => error,
+            Err(error) => return Err(error),
+        };
+        Err(feed.look_beyond(error).await)
     }
 
     /// The owner of a session, loaded when it is not there.

@@ -6,3 +6,4 @@ mod damage;
 mod disk;
 mod killing;
 mod racing;
+mod segments;

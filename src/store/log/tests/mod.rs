@@ -4,6 +4,7 @@
 mod failure;
 mod recovery;
 mod round_trip;
+mod segments;
 
 use std::{
     fs::{self, File},
