@@ -113,9 +113,10 @@ pub fn decode_frame(frame: &Bytes) -> Result<proto::Event> {
         .map_err(Error::internal)?;
     match response.message {
         Some(Message::Event(event)) => Ok(event),
-        Some(Message::Header(_) | Message::Synced(_) | Message::Heartbeat(_)) | None => {
-            Err(Error::internal("a frame of the log holds no event"))
-        }
+        Some(
+            Message::Header(_) | Message::Synced(_) | Message::Heartbeat(_) | Message::LeftOut(_),
+        )
+        | None => Err(Error::internal("a frame of the log holds no event")),
     }
 }
 
