@@ -25,6 +25,7 @@ use crate::{
         follow::Follower,
         hub::Hub,
         once::{Begun, Once, Requests, Ticket},
+        orphans::Orphans,
         replay::Replays,
         slots::{Place, Slots},
     },
@@ -72,6 +73,8 @@ type Slot = Arc<OnceCell<Handle>>;
 #[derive(Clone)]
 pub(crate) struct Sessions {
     shared: Arc<Shared>,
+    /// Those that have to be loaded again.
+    orphans: Arc<Orphans>,
     /// Held for single look-ups only. Slots are cloned under it alone, so that a
     /// count of one means that nobody is about to use the owner.
     owners: Arc<Mutex<HashMap<SessionId, Slot>>>,
@@ -88,7 +91,7 @@ impl fmt::Debug for Sessions {
 impl Sessions {
     /// The sessions under `shared.directory`.
     pub(crate) fn new(shared: Shared) -> Self {
-        Self { shared: Arc::new(shared), owners: Arc::default() }
+        Self { shared: Arc::new(shared), orphans: Arc::default(), owners: Arc::default() }
     }
 
     /// The database.
@@ -281,8 +284,12 @@ impl Sessions {
             let ended = actor.run(|in_use| sessions.retire(id, in_use)).await;
             match ended {
                 Ended::Orderly => {}
-                // Whoever asks next has it loaded anew.
-                Ended::Broken => sessions.remove_owner(id),
+                // Whoever asks next has it loaded anew. Where a turn runs, that
+                // must not depend on somebody who asks.
+                Ended::Broken => {
+                    sessions.remove_owner(id);
+                    sessions.orphans.add(id);
+                }
                 Ended::Deleted(thread) => {
                     sessions.remove_owner(id);
                     // Those who watch it look again, and find that it is gone.
@@ -430,7 +437,7 @@ impl Sessions {
 
     /// Removes what a crash left of sessions that were being created, and loads
     /// the owners of all that were not at rest when the server went down. One
-    /// that cannot be loaded is reported and left alone.
+    /// that cannot be loaded is reported once and left to [`Orphans`].
     ///
     /// No turn starts before all are taken up: those that waited keep their order.
     pub(crate) async fn adopt(&self) -> Result<usize> {
@@ -439,9 +446,15 @@ impl Sessions {
         let count = ids.len();
         for id in ids {
             if let Err(error) = self.owner(id).await {
-                tracing::error!(session = %id, error = %report(&error), "session cannot be adopted");
+                tracing::error!(session = %id, error = %report(&error), "session cannot be adopted; trying again");
+                self.orphans.add(id);
             }
         }
+        let sessions = self.clone();
+        self.shared.tasks.spawn(async move {
+            let orphans = Arc::clone(&sessions.orphans);
+            orphans.run(sessions).await;
+        });
         self.shared.slots.open();
         let slots = self.shared.slots.clone();
         let stopped = self.shared.stopped.clone();
