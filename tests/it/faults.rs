@@ -4,6 +4,7 @@
 
 mod damage;
 mod disk;
+mod gone;
 mod killing;
 mod racing;
 mod segments;
