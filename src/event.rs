@@ -197,6 +197,13 @@ pub fn kind_number(kind: &Kind) -> u8 {
     u8::try_from(i32::from(kind_of(kind))).expect("the numbers of EventKind are below 64")
 }
 
+/// Whether events of the kind that a log record holds are lines of the agent.
+#[must_use]
+pub fn is_agents(kind: u8) -> bool {
+    // The numbers of the server's kinds begin behind those of the agent's.
+    i32::from(kind) < EventKind::SessionCreated as i32
+}
+
 /// A filter: the kinds of events that a subscriber wants.
 ///
 /// It works on the numbers that log records hold, so that a filtered reader

@@ -416,7 +416,7 @@ fn rebuild(id: SessionId, turns: &Path, gap: &Gap, printing: Option<TurnNumber>)
         return None;
     }
     let end = match gap.before {
-        Some(before) if before.turn == turn.0 => before.source_end_offset,
+        Some(before) if before.tail.turn == turn.0 => before.tail.source_end_offset,
         Some(_) => return None,
         None => u64::MAX,
     };
@@ -424,19 +424,27 @@ fn rebuild(id: SessionId, turns: &Path, gap: &Gap, printing: Option<TurnNumber>)
         Missing::Exactly(count) => (count, count),
         Missing::AtLeast(count) => (count, u64::MAX),
     };
-    let output = fs::read(TurnFiles::new(turns, turn).stdout()).ok()?;
-    let begin = usize::try_from(gap.after.source_end_offset).ok()?;
+    let output = File::open(TurnFiles::new(turns, turn).stdout()).ok()?;
     let time = UNIX_EPOCH + Duration::from_nanos(u64::try_from(gap.after.time_unix_nanos).ok()?);
     let envelope = Envelope::agent(id, turn, time, TimeSource::Rebuilt);
-    let mut splitter = Splitter::new(gap.after.source_end_offset);
-    splitter.push(Bytes::from(output.get(begin..)?.to_vec()));
+    let mut position = gap.after.source_end_offset;
+    let mut splitter = Splitter::new(position);
     let mut batch = Batch::new(gap.first);
     let mut start = splitter.line_start();
     while (batch.len() as u64) < most {
         let mut line = splitter.next_line();
-        if line.is_none() && gap.before.is_some() {
-            // Without a line feed it is a line only where another record followed.
-            line = splitter.finish();
+        if line.is_none() {
+            let mut block = read_block(&output, position).ok()?;
+            block.truncate(usize::try_from(end.saturating_sub(position)).unwrap_or(usize::MAX));
+            if !block.is_empty() {
+                position += block.len() as u64;
+                splitter.push(block);
+                continue;
+            }
+            if gap.before.is_some() {
+                // Without a line feed it is a line only where another record followed.
+                line = splitter.finish();
+            }
         }
         let Some(line) = line.filter(|line| line.end() <= end) else { break };
         let line_end = line.end();
@@ -450,5 +458,28 @@ fn rebuild(id: SessionId, turns: &Path, gap: &Gap, printing: Option<TurnNumber>)
         push_line(&mut batch, &envelope, meta, start, line).ok()?;
         start = line_end;
     }
+    if let Some(before) = gap.before {
+        // What the server said between lines is in no output: then there are more
+        // lines than fit before the record behind the gap, or fewer than are missing.
+        let left = lines_in(&output, start, end).ok()?;
+        let of_the_record = u64::from(event::is_agents(before.kind));
+        if left != of_the_record {
+            return None;
+        }
+    }
     (batch.len() as u64 >= least).then_some(batch)
+}
+
+/// How many lines there are from `start` to `end`, which the last of them ends at.
+fn lines_in(output: &File, start: u64, end: u64) -> io::Result<u64> {
+    let (mut position, mut feeds, mut last) = (start, 0, b'\n');
+    while position < end {
+        let mut block = read_block(output, position)?;
+        block.truncate(usize::try_from(end - position).unwrap_or(usize::MAX));
+        let Some(&byte) = block.last() else { break };
+        last = byte;
+        feeds += block.iter().filter(|byte| **byte == b'\n').count() as u64;
+        position += block.len() as u64;
+    }
+    Ok(feeds + u64::from(last != b'\n'))
 }

@@ -54,7 +54,7 @@ pub use self::{
     chunk::{Chunk, Entry, Frame},
     error::{Error, Result},
     reader::Reader,
-    recovery::{Cut, Gap, Missing, Opened, Rebuild},
+    recovery::{Behind, Cut, Gap, Missing, Opened, Rebuild},
     repair::Repair,
     writer::Log,
 };

@@ -43,7 +43,16 @@ pub struct Gap {
     /// The record before them, which says where in the turn's output they begin.
     pub after: Tail,
     /// The valid record behind them, where there is one.
-    pub before: Option<Tail>,
+    pub before: Option<Behind>,
+}
+
+/// The record behind a gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Behind {
+    /// Its seq and the values that ran with it.
+    pub tail: Tail,
+    /// The `EventKind` of its event.
+    pub kind: u8,
 }
 
 /// How many records are missing.
@@ -268,8 +277,7 @@ impl<'a> Found<'a> {
         for &run in &scan.runs {
             let lost = run.first.last.0 - after.last.next().0;
             if lost > 0 {
-                let before = Some(run.first);
-                parts.push(Part::missing(after, Missing::Exactly(lost), before));
+                parts.push(Part::missing(after, Missing::Exactly(lost), Some(&run)));
             }
             damaged |= lost > 0 || run.start != end;
             parts.push(Part::There(run));
@@ -286,8 +294,7 @@ impl<'a> Found<'a> {
                     }
                     State::Lost => Scan::default(),
                 };
-                let before = before.runs.first().map(|run| run.first);
-                parts.push(Part::missing(after, Missing::Exactly(lost), before));
+                parts.push(Part::missing(after, Missing::Exactly(lost), before.runs.first()));
                 damaged = true;
             }
         } else if after.last < durable {
@@ -317,7 +324,8 @@ impl<'a> Found<'a> {
 }
 
 impl Part {
-    fn missing(after: Tail, missing: Missing, before: Option<Tail>) -> Self {
+    fn missing(after: Tail, missing: Missing, before: Option<&Run>) -> Self {
+        let before = before.map(|run| Behind { tail: run.first, kind: run.first_kind });
         Self::Missing(Gap { first: after.last.next(), missing, after, before })
     }
 }

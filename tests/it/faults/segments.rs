@@ -9,12 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pbjson_types::FieldMask;
 use rusqlite::Connection;
 use switchboard::{
     id::SessionId,
     proto::{
         DeleteSessionRequest, Event, KillSessionRequest, Session, SessionState, StateReason,
-        TimeSource, event::Kind,
+        TimeSource, UpdateSessionRequest, event::Kind,
     },
 };
 use tonic::{Code, Status};
@@ -241,4 +242,36 @@ async fn a_turn_that_runs_in_a_session_that_is_read_only_is_judged_by_its_files(
     server.kill_and_start();
     let session = ledger::get(&clients, &fails).await;
     assert_eq!(session.state_reason(), StateReason::AgentError, "{session:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_line_takes_the_place_of_what_the_server_said_between_lines() {
+    let mut server = ledger::setup().start();
+    let clients = server.connect_to_socket().await;
+    let go = server.work().join("go");
+    let script = format!("thread,turn,message:one,wait:{},message:two,completed", go.display());
+    let id = create(&clients, &server.work(), &script).await.unwrap().session_id;
+    let mut watcher = Watcher::start(&clients, &id);
+    watcher.message("one").await;
+    let request = UpdateSessionRequest {
+        session_id: id.clone(),
+        session: Some(Session { title: "a title to be found".to_owned(), ..Session::default() }),
+        update_mask: Some(FieldMask { paths: vec!["title".to_owned()] }),
+        ..UpdateSessionRequest::default()
+    };
+    clients.sessions.clone().update_session(request).await.unwrap();
+    fs::write(&go, "").unwrap();
+    rest(&clients, &id).await;
+    let before = events(&clients, &id).await;
+    let updated = |event: &&Event| matches!(event.kind, Some(Kind::SessionUpdated(_)));
+    let seq = before.iter().find(updated).unwrap().seq;
+    assert_eq!(message(&before[usize::try_from(seq).unwrap()]), Some("two"));
+    server.kill();
+    let segment = segments(&server, &id).remove(0);
+    flip(&segment, find(&segment, b"a title to be found"));
+    server.start();
+
+    assert_eq!(hole(&events_after(&clients, &id, 0).await.unwrap_err()), (seq, Some(seq + 1)));
+    let behind = events_after(&clients, &id, seq).await.unwrap();
+    assert!(behind == before[usize::try_from(seq).unwrap()..]);
 }
