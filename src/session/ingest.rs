@@ -147,6 +147,17 @@ impl Ingest {
             Err(log::Error::Missing { .. }) if directory.restore().is_ok() => open()?,
             opened => opened?,
         };
+        let (mut log, mut opened) = (log, opened);
+        // What was made again may say what comes before it.
+        let mut is_progress = verify == Verify::AllSegments && !opened.repairs.is_empty();
+        while is_progress && opened.read_only.is_some() {
+            drop(log);
+            let (again, found) = open()?;
+            is_progress = !found.repairs.is_empty();
+            log = again;
+            opened.repairs.extend(found.repairs);
+            opened = Opened { repairs: opened.repairs, ..found };
+        }
         if verify == Verify::AllSegments {
             mark(&marker, is_marked, opened.read_only.as_deref());
         }
@@ -483,3 +494,6 @@ fn lines_in(output: &File, start: u64, end: u64) -> io::Result<u64> {
     }
     Ok(feeds + u64::from(last != b'\n'))
 }
+
+#[cfg(test)]
+mod tests;
