@@ -420,7 +420,8 @@ impl App {
         let room = query.bytes.saturating_sub(frame.encoded_len());
         let mut bytes = 0;
         'page: while page.next_after < latest && page.events.len() < query.count {
-            let span = match feed.read(page.next_after.next()).await {
+            let span = match self.sessions.read(query.session, &feed, page.next_after.next()).await
+            {
                 Ok(Some(span)) => span,
                 Ok(None) => break,
                 // Damage: what is before it can be had, and the next page says it.

@@ -170,6 +170,14 @@ pub enum Error {
         /// The oldest that is there.
         oldest: Seq,
     },
+    /// The event is damaged in the session's log and could not be made again.
+    #[error("the event {seq} is damaged in the session's log: {}", beyond(*.next))]
+    EventsDamaged {
+        /// The first event that cannot be read.
+        seq: Seq,
+        /// The next one that can be, where that is known.
+        next: Option<Seq>,
+    },
     /// The server is at a limit.
     #[error("{problem}")]
     Overloaded {
@@ -220,6 +228,14 @@ pub enum Error {
     /// The caller's deadline passed.
     #[error("the deadline of the call passed")]
     DeadlineExceeded,
+}
+
+/// Where to read on behind damage.
+fn beyond(next: Option<Seq>) -> String {
+    match next {
+        Some(next) => format!("start at {next}, the next that can be read"),
+        None => "no later one can be read".to_owned(),
+    }
 }
 
 impl Error {

@@ -119,9 +119,10 @@ pub fn decode_frame(frame: &Bytes) -> Result<proto::Event> {
         .map_err(Error::internal)?;
     match response.message {
         Some(Message::Event(event)) => Ok(event),
-        Some(Message::Header(_) | Message::Synced(_) | Message::Heartbeat(_)) | None => {
-            Err(Error::internal("a frame of the log holds no event"))
-        }
+        Some(
+            Message::Header(_) | Message::Synced(_) | Message::Heartbeat(_) | Message::LeftOut(_),
+        )
+        | None => Err(Error::internal("a frame of the log holds no event")),
     }
 }
 
@@ -229,6 +230,13 @@ pub fn kind_of(kind: &Kind) -> EventKind {
 #[must_use]
 pub fn kind_number(kind: &Kind) -> u8 {
     u8::try_from(i32::from(kind_of(kind))).expect("the numbers of EventKind are below 64")
+}
+
+/// Whether events of the kind that a log record holds are lines of the agent.
+#[must_use]
+pub fn is_agents(kind: u8) -> bool {
+    // The numbers of the server's kinds begin behind those of the agent's.
+    i32::from(kind) < EventKind::SessionCreated as i32
 }
 
 /// A filter: the kinds of events that a subscriber wants.

@@ -163,6 +163,8 @@ impl Follower {
                         return Ok(Ended::Over(state));
                     }
                 }
+                // Of one session alone an error tells this, but it is no less true here.
+                Some(Message::LeftOut(left_out)) => return Err(Failure::Failed(left_out.message)),
                 // Not even after synced is a turn over that the header has at rest: the header
                 // may know more than the events that were there at the time of the call.
                 Some(Message::Synced(_) | Message::Heartbeat(_)) | None => {}

@@ -60,9 +60,10 @@ pub fn to_json(event: &proto::Event) -> String {
 pub fn response_to_json(response: &proto::WatchEventsResponse) -> String {
     match &response.message {
         Some(Message::Event(event)) => format!("{{\"event\":{}}}", to_json(event)),
-        Some(Message::Header(_) | Message::Synced(_) | Message::Heartbeat(_)) | None => {
-            json_of(response)
-        }
+        Some(
+            Message::Header(_) | Message::Synced(_) | Message::Heartbeat(_) | Message::LeftOut(_),
+        )
+        | None => json_of(response),
     }
 }
 

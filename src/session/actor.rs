@@ -14,6 +14,7 @@
 
 mod begin;
 mod change;
+mod damage;
 mod handle;
 mod retention;
 mod say;
@@ -36,6 +37,7 @@ pub(crate) use self::{
 };
 use crate::{
     Error, Result,
+    id::Seq,
     row::{Session, Tombstone},
     session::{
         directory::SessionDirectory,
@@ -71,8 +73,15 @@ pub(crate) struct Actor {
     unsaid: Vec<Statement>,
     /// What the session left, once it was deleted.
     deleted: Option<Tombstone>,
+    /// The latest event that the database knows the row to follow. The log had
+    /// it, whatever is left of that.
+    applied: Seq,
     /// The row does not follow the log, because the database refused.
     row_behind: bool,
+    /// The log was verified as a whole, and nothing in it was to be repaired.
+    mended_in_vain: bool,
+    /// When to look next whether the session's files are still there.
+    files_at: Instant,
     /// The last look failed, and that was said.
     in_trouble: bool,
     /// There is something to read, or to try again.
@@ -138,6 +147,9 @@ impl Actor {
                 }
                 Wake::Command(Command::Delete { etag, ticket, reply }) => {
                     let _ = reply.send(self.delete(&etag, &ticket).await);
+                }
+                Wake::Command(Command::Mend { opening, reply }) => {
+                    let _ = reply.send(self.mend(opening).await);
                 }
                 Wake::Granted(slot) => {
                     if let Err(error) = self.launch_queued(slot).await {

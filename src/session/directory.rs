@@ -72,6 +72,23 @@ impl SessionDirectory {
         self.fill().inspect_err(|_| self.remove())
     }
 
+    /// Makes the directories again that somebody took away, as far as they are
+    /// missing. The one that holds all sessions must be there: where that is
+    /// gone, a disk is.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub(crate) fn restore(&self) -> io::Result<()> {
+        for path in [self.path.clone(), self.events(), self.turns()] {
+            match fs::create_dir(&path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Renders the session's row as `meta.json`, for people who look.
     ///
     /// # Errors

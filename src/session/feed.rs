@@ -16,7 +16,7 @@ use crate::{
     Error, Result,
     id::{Seq, TurnNumber},
     row::Tombstone,
-    session::replay::Replays,
+    session::{actor::blocking, replay::Replays},
     store::log::{Chunk, Entry, Epoch, Reader},
 };
 
@@ -29,13 +29,27 @@ const RING_BYTES: usize = 4 << 20;
 /// A session's events. Shared between its owner and its subscribers.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    reader: Reader,
+    /// Held to copy or to exchange it only.
+    log: Mutex<OpenLog>,
     replays: Replays,
     /// Held to push or to copy a pointer only.
     ring: Mutex<Ring>,
     /// Set when the session was deleted; those who read go on to its end.
     tombstone: OnceLock<Tombstone>,
+    /// Set when nothing can be added any more: what is damaged.
+    closed: OnceLock<String>,
 }
+
+/// The log's files as they were opened.
+#[derive(Debug, Clone)]
+struct OpenLog {
+    reader: Reader,
+    opening: Opening,
+}
+
+/// Which opening of a session's log somebody read from: they count from zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Opening(u32);
 
 #[derive(Debug)]
 struct Ring {
@@ -86,7 +100,39 @@ impl Feed {
     pub(crate) fn new(reader: Reader, replays: Replays) -> Self {
         let now = Now { latest: Seq::ZERO, active: None };
         let ring = Ring { chunks: VecDeque::new(), bytes: 0, now };
-        Self { reader, replays, ring: Mutex::new(ring), tombstone: OnceLock::new() }
+        Self {
+            log: Mutex::new(OpenLog { reader, opening: Opening::default() }),
+            replays,
+            ring: Mutex::new(ring),
+            tombstone: OnceLock::new(),
+            closed: OnceLock::new(),
+        }
+    }
+
+    /// Has everybody read on in the log as it was opened again.
+    pub(crate) fn reopen(&self, reader: Reader) {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        *log = OpenLog { reader, opening: Opening(log.opening.0 + 1) };
+    }
+
+    /// Says that nothing can be added any more, and why.
+    pub(crate) fn close(&self, problem: String) {
+        // The first problem stays: a log that is closed is not opened again.
+        let _ = self.closed.set(problem);
+    }
+
+    /// Why nothing can be added any more, where that is so.
+    pub(crate) fn closed(&self) -> Option<&str> {
+        self.closed.get().map(String::as_str)
+    }
+
+    /// How the log is opened now.
+    pub(crate) fn opening(&self) -> Opening {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).opening
+    }
+
+    fn reader(&self) -> Reader {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).reader.clone()
     }
 
     /// Makes what the log has up to `now.latest` visible.
@@ -132,12 +178,12 @@ impl Feed {
 
     /// The oldest event that the log still has.
     pub(crate) fn oldest(&self) -> Seq {
-        self.reader.oldest()
+        self.reader().oldest()
     }
 
     /// Which incarnation of the log this is.
     pub(crate) fn epoch(&self) -> Epoch {
-        self.reader.epoch()
+        self.reader().epoch()
     }
 
     /// Checks that a cursor belongs to this log.
@@ -162,7 +208,8 @@ impl Feed {
     ///
     /// # Errors
     ///
-    /// CURSOR_EXPIRED when the log begins later; INTERNAL when it cannot be read.
+    /// CURSOR_EXPIRED when the log begins later; EVENTS_DAMAGED, without the next
+    /// that can be read; INTERNAL when it cannot be read.
     pub(crate) async fn read(&self, from: Seq) -> Result<Option<Span>> {
         let latest = {
             let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
@@ -175,8 +222,22 @@ impl Feed {
             }
             ring.now.latest
         };
-        let chunk = self.replays.read(&self.reader, from).await?;
+        let reader = self.reader();
+        if from > reader.latest() {
+            // What was shown is gone from the end of the log.
+            return Err(Error::EventsDamaged { seq: from, next: None });
+        }
+        let chunk = self.replays.read(&reader, from).await?;
         let to = chunk.last().min(latest);
         Ok(Some(Span { chunk, from, to }))
+    }
+
+    /// The error with the next event that can be read, where it is one of damage.
+    pub(crate) async fn look_beyond(&self, error: Error) -> Error {
+        let Error::EventsDamaged { seq, next: None } = error else { return error };
+        let reader = self.reader();
+        // What cannot be found out is not said.
+        let next = blocking(move || reader.next_readable(seq)).await;
+        Error::EventsDamaged { seq, next: next.ok().and_then(|next| next.ok()).flatten() }
     }
 }

@@ -32,7 +32,9 @@ use crate::{
     id::{Seq, SessionId, TurnNumber},
     proto::{self, TimeSource, event::Kind},
     session::{directory::SessionDirectory, state},
-    store::log::{self, Batch, Chunk, Expired, Gap, Log, Meta, Missing, Opened, Retention, Tail},
+    store::log::{
+        self, Batch, Chunk, Expired, Gap, Log, Meta, Missing, Opened, Retention, Tail, Verify,
+    },
     supervise::TurnFiles,
     time,
 };
@@ -42,7 +44,14 @@ const BLOCK_BYTES: usize = 256 << 10;
 /// How much one step makes durable at most, give or take a block.
 const STEP_BYTES: usize = 1 << 20;
 
+/// The file beside the segments that says that they are damaged beyond repair,
+/// so that it is known at the next start without a look at all of them.
+const DAMAGED: &str = "damaged.txt";
+
 /// The writer of a session's log, and the output that is being followed.
+///
+/// Where the log is read-only nothing is appended: what concerns the session's
+/// row is found and given all the same, so that a turn that runs comes to its end.
 #[derive(Debug)]
 pub(crate) struct Ingest {
     id: SessionId,
@@ -108,8 +117,8 @@ impl Statement {
 
 impl Ingest {
     /// Opens a session's log, recovering it. `durable` is the last event that
-    /// the database knows of, and `printing` the turn that ran at it. A segment
-    /// grows to `segment_bytes`.
+    /// the database knows of, and `printing` the turn that ran at it. A log that
+    /// was found to be damaged before is verified as a whole, whatever is asked.
     ///
     /// # Errors
     ///
@@ -119,19 +128,37 @@ impl Ingest {
         directory: &SessionDirectory,
         durable: Seq,
         printing: Option<TurnNumber>,
-        segment_bytes: u64,
+        mut options: log::Options,
     ) -> Result<(Self, Opened), log::Error> {
         let turns = directory.turns();
         let mut rebuild = |gap: &Gap| rebuild(id, &turns, gap, printing);
         let events = directory.events();
-        let mut options = log::Options::default();
-        options.segment_bytes = segment_bytes;
+        let marker = events.join(DAMAGED);
+        let is_marked = marker.exists();
+        if is_marked {
+            options.verify = Verify::AllSegments;
+        }
+        let verify = options.verify;
         let mut open = || Log::open(&events, durable, &mut rebuild, options.clone());
         let (log, opened) = match open() {
             // Whoever took the log away took its events; what is left can be read.
-            Err(log::Error::Missing { .. }) if fs::create_dir(&events).is_ok() => open()?,
+            Err(log::Error::Missing { .. }) if directory.restore().is_ok() => open()?,
             opened => opened?,
         };
+        let (mut log, mut opened) = (log, opened);
+        // What was made again may say what comes before it.
+        let mut is_progress = verify == Verify::AllSegments && !opened.repairs.is_empty();
+        while is_progress && opened.read_only.is_some() {
+            drop(log);
+            let (again, found) = open()?;
+            is_progress = !found.repairs.is_empty();
+            log = again;
+            opened.repairs.extend(found.repairs);
+            opened = Opened { repairs: opened.repairs, ..found };
+        }
+        if verify == Verify::AllSegments {
+            mark(&marker, is_marked, opened.read_only.as_deref());
+        }
         let batch = Batch::new(log.tail().last.next());
         let read_only = opened.read_only.clone();
         Ok((Self { id, log, batch, source: None, read_only }, opened))
@@ -159,6 +186,12 @@ impl Ingest {
     /// Where the log's files cannot be removed; some may have been.
     pub(crate) fn expire(&mut self, retention: &Retention) -> Result<Expired, log::Error> {
         self.log.expire(retention)
+    }
+
+    /// Takes over what another one followed, whose log this one opened again.
+    pub(crate) fn go_on_from(&mut self, before: Self) {
+        self.source = before.source;
+        self.begin_again();
     }
 
     /// Stops following.
@@ -208,7 +241,12 @@ impl Ingest {
         let file = match File::open(files.stdout()) {
             Ok(file) => file,
             // It never had any, or somebody took it away: there is nothing to read.
-            Err(error) if ended && error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error)
+                if (ended || self.read_only.is_some())
+                    && error.kind() == io::ErrorKind::NotFound =>
+            {
+                return Ok(());
+            }
             Err(error) => return Err(crate::Error::system(error)),
         };
         let adopted_until =
@@ -281,6 +319,10 @@ impl Ingest {
     }
 
     fn append(&mut self) -> Result<Vec<Arc<Chunk>>> {
+        if self.read_only.is_some() {
+            self.batch.clear();
+            return Ok(Vec::new());
+        }
         let chunks = self.log.append(&self.batch)?;
         self.batch.clear();
         Ok(chunks)
@@ -299,7 +341,8 @@ impl Ingest {
 
     fn resume_offset(&self, turn: TurnNumber) -> u64 {
         let tail = self.log.tail();
-        if tail.turn == turn.0 { tail.source_end_offset } else { 0 }
+        // What the log lost may hold how the turn ended, so all is read again.
+        if tail.turn == turn.0 && self.read_only.is_none() { tail.source_end_offset } else { 0 }
     }
 }
 
@@ -354,6 +397,18 @@ fn push_line(
     Ok(fact)
 }
 
+/// Leaves a word about damage beside the segments, or takes it away.
+fn mark(marker: &Path, is_marked: bool, problem: Option<&str>) {
+    let done = match problem {
+        Some(problem) if !is_marked => fs::write(marker, format!("{problem}\n")),
+        None if is_marked => fs::remove_file(marker),
+        Some(_) | None => Ok(()),
+    };
+    if let Err(error) = done {
+        tracing::warn!(path = %marker.display(), %error, "cannot note whether the event log is damaged");
+    }
+}
+
 fn read_block(file: &File, position: u64) -> io::Result<Bytes> {
     let mut block = Vec::with_capacity(BLOCK_BYTES);
     while block.len() < BLOCK_BYTES {
@@ -379,7 +434,7 @@ fn rebuild(id: SessionId, turns: &Path, gap: &Gap, printing: Option<TurnNumber>)
         return None;
     }
     let end = match gap.before {
-        Some(before) if before.turn == turn.0 => before.source_end_offset,
+        Some(before) if before.tail.turn == turn.0 => before.tail.source_end_offset,
         Some(_) => return None,
         None => u64::MAX,
     };
@@ -421,5 +476,31 @@ fn rebuild(id: SessionId, turns: &Path, gap: &Gap, printing: Option<TurnNumber>)
         push_line(&mut batch, &envelope, meta, start, line).ok()?;
         start = line_end;
     }
+    if let Some(before) = gap.before {
+        // What the server said between lines is in no output: then there are more
+        // lines than fit before the record behind the gap, or fewer than are missing.
+        let left = lines_in(&output, start, end).ok()?;
+        let of_the_record = u64::from(event::is_agents(before.kind));
+        if left != of_the_record {
+            return None;
+        }
+    }
     (batch.len() as u64 >= least).then_some(batch)
 }
+
+/// How many lines there are from `start` to `end`, which the last of them ends at.
+fn lines_in(output: &File, start: u64, end: u64) -> io::Result<u64> {
+    let (mut position, mut feeds, mut last) = (start, 0, b'\n');
+    while position < end {
+        let mut block = read_block(output, position)?;
+        block.truncate(usize::try_from(end - position).unwrap_or(usize::MAX));
+        let Some(&byte) = block.last() else { break };
+        last = byte;
+        feeds += block.iter().filter(|byte| **byte == b'\n').count() as u64;
+        position += block.len() as u64;
+    }
+    Ok(feeds + u64::from(last != b'\n'))
+}
+
+#[cfg(test)]
+mod tests;

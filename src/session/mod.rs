@@ -32,6 +32,7 @@ pub(crate) mod hub;
 pub(crate) mod ingest;
 pub(crate) mod janitor;
 pub(crate) mod once;
+pub(crate) mod orphans;
 pub(crate) mod registry;
 pub(crate) mod replay;
 pub(crate) mod slots;

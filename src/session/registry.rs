@@ -23,10 +23,11 @@ use crate::{
     session::{
         actor::{self, Actor, Ended, Handle, NewTurn, Thread},
         directory::{self, SessionDirectory},
-        feed::Feed,
+        feed::{Feed, Span},
         follow::Follower,
         hub::Hub,
         once::{Begun, Once, Requests, Ticket},
+        orphans::Orphans,
         replay::Replays,
         slots::{Place, Slots},
     },
@@ -83,6 +84,8 @@ type Slot = Arc<OnceCell<Handle>>;
 #[derive(Clone)]
 pub(crate) struct Sessions {
     shared: Arc<Shared>,
+    /// Those that have to be loaded again.
+    orphans: Arc<Orphans>,
     /// Held for single look-ups only. Slots are cloned under it alone, so that a
     /// count of one means that nobody is about to use the owner.
     owners: Arc<Mutex<HashMap<SessionId, Slot>>>,
@@ -99,7 +102,7 @@ impl fmt::Debug for Sessions {
 impl Sessions {
     /// The sessions under `shared.directory`.
     pub(crate) fn new(shared: Shared) -> Self {
-        Self { shared: Arc::new(shared), owners: Arc::default() }
+        Self { shared: Arc::new(shared), orphans: Arc::default(), owners: Arc::default() }
     }
 
     /// The database.
@@ -235,6 +238,30 @@ impl Sessions {
         Ok(Arc::clone(self.owner(id).await?.feed()))
     }
 
+    /// Reads on at `from` in a session's events, which `feed` is of; `None` when
+    /// there is nothing yet. What is damaged is made again where that can be done.
+    ///
+    /// # Errors
+    ///
+    /// CURSOR_EXPIRED when the log begins later; EVENTS_DAMAGED; INTERNAL when
+    /// the log cannot be read.
+    pub(crate) async fn read(&self, id: SessionId, feed: &Feed, from: Seq) -> Result<Option<Span>> {
+        let opening = feed.opening();
+        let error = match feed.read(from).await {
+            Err(error @ Error::EventsDamaged { .. }) => error,
+            read => return read,
+        };
+        let error = match self.owner(id).await?.mend(opening).await {
+            Ok(()) => match feed.read(from).await {
+                Err(error @ Error::EventsDamaged { .. }) => error,
+                read => return read,
+            },
+            Err(Error::SessionDeleted { .. }) => error,
+            Err(error) => return Err(error),
+        };
+        Err(feed.look_beyond(error).await)
+    }
+
     /// The owner of a session, loaded when it is not there.
     ///
     /// # Errors
@@ -273,8 +300,12 @@ impl Sessions {
             let ended = actor.run(|in_use| sessions.retire(id, in_use)).await;
             match ended {
                 Ended::Orderly => {}
-                // Whoever asks next has it loaded anew.
-                Ended::Broken => sessions.remove_owner(id),
+                // Whoever asks next has it loaded anew. Where a turn runs, that
+                // must not depend on somebody who asks.
+                Ended::Broken => {
+                    sessions.remove_owner(id);
+                    sessions.orphans.add(id);
+                }
                 Ended::Deleted(thread) => {
                     sessions.remove_owner(id);
                     // Those who watch it look again, and find that it is gone.
@@ -440,7 +471,7 @@ impl Sessions {
 
     /// Removes what a crash left of sessions that were being created, and loads
     /// the owners of all that were not at rest when the server went down. One
-    /// that cannot be loaded is reported and left alone.
+    /// that cannot be loaded is reported once and left to [`Orphans`].
     ///
     /// No turn starts before all are taken up: those that waited keep their order.
     pub(crate) async fn adopt(&self) -> Result<usize> {
@@ -449,9 +480,15 @@ impl Sessions {
         let count = ids.len();
         for id in ids {
             if let Err(error) = self.owner(id).await {
-                tracing::error!(session = %id, error = %report(&error), "session cannot be adopted");
+                tracing::error!(session = %id, error = %report(&error), "session cannot be adopted; trying again");
+                self.orphans.add(id);
             }
         }
+        let sessions = self.clone();
+        self.shared.tasks.spawn(async move {
+            let orphans = Arc::clone(&sessions.orphans);
+            orphans.run(sessions).await;
+        });
         self.shared.slots.open();
         let slots = self.shared.slots.clone();
         let stopped = self.shared.stopped.clone();

@@ -189,6 +189,21 @@ pub(crate) fn find_out(
     })
 }
 
+/// As [`find_out`], of a turn that is known to have been launched: without its
+/// lock it never looks as if it had been.
+pub(crate) fn find_out_launched(
+    files: &TurnFiles,
+    id: SessionId,
+    thread_id: Option<&str>,
+) -> io::Result<(Option<Ended>, Option<supervise::PidFile>)> {
+    match find_out(files, id, thread_id)? {
+        (Some(Ended::NotStarted(_)), _) if !files.lock().exists() => {
+            give_up(files, id, thread_id).map(|ended| (Some(ended), None))
+        }
+        found => Ok(found),
+    }
+}
+
 /// Ends what is left of a turn whose files are gone although it was launched.
 /// Blocks.
 pub(crate) fn give_up(

@@ -24,7 +24,7 @@ use crate::{
     proto::{self, event::Kind},
     row::{self, Session},
     session::{
-        feed::{Now, Span},
+        feed::{Feed, Now, Span},
         hub::{Registration, Scope},
         registry::{Sessions, report},
     },
@@ -40,6 +40,17 @@ pub(crate) enum Start {
     Beginning,
     /// At this event.
     At(Seq),
+}
+
+impl Start {
+    /// The first event, where that is known before the log is opened.
+    fn first(self) -> Seq {
+        match self {
+            Self::Now => Seq::ZERO,
+            Self::Beginning => Seq::FIRST,
+            Self::At(seq) => seq,
+        }
+    }
 }
 
 /// When a watch ends by itself.
@@ -83,6 +94,19 @@ pub(crate) enum Delivery {
     Synced(Option<SessionId>),
     /// How far each session has got that moved since it was last told.
     Heartbeat(Vec<(SessionId, Seq)>),
+    /// Nothing more comes of a session.
+    LeftOut(LeftOut),
+}
+
+/// A session that a watch goes on without.
+#[derive(Debug)]
+pub(crate) struct LeftOut {
+    /// Which.
+    pub id: SessionId,
+    /// The first event that is not delivered; [`Seq::ZERO`] where it is not known.
+    pub next: Seq,
+    /// Why.
+    pub error: Error,
 }
 
 /// What a subscriber gets to know of a session before its events.
@@ -123,6 +147,14 @@ impl Cursor {
     fn is_done(&self) -> bool {
         matches!(self.end, End::At(last) if self.next > last)
     }
+
+    /// Why a turn's events do not come behind those that are there: the log is
+    /// damaged, and the turn goes on without it, or did.
+    fn missed(&self, feed: &Feed) -> Option<String> {
+        let problem = feed.closed()?;
+        let is_waiting = matches!(self.end, End::AfterTurn(_));
+        (is_waiting || feed.now().active.is_some()).then(|| problem.to_owned())
+    }
 }
 
 #[derive(Debug)]
@@ -149,6 +181,13 @@ pub(crate) struct Watch {
     cursors: HashMap<SessionId, Cursor>,
     /// Sessions that may have more, in turn.
     ready: VecDeque<SessionId>,
+    /// Sessions that the watch goes on without. They are never begun again: their
+    /// events would come twice.
+    left_out: HashSet<SessionId>,
+    /// What is to be told of them.
+    untold: VecDeque<LeftOut>,
+    /// How many sessions the watch began with.
+    names: usize,
     /// That the last of the watched sessions to go was deleted.
     deleted: Option<Error>,
 }
@@ -159,7 +198,8 @@ impl Watch {
     /// # Errors
     ///
     /// SESSION_NOT_FOUND, INVALID_ARGUMENT for a cursor beyond the latest event
-    /// or of another epoch, CURSOR_EXPIRED.
+    /// or of another epoch, CURSOR_EXPIRED; INTERNAL when the log of the only
+    /// session cannot be opened.
     pub(crate) async fn open(sessions: Sessions, request: Request) -> Result<Self> {
         // Registered first, so that nothing published from here on is missed.
         let registration = sessions.hub().register(request.scope.clone());
@@ -183,7 +223,10 @@ impl Watch {
             until: request.until,
             phase: Phase::Live,
             cursors: HashMap::with_capacity(ids.len()),
-            ready: ids.iter().copied().collect(),
+            ready: VecDeque::with_capacity(ids.len()),
+            left_out: HashSet::new(),
+            untold: VecDeque::new(),
+            names: ids.len(),
             deleted: None,
             sessions,
         };
@@ -191,9 +234,16 @@ impl Watch {
         for id in ids {
             let start = request.starts.get(&id).copied().unwrap_or(request.default_start);
             match watch.begin(id, start, request.epoch.as_deref()).await {
-                Ok(header) => headers.push_back(header),
-                Err(error) if request.starts.contains_key(&id) => return Err(error),
-                Err(error) => watch.leave_out(id, error)?,
+                Ok(header) => {
+                    watch.ready.push_back(id);
+                    headers.push_back(header);
+                }
+                // That it cannot be read must not keep the others from a client
+                // that has a cursor of it.
+                Err(error) if request.starts.contains_key(&id) && !is_damage(&error) => {
+                    return Err(error);
+                }
+                Err(error) => watch.leave_out(id, start.first(), error)?,
             }
         }
         watch.phase = Phase::Headers(headers);
@@ -231,6 +281,12 @@ impl Watch {
 
     async fn advance(&mut self) -> Result<Option<Delivery>> {
         loop {
+            // After the headers, and not before a watch began.
+            if !matches!(self.phase, Phase::Headers(_))
+                && let Some(left_out) = self.untold.pop_front()
+            {
+                return Ok(Some(Delivery::LeftOut(left_out)));
+            }
             match &mut self.phase {
                 Phase::Headers(headers) => match headers.pop_front() {
                     Some(header) => return Ok(Some(Delivery::Header(Box::new(header)))),
@@ -249,7 +305,9 @@ impl Watch {
                         }
                     } else {
                         self.ready.pop_front();
-                        return Ok(Some(Delivery::Synced(Some(id))));
+                        if !self.left_out.contains(&id) {
+                            return Ok(Some(Delivery::Synced(Some(id))));
+                        }
                     }
                 }
                 Phase::Live => {
@@ -268,7 +326,7 @@ impl Watch {
     async fn live(&mut self) -> Result<Option<Option<Delivery>>> {
         while let Some(id) = self.ready.pop_front() {
             if !self.cursors.contains_key(&id) {
-                if !self.follow_new {
+                if !self.follow_new || self.left_out.contains(&id) {
                     continue;
                 }
                 // Everything of a session that is new to the watch is after it.
@@ -278,7 +336,7 @@ impl Watch {
                         return Ok(Some(Some(Delivery::Header(Box::new(header)))));
                     }
                     Err(error) => {
-                        self.leave_out(id, error)?;
+                        self.leave_out(id, Seq::FIRST, error)?;
                         continue;
                     }
                 }
@@ -287,6 +345,9 @@ impl Watch {
                 self.ready.push_back(id);
                 return Ok(self.passes(&span).then_some(Some(Delivery::Events(span))));
             }
+        }
+        if !self.untold.is_empty() {
+            return Ok(None);
         }
         // Before the watch ends by itself: there may be nothing left to end with.
         if self.cursors.is_empty()
@@ -305,18 +366,25 @@ impl Watch {
         Ok(None)
     }
 
-    /// Goes on without a session that cannot be read, where all are watched: one
-    /// that came to nothing while it was created, or whose files are damaged.
-    fn leave_out(&mut self, id: SessionId, error: Error) -> Result<()> {
-        if !self.watches_all {
+    /// Goes on without a session whose events cannot be read from `next` on, where
+    /// there are others; or, where all are watched, without one that came to
+    /// nothing while it was created.
+    fn leave_out(&mut self, id: SessionId, next: Seq, error: Error) -> Result<()> {
+        let is_gone = matches!(error, Error::SessionNotFound { .. } | Error::SessionDeleted { .. });
+        if self.watches_all && is_gone {
+            self.cursors.remove(&id);
+            return Ok(());
+        }
+        let is_last = !self.watches_all && self.left_out.len() + 1 >= self.names;
+        if is_last || !is_damage(&error) {
             return Err(error);
         }
         if let Error::Internal(source) = &error {
-            tracing::error!(session = %id, error = %report(&**source), "a watch of all goes on without a session");
-        } else if !matches!(error, Error::SessionNotFound { .. } | Error::SessionDeleted { .. }) {
-            return Err(error);
+            tracing::error!(session = %id, error = %report(&**source), "a watch goes on without a session");
         }
         self.cursors.remove(&id);
+        self.left_out.insert(id);
+        self.untold.push_back(LeftOut { id, next, error });
         Ok(())
     }
 
@@ -371,20 +439,29 @@ impl Watch {
             return Ok(None);
         }
         let next = cursor.next;
-        let (found, feed) = match self.sessions.feed_to_its_end(id).await {
-            Ok(feed) => (feed.read(next).await, Some(feed)),
-            Err(error) => (Err(error), None),
+        let (found, feed, missed) = match self.sessions.feed_to_its_end(id).await {
+            Ok(feed) => {
+                // Before the read: to what is closed nothing is added.
+                let missed = cursor.missed(&feed);
+                (self.sessions.read(id, &feed, next).await, Some(feed), missed)
+            }
+            Err(error) => (Err(error), None, None),
         };
         let mut span = match found {
             Ok(Some(span)) => span,
-            Ok(None) => return Ok(None),
+            Ok(None) => {
+                if let Some(problem) = missed {
+                    self.leave_out(id, next, Error::SessionReadOnly { id, problem })?;
+                }
+                return Ok(None);
+            }
             // It is too late to read to the end.
             Err(error @ Error::SessionDeleted { .. }) => {
                 self.cursors.remove(&id);
                 self.deleted = Some(error);
                 return Ok(None);
             }
-            Err(error) => return self.leave_out(id, error).map(|()| None),
+            Err(error) => return self.leave_out(id, next, error).map(|()| None),
         };
         let Some(cursor) = self.cursors.get_mut(&id) else { return Ok(None) };
         span.to = span.to.min(limit);
@@ -427,6 +504,14 @@ impl Watch {
             (None, _) | (Some(_), Some(_)) => None,
         }
     }
+}
+
+/// Whether it says that the events of one session cannot be read, or do not come.
+fn is_damage(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Internal(_) | Error::EventsDamaged { .. } | Error::SessionReadOnly { .. }
+    )
 }
 
 /// The event of the span with which the turn came to rest.

@@ -147,6 +147,23 @@ pub fn launch(exe: &Path, files: &TurnFiles, spec: &Spec) -> Result<Launched, Er
     Ok(Launched { child: Some(child), pid })
 }
 
+/// Takes back the launch of a turn that [`super::judge()`] calls never started, so
+/// that it can be launched again. To be called by the one who judged.
+///
+/// # Errors
+///
+/// Those of the file system; the turn counts as launched then.
+pub fn take_back(files: &TurnFiles) -> io::Result<()> {
+    // The lock last: while it is there, the turn was launched.
+    for path in [files.stdout(), files.spec(), files.lock()] {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    sync_directory(files.directory())
+}
+
 /// Writes a request to stop the turn durably and wakes its supervisor.
 ///
 /// A kill takes the place of an interrupt; any other request leaves the one

@@ -58,7 +58,7 @@ pub use self::{
     fallback::Fallback,
     files::{TurnFiles, read_exit, read_pid, read_spec, read_stop},
     judge::{Verdict, give_up, judge},
-    launch::{Error, Launched, THIS_PROGRAM, launch, pidfd, request_stop},
+    launch::{Error, Launched, THIS_PROGRAM, launch, pidfd, request_stop, take_back},
     limits::{Limit, Limits},
     records::{
         Exit, Grace, Outcome, PidFile, SpawnProblem, Spec, Stop, StopMode, StopStep, Stopped,

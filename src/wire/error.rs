@@ -137,6 +137,9 @@ pub(crate) fn row(error: &Error) -> Row {
         Error::CursorExpired { .. } => {
             row("CURSOR_EXPIRED", StatusCode::RANGE_NOT_SATISFIABLE, Code::OutOfRange, Detail::None)
         }
+        Error::EventsDamaged { .. } => {
+            row("EVENTS_DAMAGED", StatusCode::INTERNAL_SERVER_ERROR, Code::DataLoss, Detail::None)
+        }
         Error::Overloaded { retry_after, .. } => row(
             "OVERLOADED",
             StatusCode::TOO_MANY_REQUESTS,
@@ -215,6 +218,10 @@ pub(crate) fn metadata(error: &Error) -> Vec<(&'static str, String)> {
         ],
         Error::CursorExpired { requested, oldest } => {
             vec![("requested_seq", requested.to_string()), ("oldest_seq", oldest.to_string())]
+        }
+        Error::EventsDamaged { seq, next } => {
+            let next = next.map(|next| ("next_seq", next.to_string()));
+            [("seq", seq.to_string())].into_iter().chain(next).collect()
         }
         Error::ShuttingDown { last_seq: Some(seq) } => vec![("last_seq", seq.to_string())],
         Error::StorageFull { path } => vec![("path", path.display().to_string())],
@@ -365,6 +372,7 @@ mod tests {
             Error::AmbiguousId { prefix: "abcd".to_owned(), matches: vec![id] },
             Error::PayloadTooLarge { what: "x", size: 2, limit: 1, unit: "bytes" },
             Error::CursorExpired { requested: Seq(1), oldest: Seq(9) },
+            Error::EventsDamaged { seq: Seq(5), next: Some(Seq(9)) },
             Error::Overloaded { problem: problem(), retry_after: Duration::from_secs(2) },
             Error::internal("secret"),
             Error::Unimplemented { what: "x".to_owned() },

@@ -4,6 +4,8 @@
 
 mod damage;
 mod disk;
+mod gone;
 mod killing;
 mod many;
 mod racing;
+mod segments;

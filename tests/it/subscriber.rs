@@ -166,7 +166,8 @@ impl Subscriber {
                 message @ (Message::Header(_)
                 | Message::Event(_)
                 | Message::Synced(_)
-                | Message::Heartbeat(_)) => messages.push(message),
+                | Message::Heartbeat(_)
+                | Message::LeftOut(_)) => messages.push(message),
             }
         }
     }
@@ -201,7 +202,9 @@ impl Subscriber {
 pub(crate) fn events(messages: Vec<Message>) -> Vec<Event> {
     let event = |message| match message {
         Message::Event(event) => Some(event),
-        Message::Header(_) | Message::Synced(_) | Message::Heartbeat(_) => None,
+        Message::Header(_) | Message::Synced(_) | Message::Heartbeat(_) | Message::LeftOut(_) => {
+            None
+        }
     };
     messages.into_iter().filter_map(event).collect()
 }

@@ -3,6 +3,7 @@
 mod crowd;
 mod cursors;
 mod elided;
+mod left_out;
 mod lines;
 mod order;
 mod several;

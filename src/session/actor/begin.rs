@@ -7,7 +7,7 @@ use prost::Message as _;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    Actor, Handle, NewTurn, blocking,
+    Actor, Handle, NewTurn, blocking, damage,
     turns::{self, Queued},
 };
 use crate::{
@@ -23,7 +23,10 @@ use crate::{
         state,
         turn::{self, Ended, Running},
     },
-    store::sqlite::{OutboxRow, Stored},
+    store::{
+        log,
+        sqlite::{OutboxRow, Stored},
+    },
     supervise,
 };
 
@@ -42,21 +45,10 @@ impl Actor {
     ) -> Result<(Self, Handle)> {
         let Stored { session, applied } = stored;
         let (id, place) = (session.id, directory.clone());
-        let last = session.last_turn.as_ref();
-        let printing = last.filter(|turn| turn.state == SessionState::Running);
-        let printing = printing.map(|turn| turn.number);
-        let segment_bytes = shared.events.segment_bytes;
+        let printing = damage::printing(&session);
+        let options = log::Options::segments_of(shared.events.segment_bytes);
         let (ingest, opened) =
-            blocking(move || Ingest::open(id, &place, applied, printing, segment_bytes)).await??;
-        if let Some(cut) = &opened.cut {
-            tracing::info!(session = %id, bytes = cut.bytes, "cut the torn end of the event log");
-        }
-        for repair in &opened.repairs {
-            tracing::warn!(session = %id, ?repair, "rebuilt a damaged segment of the event log");
-        }
-        if let Some(problem) = &opened.read_only {
-            tracing::error!(session = %id, problem, "the event log is damaged; the session is read-only");
-        }
+            blocking(move || Ingest::open(id, &place, applied, printing, options)).await??;
         let feed = Arc::new(Feed::new(ingest.reader(), shared.replays.clone()));
         let (tx, commands) = mpsc::channel(16);
         let in_use = Arc::new(());
@@ -72,30 +64,57 @@ impl Actor {
             queued: None,
             deleted: None,
             unsaid: Vec::new(),
+            applied,
             row_behind: false,
+            mended_in_vain: false,
+            files_at: Instant::now(),
             in_trouble: false,
             due: true,
             not_before: Instant::now(),
         };
-        actor.catch_up(applied).await?;
-        if opened.read_only.is_none() {
+        actor.announce(&opened);
+        if actor.catch_up(applied).await? == Met::Damage {
+            actor.mend(feed.opening()).await?;
+            // What was made again is followed too, and what was not is passed.
+            actor.catch_up(applied).await?;
+        }
+        let problem = actor.writer()?.read_only().map(ToOwned::to_owned);
+        if problem.is_none() {
             actor.empty_outbox().await?;
-            match new_turn {
-                Some(turn) => actor.begin(turn, SessionState::Pending).await?,
-                None => actor.take_up_turn().await?,
+        }
+        match (new_turn, problem) {
+            (Some(turn), None) => actor.begin(turn, SessionState::Pending).await?,
+            (Some(_), Some(problem)) => {
+                let number = TurnNumber(actor.session.turn_count());
+                actor.fail_unstarted(number, SessionState::Pending, problem).await;
             }
+            (None, problem) => actor.take_up_turn(problem).await?,
         }
         Ok((actor, Handle::new(tx, feed, in_use)))
     }
 
-    /// Lets the row follow what is in the log after `applied`.
-    async fn catch_up(&mut self, applied: Seq) -> Result<()> {
+    /// Lets the row follow what is in the log after `applied`, as far as that can
+    /// be read.
+    pub(super) async fn catch_up(&mut self, applied: Seq) -> Result<Met> {
         let reader = self.writer()?.reader();
         let latest = reader.latest();
-        let (facts, reader) = blocking(move || {
-            let mut facts = Vec::new();
+        let (facts, met) = blocking(move || {
+            let (mut facts, mut met) = (Vec::new(), Met::Nothing);
             let mut next = applied.next().max(reader.oldest());
-            while let Some(chunk) = reader.read(next, 1 << 20)? {
+            loop {
+                let chunk = match reader.read(next, 1 << 20) {
+                    Ok(Some(chunk)) => chunk,
+                    Ok(None) => break,
+                    Err(log::Error::Damaged { seq, path: _ }) => {
+                        met = Met::Damage;
+                        match reader.next_readable(seq.max(next.next()))? {
+                            Some(readable) => next = readable,
+                            None => break,
+                        }
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                };
                 for entry in
                     chunk.iter_from(next).filter(|entry| state::kind_concerns_row(entry.kind))
                 {
@@ -103,16 +122,17 @@ impl Actor {
                 }
                 next = chunk.last().next();
             }
-            Ok::<_, Error>((facts, reader))
+            Ok::<_, Error>((facts, met))
         })
         .await??;
-        drop(reader);
         self.fold(&facts);
         if applied < latest {
             self.store_row(latest).await;
         }
+        // Whoever asks for what the log has lost is told so.
+        let latest = latest.max(applied);
         self.feed.reveal(Now { latest, active: self.active_turn() });
-        Ok(())
+        Ok(met)
     }
 
     /// Appends what the database has for the log, and the log lacks.
@@ -124,8 +144,9 @@ impl Actor {
         Ok(())
     }
 
-    /// Takes up a turn that ran when the server went down.
-    async fn take_up_turn(&mut self) -> Result<()> {
+    /// Takes up a turn that ran when the server went down. Where the log is
+    /// damaged, which is the `problem`, it comes to its end without it.
+    async fn take_up_turn(&mut self, problem: Option<String>) -> Result<()> {
         let Some(turn) = self.session.last_turn.clone().filter(|turn| row::is_active(turn.state))
         else {
             return Ok(());
@@ -133,14 +154,14 @@ impl Actor {
         let (id, thread) = (self.session.id, self.session.thread_id.clone());
         let files = supervise::TurnFiles::new(self.directory.turns(), turn.number);
         let waited = turn.state == SessionState::Queued;
-        let has_events = self.writer()?.tail().turn >= turn.number.0;
+        // A log that is damaged may have lost that its turn was launched.
+        let has_events = self.writer()?.tail().turn >= turn.number.0 || problem.is_some();
         if waited && !files.lock().exists() {
-            self.queued = Some(Queued { number: turn.number, place: self.shared.slots.wait() });
-            if !has_events {
-                let previous = self.state_before(turn.number).await?;
-                self.say(vec![turns::queued(turn.number, previous)]).await;
+            if let Some(problem) = problem {
+                self.fail_unstarted(turn.number, SessionState::Queued, problem).await;
+                return Ok(());
             }
-            return Ok(());
+            return self.line_up_again(turn.number, has_events).await;
         }
         let slot = self.shared.slots.take();
         let mut running =
@@ -153,12 +174,21 @@ impl Actor {
             found => Ok(found),
         });
         let (ended, pid_file) = found.await?.map_err(Error::internal)?;
+        if waited && problem.is_none() && matches!(ended, Some(Ended::NotStarted(_))) {
+            // Its time had come when the server went down, and nothing ran.
+            let files = running.files.clone();
+            drop(running);
+            blocking(move || supervise::take_back(&files)).await?.map_err(Error::system)?;
+            return self.line_up_again(turn.number, has_events).await;
+        }
         tracing::info!(session = %id, turn = turn.number.0, ?ended, "took up a turn");
         if let Some(pid_file) = &pid_file {
             running.watch_supervisor(supervise::pidfd(pid_file));
         }
         if !was_said {
-            // The server went down before it could say how the turn began.
+            // The server went down before it could say how the turn began. What
+            // it had to warn of when it planned the turn is not known any more: it
+            // is in no file, and is said again at the next turn if it still holds.
             let previous = if waited && has_events {
                 SessionState::Queued
             } else {
@@ -190,12 +220,31 @@ impl Actor {
         Ok(())
     }
 
+    /// Puts the turn that waited back in line.
+    async fn line_up_again(&mut self, number: TurnNumber, was_said: bool) -> Result<()> {
+        self.queued = Some(Queued { number, place: self.shared.slots.wait() });
+        if !was_said {
+            let previous = self.state_before(number).await?;
+            self.say(vec![turns::queued(number, previous)]).await;
+        }
+        Ok(())
+    }
+
     /// In which state turn `number` found the session.
     async fn state_before(&self, number: TurnNumber) -> Result<SessionState> {
         let before = TurnNumber(number.0 - 1);
         let turn = self.shared.database.turn(self.session.id, before).await?;
         Ok(turn.map_or(SessionState::Pending, |turn| turn.state))
     }
+}
+
+/// What a row met on its way after the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Met {
+    /// All could be read.
+    Nothing,
+    /// Some of the log could not be read.
+    Damage,
 }
 
 fn fact_of(event: proto::Event) -> Option<Fact> {

@@ -26,6 +26,7 @@ impl Actor {
         etag: &str,
         ticket: &Ticket,
     ) -> Result<proto::Session> {
+        self.check_files().await?;
         self.check_writable()?;
         self.session.check_etag(etag)?;
         let Update { title, labels, archived } = change;
@@ -126,15 +127,22 @@ impl Actor {
 }
 
 fn refuse(command: Command, tombstone: &Tombstone) {
-    match command {
+    let reply = match command {
         Command::StartTurn { reply, .. }
         | Command::Stop { reply, .. }
         | Command::Update { reply, .. }
-        | Command::Delete { reply, .. } => {
-            // A caller that has gone does not want the answer.
+        | Command::Delete { reply, .. } => reply,
+        // There is nothing to mend any more.
+        Command::Mend { reply, .. } => {
             let _ = reply.send(Err(tombstone.into()));
+            return;
         }
         // Its events go as a whole.
-        Command::Expire { reply } => drop(reply),
-    }
+        Command::Expire { reply } => {
+            drop(reply);
+            return;
+        }
+    };
+    // A caller that has gone does not want the answer.
+    let _ = reply.send(Err(tombstone.into()));
 }

@@ -6,7 +6,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Error, Result, proto,
-    session::{feed::Feed, once::Ticket},
+    session::{
+        feed::{Feed, Opening},
+        once::Ticket,
+    },
     supervise::StopMode,
 };
 
@@ -18,6 +21,7 @@ pub(super) enum Command {
     Update { change: Update, etag: String, ticket: Ticket, reply: Reply },
     Expire { reply: oneshot::Sender<()> },
     Delete { etag: String, ticket: Ticket, reply: Reply },
+    Mend { opening: Opening, reply: oneshot::Sender<Result<()>> },
 }
 
 /// Where the answer goes.
@@ -120,6 +124,19 @@ impl Handle {
     /// SESSION_RUNNING, ETAG_MISMATCH, STORAGE_FULL: it is as it was.
     pub(crate) async fn delete(&self, etag: String, ticket: Ticket) -> Result<proto::Session> {
         self.call(|reply| Command::Delete { etag, ticket, reply }).await
+    }
+
+    /// Has the log repaired, as far as it can be, after damage was met in it as it
+    /// was at `opening`.
+    ///
+    /// # Errors
+    ///
+    /// INTERNAL when it cannot be opened, SHUTTING_DOWN.
+    pub(crate) async fn mend(&self, opening: Opening) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Error::ShuttingDown { last_seq: None };
+        self.commands.send(Command::Mend { opening, reply }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
     }
 
     async fn call(&self, command: impl FnOnce(Reply) -> Command) -> Result<proto::Session> {

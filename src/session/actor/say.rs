@@ -66,8 +66,11 @@ impl Actor {
     /// Lets the row follow what was appended, then shows it. Says how long to
     /// wait before the next time.
     pub(super) async fn show(&mut self, step: Step) -> Duration {
-        let Some(last) = step.chunks.last().map(|chunk| chunk.last()) else {
-            return Duration::ZERO;
+        let last = match step.chunks.last() {
+            Some(chunk) => chunk.last(),
+            None if step.facts.is_empty() => return Duration::ZERO,
+            // Nothing can be added to the log, and the row goes on without it.
+            None => self.feed.now().latest,
         };
         self.fold(&step.facts);
         if !step.facts.is_empty() || self.row_behind || self.running.is_none() {
@@ -105,8 +108,13 @@ impl Actor {
             return;
         }
         let outbox_done = self.ingest.as_ref().map_or(0, |ingest| ingest.tail().outbox_id);
+        // Also what the log has lost since was in it.
+        let applied = applied.max(self.applied);
         let stored = self.shared.database.apply(self.session.clone(), applied, outbox_done).await;
         self.row_behind = stored.is_err();
+        if stored.is_ok() {
+            self.applied = applied;
+        }
         if let Err(error) = stored {
             // The log has it; the row follows at the next occasion or start.
             tracing::error!(session = %self.session.id, error = %report(&error), "cannot store the session's row");

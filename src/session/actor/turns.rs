@@ -99,6 +99,7 @@ impl Actor {
     }
 
     pub(super) async fn try_look(&mut self, supervisor_ended: bool) -> Result<Duration> {
+        self.look_for_files().await?;
         self.make_up().await?;
         let Some(running) = &mut self.running else { return Ok(Duration::ZERO) };
         if supervisor_ended {
@@ -116,9 +117,8 @@ impl Actor {
                 (None, None)
             } else {
                 match turn::look_for_exit(&files).map_err(Error::internal)? {
-                    None if judge => {
-                        turn::find_out(&files, id, thread.as_deref()).map_err(Error::internal)?
-                    }
+                    None if judge => turn::find_out_launched(&files, id, thread.as_deref())
+                        .map_err(Error::internal)?,
                     ended => (ended, None),
                 }
             };
@@ -216,6 +216,7 @@ impl Actor {
         ticket: &Ticket,
     ) -> Result<proto::Session> {
         let id = self.session.id;
+        self.check_files().await?;
         self.check_writable()?;
         if self.running.is_some() || self.queued.is_some() || self.session.is_active() {
             return Err(Error::SessionRunning { id, state: self.session.state() });
@@ -302,6 +303,10 @@ impl Actor {
     /// again: it may have waited long.
     pub(super) async fn launch_queued(&mut self, slot: Slot) -> Result<()> {
         let Some(Queued { number, .. }) = self.queued.take() else { return Ok(()) };
+        if let Some(problem) = self.writer()?.read_only().map(ToOwned::to_owned) {
+            self.fail_unstarted(number, SessionState::Queued, problem).await;
+            return Ok(());
+        }
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
         let prompt = blocking(move || turn::read_prompt(&files)).await?;
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
@@ -340,6 +345,10 @@ impl Actor {
         } else if let Some(running) = &self.running {
             let (number, files) = (running.number, running.files.clone());
             let path = files.stop();
+            // The supervisor looks for the request where its files were.
+            if !self.directory.turns().exists() {
+                self.restore().await;
+            }
             let stop = Stop::now(mode, actor);
             blocking(move || supervise::request_stop(&files, &stop))
                 .await?

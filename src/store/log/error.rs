@@ -119,12 +119,12 @@ impl From<Error> for crate::error::Error {
                 Self::system(source)
             }
             Error::Expired { requested, oldest } => Self::CursorExpired { requested, oldest },
+            Error::Damaged { seq, path: _ } => Self::EventsDamaged { seq, next: None },
             Error::Missing { .. }
             | Error::Exists { .. }
             | Error::NewerFormat { .. }
             | Error::Io { .. }
             | Error::Random(_)
-            | Error::Damaged { .. }
             | Error::ReadOnly { .. }
             | Error::OutOfOrder { .. }
             | Error::TooLarge { .. } => Self::internal(error),

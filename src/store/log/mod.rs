@@ -57,7 +57,7 @@ pub use self::{
     chunk::{Chunk, Entry, Frame},
     error::{Error, Result},
     reader::Reader,
-    recovery::{Cut, Gap, Missing, Opened, Rebuild},
+    recovery::{Behind, Cut, Gap, Missing, Opened, Rebuild},
     repair::Repair,
     retention::{Expired, Extent, Retention, extent},
     writer::Log,
@@ -115,6 +115,14 @@ pub enum Verify {
     LastSegment,
     /// All segments: after a reader met damage.
     AllSegments,
+}
+
+impl Options {
+    /// The default, but for how long a segment grows.
+    #[must_use]
+    pub fn segments_of(segment_bytes: u64) -> Self {
+        Self { segment_bytes, ..Self::default() }
+    }
 }
 
 impl Default for Options {

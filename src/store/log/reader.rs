@@ -17,6 +17,7 @@ use super::{
     error::{Error, Result},
     format::{MAX_FRAME, RECORD_HEADER, RecordHeader},
     recovery,
+    scan::Scan,
     segment::{Segment, Shared, lock},
 };
 use crate::id::Seq;
@@ -108,6 +109,31 @@ impl Reader {
         let skipped = skip(&bytes, start.seq, from).map_err(damaged)?;
         let chunk = compact(bytes, skipped, from, limit, max_bytes);
         chunk.map(|chunk| Some(Arc::new(chunk))).ok_or_else(|| damaged(from))
+    }
+
+    /// The first event from `from` on that can be read, as the files are now;
+    /// `None` when there is none. Reads and verifies whole segments.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Expired`] when `from` is older than the log. [`Error::Io`].
+    pub fn next_readable(&self, mut from: Seq) -> Result<Option<Seq>> {
+        let latest = self.latest();
+        while from <= latest {
+            let (segment, limit) = self.shared.find(from, latest)?;
+            let path = self.shared.path(&segment);
+            let scan = match File::open(&path) {
+                Ok(file) => Scan::of(&file, segment.first, Some(limit.next())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Scan::default()),
+                Err(error) => Err(error),
+            };
+            let scan = scan.map_err(|source| Error::io("read", &path, source))?;
+            if let Some(run) = scan.runs.iter().find(|run| run.last.last >= from) {
+                return Ok(Some(run.first.last.max(from)));
+            }
+            from = limit.next();
+        }
+        Ok(None)
     }
 
     /// The seq of the oldest event that is there, or would be in an empty log.

@@ -43,7 +43,16 @@ pub struct Gap {
     /// The record before them, which says where in the turn's output they begin.
     pub after: Tail,
     /// The valid record behind them, where there is one.
-    pub before: Option<Tail>,
+    pub before: Option<Behind>,
+}
+
+/// The record behind a gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Behind {
+    /// Its seq and the values that ran with it.
+    pub tail: Tail,
+    /// The `EventKind` of its event.
+    pub kind: u8,
 }
 
 /// How many records are missing.
@@ -176,6 +185,9 @@ enum State {
 pub(super) struct Examined {
     /// Its header as it should be.
     pub(super) header: SegmentHeader,
+    /// Whether the header's values are known to be those of the record before the
+    /// segment. Where they are not, nothing can be made again that follows them.
+    pub(super) is_anchored: bool,
     pub(super) scan: Scan,
     /// What it should hold, in order.
     pub(super) parts: Vec<Part>,
@@ -238,21 +250,24 @@ impl<'a> Found<'a> {
             .map_err(|source| Error::io("read", &path, source))
     }
 
-    /// The values before the first record of a segment whose header does not say them.
-    fn before(&self, at: usize) -> Result<Tail> {
+    /// The values before the first record of a segment whose header does not say
+    /// them, and whether they are surely those: the record before it may be
+    /// damaged too.
+    fn before(&self, at: usize) -> Result<(Tail, bool)> {
         let last = Seq(self.segments[at].first.0 - 1);
         let before = match at.checked_sub(1) {
             Some(previous) => self.scan(previous)?.tail().unwrap_or_default(),
             None => Tail::default(),
         };
-        Ok(Tail { last, ..before })
+        Ok((Tail { last, ..before }, before.last == last))
     }
 
     fn examine(&self, at: usize, durable: Seq) -> Result<Examined> {
-        let (header, mut damaged) = match self.segments[at].state {
-            State::Good(header) => (header, false),
+        let (header, is_anchored, mut damaged) = match self.segments[at].state {
+            State::Good(header) => (header, true, false),
             State::BadHeader | State::Lost => {
-                (SegmentHeader { epoch: self.epoch, before: self.before(at)? }, true)
+                let (before, is_anchored) = self.before(at)?;
+                (SegmentHeader { epoch: self.epoch, before }, is_anchored, true)
             }
         };
         let scan = self.scan(at)?;
@@ -262,8 +277,7 @@ impl<'a> Found<'a> {
         for &run in &scan.runs {
             let lost = run.first.last.0 - after.last.next().0;
             if lost > 0 {
-                let before = Some(run.first);
-                parts.push(Part::missing(after, Missing::Exactly(lost), before));
+                parts.push(Part::missing(after, Missing::Exactly(lost), Some(&run)));
             }
             damaged |= lost > 0 || run.start != end;
             parts.push(Part::There(run));
@@ -280,8 +294,7 @@ impl<'a> Found<'a> {
                     }
                     State::Lost => Scan::default(),
                 };
-                let before = before.runs.first().map(|run| run.first);
-                parts.push(Part::missing(after, Missing::Exactly(lost), before));
+                parts.push(Part::missing(after, Missing::Exactly(lost), before.runs.first()));
                 damaged = true;
             }
         } else if after.last < durable {
@@ -291,7 +304,7 @@ impl<'a> Found<'a> {
         } else {
             torn = scan.len.saturating_sub(end);
         }
-        Ok(Examined { header, scan, parts, damaged, torn })
+        Ok(Examined { header, is_anchored, scan, parts, damaged, torn })
     }
 
     /// Makes the segments that readers use; the last ones were scanned.
@@ -311,7 +324,8 @@ impl<'a> Found<'a> {
 }
 
 impl Part {
-    fn missing(after: Tail, missing: Missing, before: Option<Tail>) -> Self {
+    fn missing(after: Tail, missing: Missing, before: Option<&Run>) -> Self {
+        let before = before.map(|run| Behind { tail: run.first, kind: run.first_kind });
         Self::Missing(Gap { first: after.last.next(), missing, after, before })
     }
 }

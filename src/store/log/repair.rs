@@ -37,6 +37,17 @@ pub(super) fn mend(
     rebuild: &mut Rebuild<'_>,
 ) -> Result<Repair, String> {
     let path = segment::path(dir, segment.header.first());
+    if !segment.is_anchored {
+        match segment.parts.first() {
+            Some(Part::There(run)) if run.first.last == segment.header.first() => {}
+            Some(Part::Missing(gap)) => return Err(describe(&path, gap)),
+            Some(Part::There(_)) | None => {
+                return Err(format!(
+                    "the header of {path:?} is damaged, and so is what is before it"
+                ));
+            }
+        }
+    }
     let mut batches = vec![];
     for part in &segment.parts {
         if let Part::Missing(gap) = part {

@@ -24,6 +24,8 @@ pub(super) struct Scan {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run {
     pub(super) first: Tail,
+    /// The kind of the first record's event.
+    pub(super) first_kind: u8,
     pub(super) last: Tail,
     /// The offset of the first record.
     pub(super) start: u64,
@@ -73,7 +75,8 @@ impl Scan {
                 run.end = end;
             }
             Some(_) | None => {
-                self.runs.push(Run { first: header.tail, last: header.tail, start: offset, end });
+                let (tail, first_kind) = (header.tail, header.kind);
+                self.runs.push(Run { first: tail, first_kind, last: tail, start: offset, end });
             }
         }
     }

@@ -113,7 +113,14 @@ impl Segment {
         if let Some(file) = slot.upgrade() {
             return Ok(file);
         }
-        let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
+        let file = File::open(path).map_err(|source| {
+            // Somebody took it away: all that was in it is lost.
+            if source.kind() == io::ErrorKind::NotFound {
+                Error::Damaged { seq: self.first, path: path.to_path_buf() }
+            } else {
+                Error::io("open", path, source)
+            }
+        })?;
         let file = Arc::new(file);
         *slot = Arc::downgrade(&file);
         Ok(file)

@@ -25,7 +25,10 @@ use crate::{
     app::{App, MAX_REQUEST_BYTES, OpenWatch},
     event::{self, Kinds},
     proto::{self, watch_events_response::Message},
-    session::{feed::Span, watch::Delivery},
+    session::{
+        feed::Span,
+        watch::{Delivery, LeftOut},
+    },
     wire::{error, grpc::event::parse_watch},
 };
 
@@ -184,9 +187,10 @@ fn trailers(status: &Status) -> HeaderMap {
 fn bytes_of(delivery: Delivery, kinds: Kinds, limit: usize) -> Result<Bytes> {
     match delivery {
         Delivery::Events(span) => events(&span, kinds, limit),
-        Delivery::Header(_) | Delivery::Synced(_) | Delivery::Heartbeat(_) => {
-            framed(&message_of(delivery))
-        }
+        Delivery::Header(_)
+        | Delivery::Synced(_)
+        | Delivery::Heartbeat(_)
+        | Delivery::LeftOut(_) => framed(&message_of(delivery)),
     }
 }
 
@@ -218,6 +222,17 @@ pub(super) fn message_of(delivery: Delivery) -> proto::WatchEventsResponse {
         Delivery::Heartbeat(latest) => Some(Message::Heartbeat(proto::Heartbeat {
             latest_seqs: latest.into_iter().map(|(id, seq)| (id.to_string(), seq.0)).collect(),
             time: Some(crate::time::timestamp(crate::time::now())),
+        })),
+        Delivery::LeftOut(LeftOut { id, next, error }) => Some(Message::LeftOut(proto::LeftOut {
+            session_id: id.to_string(),
+            next_seq: next.0,
+            reason: error::row(&error).reason.to_owned(),
+            message: error.to_string(),
+            next_readable_seq: if let Error::EventsDamaged { next: Some(readable), .. } = error {
+                readable.0
+            } else {
+                0
+            },
         })),
         Delivery::Events(_) => None,
     };

@@ -186,3 +186,26 @@ async fn below_the_floor_of_free_disk_no_turn_starts_and_none_is_lost() {
     server.kill_and_start();
     assert_eq!(rest(&clients, &line[1].session_id).await.state(), SessionState::Completed);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_whose_launch_the_servers_death_cut_short_goes_back_in_line() {
+    let mut server = one_at_a_time();
+    let clients = server.connect_to_socket().await;
+    let line = line(&clients, &server, 3).await;
+    server.kill();
+    // As a server leaves them that dies between the lock and the supervisor.
+    let files = ledger::turn_files(&server, &line[1].session_id, 1);
+    for path in [files.lock(), files.stdout(), files.spec()] {
+        std::fs::write(path, "").unwrap();
+    }
+    server.start();
+    use SessionState::{Queued, Running};
+    let expected = [(Running, 0), (Queued, 1), (Queued, 2)];
+    assert_eq!(places(&clients, &line).await, expected);
+    go(&server);
+    for session in &line {
+        let session = rest(&clients, &session.session_id).await;
+        assert_eq!(session.state(), SessionState::Completed, "{session:#?}");
+        check(&server, &session, &events(&clients, &session.session_id).await);
+    }
+}

@@ -69,7 +69,9 @@ async fn each_session_begins_at_its_own_cursor_and_the_others_where_the_default_
                         open.retain(|id| *id != about.session_id);
                         synced.push(about.session_id.clone());
                     }
-                    Message::Header(_) | Message::Heartbeat(_) => panic!("{message:?}"),
+                    Message::Header(_) | Message::Heartbeat(_) | Message::LeftOut(_) => {
+                        panic!("{message:?}")
+                    }
                 }
             }
             // One for each session, and then the one for the whole.
@@ -117,7 +119,7 @@ async fn a_session_that_is_created_later_begins_at_its_first_event_with_a_header
                 found.push(event);
             }
             Message::Heartbeat(_) => {}
-            Message::Synced(synced) => panic!("{synced:?}"),
+            other @ (Message::Synced(_) | Message::LeftOut(_)) => panic!("{other:?}"),
         }
     }
     assert_eq!((headers.len(), by_session(&found)), (3, expected));

@@ -5,6 +5,7 @@ mod failure;
 mod recovery;
 mod retention;
 mod round_trip;
+mod segments;
 
 use std::{
     fs::{self, File},
@@ -18,7 +19,7 @@ use std::{
 use prost::Message as _;
 
 use super::{
-    Batch, Entry, Error, Gap, Log, Meta, Missing, Options, Reader, Tail, Verify,
+    Batch, Behind, Entry, Error, Gap, Log, Meta, Missing, Options, Reader, Tail, Verify,
     disk::{self, Disk},
     segment,
 };
@@ -59,6 +60,10 @@ impl Model {
         }
         let Meta { time_unix_nanos, turn, kind: _, source_end_offset, outbox_id } = Self::meta(seq);
         Tail { last: seq, time_unix_nanos, turn, source_end_offset, outbox_id }
+    }
+
+    fn behind(seq: Seq) -> Behind {
+        Behind { tail: Self::tail(seq), kind: Self::meta(seq).kind }
     }
 
     fn message(&self, seq: Seq) -> WatchEventsResponse {
@@ -108,7 +113,7 @@ impl Model {
         let (Missing::Exactly(count) | Missing::AtLeast(count)) = gap.missing;
         let last = gap.first.0 + count - 1;
         if let Some(before) = gap.before {
-            assert_eq!(before, Self::tail(Seq(last + 1)));
+            assert_eq!(before, Self::behind(Seq(last + 1)));
         }
         Some(self.batch(gap.first.0..=last))
     }

@@ -213,7 +213,7 @@ fn a_bad_record_with_valid_ones_behind_it_is_rebuilt_though_it_was_not_known_to_
         first: Seq(5),
         missing: Missing::Exactly(2),
         after: Model::tail(Seq(4)),
-        before: Some(Model::tail(Seq(7))),
+        before: Some(Model::behind(Seq(7))),
     };
     assert_eq!(gaps, vec![gap]);
     let kept = path.with_extension("seg.damaged");

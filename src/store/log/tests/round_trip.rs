@@ -238,7 +238,7 @@ fn a_reader_reads_on_in_a_segment_that_was_moved_and_removed() {
     fs::remove_dir_all(&trash).unwrap();
     model.assert_whole(&follower);
     // Both have read all and let go of the file.
-    assert!(matches!(reader.read(Seq(1), 1).unwrap_err(), Error::Io { .. }));
+    assert!(matches!(reader.read(Seq(1), 1).unwrap_err(), Error::Damaged { .. }));
 }
 
 #[test]

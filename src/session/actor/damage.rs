@@ -1,0 +1,143 @@
+//! What an owner does about a log that is damaged and about files that somebody
+//! took away: it has made again what can be, says what cannot, and brings a turn
+//! to its end without the log where it must.
+
+use tokio::time::Instant;
+
+use super::{Actor, LOOK, blocking};
+use crate::{
+    Result,
+    id::{Seq, TurnNumber},
+    proto::{SessionState, StateReason},
+    row::Session,
+    session::{
+        feed::Opening,
+        ingest::{Ingest, Statement},
+        registry::report,
+        state,
+    },
+    store::log::{Opened, Options, Verify},
+};
+
+impl Actor {
+    /// Opens the log again and verifies all of it, after somebody met damage who
+    /// read it as it was at `opening`. Done once for each opening: where that
+    /// found nothing to repair, or what cannot be repaired, it is not done again.
+    ///
+    /// # Errors
+    ///
+    /// Where the log cannot be opened; it stays open as it was.
+    pub(super) async fn mend(&mut self, opening: Opening) -> Result<()> {
+        let is_closed = self.writer()?.read_only().is_some();
+        if self.feed.opening() != opening || is_closed || self.mended_in_vain {
+            return Ok(());
+        }
+        let (id, place, durable) = (self.session.id, self.directory.clone(), self.shown());
+        let printing = printing(&self.session);
+        let before = self.ingest.take().ok_or_else(super::lost)?;
+        let mut options = Options::segments_of(self.shared.events.segment_bytes);
+        options.verify = Verify::AllSegments;
+        let (ingest, opened) =
+            blocking(move || match Ingest::open(id, &place, durable, printing, options) {
+                Ok((mut ingest, opened)) => {
+                    ingest.go_on_from(before);
+                    (ingest, Ok(opened))
+                }
+                Err(error) => (before, Err(error)),
+            })
+            .await?;
+        self.feed.reopen(ingest.reader());
+        self.ingest = Some(ingest);
+        let opened = opened?;
+        self.mended_in_vain = opened.repairs.is_empty();
+        self.announce(&opened);
+        if opened.tail.last > durable {
+            // More was made again than was known to be there.
+            self.catch_up(durable).await?;
+        }
+        if let Some(problem) = opened.read_only
+            && let Some(queued) = self.queued.take()
+        {
+            self.fail_unstarted(queued.number, SessionState::Queued, problem).await;
+        }
+        // Those who watch learn that the log is closed, or read on.
+        self.shared.hub.publish(self.session.id);
+        Ok(())
+    }
+
+    /// The latest event that was durable, as far as is known here.
+    fn shown(&self) -> Seq {
+        self.applied.max(self.feed.now().latest)
+    }
+
+    /// Says what was found when the log was opened.
+    pub(super) fn announce(&self, opened: &Opened) {
+        let id = self.session.id;
+        if let Some(cut) = &opened.cut {
+            tracing::info!(session = %id, bytes = cut.bytes, "cut the torn end of the event log");
+        }
+        for repair in &opened.repairs {
+            tracing::warn!(session = %id, ?repair, "rebuilt a damaged segment of the event log");
+        }
+        if let Some(problem) = &opened.read_only {
+            tracing::error!(session = %id, problem, "the event log is damaged; the session is read-only");
+            self.feed.close(problem.clone());
+        }
+    }
+
+    /// Ends a turn that never had an agent and gets none, because nothing can be
+    /// added to the log.
+    pub(super) async fn fail_unstarted(
+        &mut self,
+        number: TurnNumber,
+        previous: SessionState,
+        problem: String,
+    ) {
+        let problem = format!("the session's event log is damaged: {problem}");
+        let failed = (SessionState::Failed, StateReason::SpawnFailed, problem);
+        self.say(vec![Statement::now(number, state::state_changed(previous, failed))]).await;
+    }
+
+    /// Looks now and then whether the session's files are still there. The turn's
+    /// directory is made again, so that its supervisor can be asked to stop and
+    /// can say how the agent ended; a log that is gone is read-only.
+    pub(super) async fn look_for_files(&mut self) -> Result<()> {
+        let now = Instant::now();
+        if now < self.files_at {
+            return Ok(());
+        }
+        self.files_at = now + LOOK;
+        let directory = self.directory.clone();
+        let (has_events, has_turns) =
+            blocking(move || (directory.events().exists(), directory.turns().exists())).await?;
+        if !has_turns && self.running.is_some() {
+            tracing::error!(session = %self.session.id, "somebody removed the files of a turn that runs");
+            self.restore().await;
+        }
+        if !has_events {
+            self.mend(self.feed.opening()).await?;
+        }
+        Ok(())
+    }
+
+    /// As [`look_for_files`](Self::look_for_files), at once.
+    pub(super) async fn check_files(&mut self) -> Result<()> {
+        self.files_at = Instant::now();
+        self.look_for_files().await
+    }
+
+    /// Makes the session's directories again where they are missing.
+    pub(super) async fn restore(&self) {
+        let directory = self.directory.clone();
+        let restored = blocking(move || directory.restore().map_err(crate::Error::internal)).await;
+        if let Err(error) = restored.and_then(|restored| restored) {
+            tracing::error!(session = %self.session.id, error = %report(&error), "cannot make the session's directories again");
+        }
+    }
+}
+
+/// The turn whose agent may be printing, as far as the row knows.
+pub(super) fn printing(session: &Session) -> Option<TurnNumber> {
+    let last = session.last_turn.as_ref();
+    last.filter(|turn| turn.state == SessionState::Running).map(|turn| turn.number)
+}
