@@ -35,9 +35,6 @@ use crate::{
     supervise::{Grace, Limits, TurnFiles},
 };
 
-/// How long to wait before a new session is tried to load again.
-const LOAD_AGAIN: Duration = Duration::from_secs(1);
-
 /// What all owners share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -369,7 +366,7 @@ impl Sessions {
             (Err(error), Some(session)) => {
                 tracing::error!(session = %id, error = %report(&error), "a new session cannot be loaded; trying again");
                 self.forget(id);
-                self.load_in_the_end(id);
+                self.orphans.add(id);
                 Ok(session)
             }
             (Err(error), None) => {
@@ -423,20 +420,6 @@ impl Sessions {
         *created = Some(actor.acknowledge(ticket).await?);
         self.spawn(id, actor);
         Ok(handle)
-    }
-
-    /// Loads the owner of a session that says what became of its turn, as soon
-    /// as that is possible.
-    fn load_in_the_end(&self, id: SessionId) {
-        let sessions = self.clone();
-        self.shared.tasks.spawn(async move {
-            while !sessions.shared.closing.is_cancelled() && sessions.owner(id).await.is_err() {
-                tokio::select! {
-                    () = tokio::time::sleep(LOAD_AGAIN) => {}
-                    () = sessions.shared.closing.cancelled() => {}
-                }
-            }
-        });
     }
 
     /// Forgets an owner that nobody uses; whether it may end.
