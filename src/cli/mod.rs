@@ -14,6 +14,7 @@ mod failure;
 mod follow;
 mod keyboard;
 mod launch;
+mod options;
 mod output;
 mod prompt;
 mod render;

@@ -9,10 +9,13 @@ use super::{
     connect::{Connector, present},
     follow::{End, Follower, outcome},
     keyboard::{Keyboard, OnInterrupt},
-    launch, prompt,
+    launch,
+    options::{self, absolute},
+    prompt,
 };
 use crate::proto::{
-    CreateSessionRequest, FilesystemSandbox, ListEventsRequest, Session, StartTurnRequest,
+    CreateSessionRequest, FilesystemSandbox, ListEventsRequest, NetworkAccess, Session,
+    StartTurnRequest,
 };
 
 pub(super) async fn run(cx: &Context, args: RunArgs) -> Result<(), Failure> {
@@ -24,11 +27,15 @@ pub(super) async fn run(cx: &Context, args: RunArgs) -> Result<(), Failure> {
         working_directory: absolute(&args.directory)?,
         model: args.model.unwrap_or_default(),
         filesystem_sandbox: args.sandbox.map_or(FilesystemSandbox::Unspecified, Into::into).into(),
+        network_access: args.network.map_or(NetworkAccess::Unspecified, Into::into).into(),
+        codex_options: options::codex(args.codex)?,
         ..Session::default()
     };
+    let images = options::paths(&args.images)?;
     let mut keyboard = Keyboard::new(cx, OnInterrupt::StopTurn)?;
     let (connector, server) = keyboard.unless_left(launch::connect_or_start(cx)).await??;
-    let request = CreateSessionRequest { session: Some(session), prompt, ..Default::default() };
+    let request =
+        CreateSessionRequest { session: Some(session), prompt, images, ..Default::default() };
     let mut sessions = server.sessions();
     let answer = keyboard.unless_left(sessions.create_session(request)).await?;
     let session = present(answer.map_err(server.failure())?.into_inner().session)?;
@@ -41,6 +48,7 @@ pub(super) async fn run(cx: &Context, args: RunArgs) -> Result<(), Failure> {
 
 pub(super) async fn send(cx: &Context, args: SendArgs) -> Result<(), Failure> {
     let prompt = prompt::read(args.prompt)?;
+    let images = options::paths(&args.images)?;
     let mut keyboard = Keyboard::new(cx, OnInterrupt::StopTurn)?;
     let connector = Connector::new(cx)?;
     let server = keyboard.unless_left(connector.connect()).await??;
@@ -53,7 +61,7 @@ pub(super) async fn send(cx: &Context, args: SendArgs) -> Result<(), Failure> {
         ..ListEventsRequest::default()
     };
     let page = server.events().list_events(page).await.map_err(server.failure())?.into_inner();
-    let request = StartTurnRequest { session_id, prompt, ..Default::default() };
+    let request = StartTurnRequest { session_id, prompt, images, ..Default::default() };
     let answer = server.sessions().start_turn(request).await.map_err(server.failure())?;
     let session = present(answer.into_inner().session)?;
     if args.detach {
@@ -74,17 +82,6 @@ fn announce(cx: &Context, session: &Session) -> Result<(), Failure> {
     cx.output.line(&session.session_id)
 }
 
-/// Paths are absolute on the wire: only this side knows what they are relative to.
-fn absolute(path: &Path) -> Result<String, Failure> {
-    let path = std::path::absolute(path)
-        .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
-    // `absolute` keeps a trailing dot component out, but not a trailing slash.
-    let path: std::path::PathBuf = path.components().collect();
-    path.into_os_string()
-        .into_string()
-        .map_err(|path| Failure::Usage(format!("the path {path:?} is not UTF-8")))
-}
-
 fn absolute_agent(agent: &str) -> Result<String, Failure> {
     match agent.strip_prefix("replay:") {
         Some(file) if !file.is_empty() => Ok(format!("replay:{}", absolute(Path::new(file))?)),
@@ -97,10 +94,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_made_absolute_here() {
+    fn a_transcripts_path_is_made_absolute_here() {
         let here = std::env::current_dir().unwrap().into_os_string().into_string().unwrap();
-        assert_eq!(absolute(Path::new(".")).unwrap(), here);
-        assert_eq!(absolute(Path::new("/a/")).unwrap(), "/a");
         assert_eq!(absolute_agent("replay:x.jsonl").unwrap(), format!("replay:{here}/x.jsonl"));
         assert_eq!(absolute_agent("codex").unwrap(), "codex");
     }

@@ -33,6 +33,7 @@ pub(crate) mod ingest;
 pub(crate) mod once;
 pub(crate) mod registry;
 pub(crate) mod replay;
+pub(crate) mod request;
 pub(crate) mod slots;
 pub(crate) mod state;
 pub(crate) mod turn;

@@ -26,6 +26,7 @@ use crate::{
         hub::Hub,
         once::{Begun, Once, Requests, Ticket},
         replay::Replays,
+        request,
         slots::{Place, Slots},
     },
     store::sqlite::{Database, Stored},
@@ -342,7 +343,7 @@ impl Sessions {
             files.create()?;
             let Some(prompt) = prompt else { return Ok(()) };
             let files = (TurnFiles::new(files.turns(), TurnNumber(1)), files);
-            files.0.write_prompt(prompt.as_bytes()).map_err(|error| {
+            request::write(&files.0, &prompt).map_err(|error| {
                 files.1.remove();
                 storage_error(error, &files.0.prompt())
             })

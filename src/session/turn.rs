@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io,
     os::{fd::OwnedFd, unix::fs::FileExt as _},
-    path::Path,
+    path::{Path, PathBuf},
     time::SystemTime,
 };
 
@@ -125,8 +125,14 @@ impl Running {
 ///
 /// # Errors
 ///
-/// WORKING_DIRECTORY_INVALID, AGENT_NOT_FOUND, AGENT_UNAVAILABLE.
-pub(crate) fn plan(agents: &Agents, session: &Session, number: TurnNumber) -> Result<Launch> {
+/// WORKING_DIRECTORY_INVALID, AGENT_NOT_FOUND, AGENT_UNAVAILABLE, and
+/// INVALID_ARGUMENT for files that are not there.
+pub(crate) fn plan(
+    agents: &Agents,
+    session: &Session,
+    number: TurnNumber,
+    images: &[PathBuf],
+) -> Result<Launch> {
     agent::check_working_directory(&session.working_directory)?;
     let kind = agent::Kind::parse(&session.agent)?;
     agents.launch(
@@ -139,6 +145,7 @@ pub(crate) fn plan(agents: &Agents, session: &Session, number: TurnNumber) -> Re
             sandbox: session.sandbox,
             network: session.network,
             options: &session.options,
+            images,
             history: history(session),
         },
     )
@@ -329,12 +336,6 @@ pub(crate) fn reason_of(error: &supervise::Error) -> proto::StateReason {
         | supervise::Error::AlreadyLaunched(_)
         | supervise::Error::Spawn(_) => proto::StateReason::SpawnFailed,
     }
-}
-
-/// The prompt of a turn, as far as it can be read.
-pub(crate) fn read_prompt(files: &TurnFiles) -> String {
-    let prompt = std::fs::read(files.prompt()).unwrap_or_default();
-    String::from_utf8_lossy(&prompt).into_owned()
 }
 
 /// The statements with which a turn begins.

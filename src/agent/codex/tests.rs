@@ -55,7 +55,16 @@ impl Fake {
     }
 
     fn codex(&self) -> Codex {
-        Codex::new(Some(self.program.clone()), None, Some("/home/dev/.codex".into()), false)
+        self.codex_with(Options::default())
+    }
+
+    /// The same where nothing but the binary and its home is as it is.
+    fn codex_with(&self, options: Options) -> Codex {
+        Codex::new(Options {
+            codex: Some(self.program.clone()),
+            codex_home: Some("/home/dev/.codex".into()),
+            ..options
+        })
     }
 }
 
@@ -70,6 +79,7 @@ fn turn() -> TurnRequest<'static> {
         sandbox: FilesystemSandbox::ReadOnly,
         network: NetworkAccess::Unspecified,
         options: Box::leak(Box::default()),
+        images: &[],
         history: History::New,
     }
 }
@@ -78,7 +88,7 @@ fn turn() -> TurnRequest<'static> {
 fn launch(fake: &Fake, turn: &TurnRequest<'_>, version: &str, retries: Retries) -> Launch {
     Launch {
         program: fake.program.clone(),
-        args: command::arguments(turn, retries).unwrap(),
+        args: command::arguments(turn, retries, &AgentConfig::default()).unwrap(),
         env: vec![("CODEX_HOME".into(), "/home/dev/.codex".into())],
         version: version.to_owned(),
         warnings: Vec::new(),
