@@ -59,6 +59,8 @@ pub struct TurnsFile {
     /// How long an agent that is interrupted has to end by itself, after
     /// SIGINT, before it is told to by SIGTERM. Default: `10s`.
     pub interrupt_grace: Option<Span>,
+    /// The same for an agent that is killed. Default: `2s`.
+    pub kill_grace: Option<Span>,
     /// How long it has after SIGTERM, before it and all that it started is
     /// killed. Default: `2s`.
     pub terminate_grace: Option<Span>,

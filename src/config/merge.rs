@@ -126,6 +126,7 @@ impl Merge {
         let max_running = self.pick("turns.max_running", |layer| layer.turns.max_running);
         let min_free = self.pick("turns.min_free_bytes", |layer| layer.turns.min_free_bytes);
         let interrupt = self.pick("turns.interrupt_grace", |layer| layer.turns.interrupt_grace);
+        let kill = self.pick("turns.kill_grace", |layer| layer.turns.kill_grace);
         let terminate = self.pick("turns.terminate_grace", |layer| layer.turns.terminate_grace);
         let codex_path = self.pick("codex.path", |layer| layer.codex.path.clone());
         let agent_config =
@@ -152,6 +153,7 @@ impl Merge {
             },
             grace: Grace {
                 interrupt: interrupt.map_or(grace.interrupt, |span| span.0),
+                kill: kill.map_or(grace.kill, |span| span.0),
                 terminate: terminate.map_or(grace.terminate, |span| span.0),
                 ..grace
             },
@@ -209,6 +211,7 @@ impl Merge {
                 "turns.max_running" => DEFAULT_MAX_RUNNING.into(),
                 "turns.min_free_bytes" => DEFAULT_MIN_FREE_BYTES.into(),
                 "turns.interrupt_grace" => serde_json::json!(Span(config.grace.interrupt)),
+                "turns.kill_grace" => serde_json::json!(Span(config.grace.kill)),
                 "turns.terminate_grace" => serde_json::json!(Span(config.grace.terminate)),
                 "insecure_public" | "codex.unbounded_connection_retries" => false.into(),
                 "log.filter" => config.log.filter.clone().into(),
@@ -283,6 +286,7 @@ impl Merge {
         }
         for (key, grace) in [
             ("turns.interrupt_grace", config.grace.interrupt),
+            ("turns.kill_grace", config.grace.kill),
             ("turns.terminate_grace", config.grace.terminate),
         ] {
             if grace > MAX_GRACE {

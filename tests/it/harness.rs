@@ -159,6 +159,11 @@ impl Server {
         self.base.path().join("work")
     }
 
+    /// The configuration file of a server that was set up with one.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.base.path().join("config.toml")
+    }
+
     /// The process id of the server.
     pub(crate) fn pid(&self) -> u32 {
         self.running().child.id()

@@ -75,9 +75,28 @@ pub(crate) async fn start_turn(
 
 /// Reads a session.
 pub(crate) async fn get(clients: &Clients, id: &str) -> Session {
+    try_get(clients, id).await.unwrap()
+}
+
+/// Reads a session that is perhaps not there.
+pub(crate) async fn try_get(clients: &Clients, id: &str) -> Result<Session, Status> {
     let request = GetSessionRequest { session_id: id.to_owned() };
-    let answer = clients.sessions.clone().get_session(request).await.unwrap();
-    answer.into_inner().session.unwrap()
+    let answer = clients.sessions.clone().get_session(request).await?;
+    Ok(answer.into_inner().session.unwrap())
+}
+
+/// Waits until nothing is left of what the server started: a supervisor writes
+/// the exit down first and goes then.
+pub(crate) async fn no_survivors(server: &Server) {
+    let begin = Instant::now();
+    loop {
+        let left = server.descendants();
+        if left.is_empty() {
+            return;
+        }
+        assert!(begin.elapsed() < GIVE_UP, "{left:?} survived");
+        tokio::time::sleep(RETRY).await;
+    }
 }
 
 /// Lists every session.

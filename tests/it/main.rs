@@ -20,6 +20,7 @@ mod edge;
 mod faults;
 mod harness;
 mod ledger;
+mod life;
 mod listing;
 mod model;
 mod model_selftest;
