@@ -19,9 +19,12 @@ use crate::{
     toolchain,
 };
 
+mod agent_config;
 mod binary;
+mod options;
 mod outcomes;
 mod prompts;
+mod threads;
 mod turns;
 
 /// The version that `tests/package.json` pins.
