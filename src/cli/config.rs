@@ -14,7 +14,7 @@ pub(super) fn config(cx: &Context, command: ConfigCommand) -> Result<(), Failure
         ConfigCommand::Check(args) => {
             let loaded = load(cx, args)?;
             let agent_config = server::agent_config(&loaded.config);
-            agent_config.check().map_err(Failure::Failed)?;
+            agent_config.check().map_err(Failure::Usage)?;
             let agent_config = Some(agent_config.path).filter(|path| path.exists());
             let file = loaded.file.as_ref();
             if cx.output.json {
