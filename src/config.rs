@@ -6,6 +6,7 @@
 mod environment;
 mod file;
 mod merge;
+mod size;
 
 use std::{
     ffi::OsString,
@@ -18,18 +19,25 @@ use self::merge::Merge;
 pub use self::{
     environment::Environment,
     file::{
-        CodexFile, ConfigFile, ListenAddr, LogFile, LogFormat, ParseListenAddrError, Span,
-        TurnsFile,
+        CodexFile, ConfigFile, EventsFile, ListenAddr, LogFile, LogFormat, ParseListenAddrError,
+        Span, TurnsFile,
     },
+    size::{ParseSizeError, Size},
 };
 use crate::{
     home::Home,
-    supervise::{self, Grace},
+    supervise::{self, Grace, Limits},
     wire::grpc::WatchBody,
 };
 
 /// Where the server listens by default, besides its Unix socket.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7420";
+
+/// How much an agent may print in one turn by default.
+const DEFAULT_OUTPUT_LIMIT: Size = Size(8 << 30);
+
+/// How large a segment of an event log grows by default.
+const DEFAULT_SEGMENT: Size = Size(16 << 20);
 
 /// The validated configuration of one server.
 #[derive(Debug, Clone)]
@@ -50,6 +58,10 @@ pub struct Config {
     pub turns: TurnsConfig,
     /// How long the steps of stopping a turn are apart.
     pub grace: Grace,
+    /// How far a turn may go.
+    pub limits: Limits,
+    /// How events are kept.
+    pub events: EventsConfig,
     /// The agent `codex`.
     pub codex: CodexConfig,
     /// The server's own log.
@@ -89,6 +101,25 @@ pub struct CodexConfig {
     pub unbounded_connection_retries: bool,
 }
 
+/// How the events of each session are kept. All are, where no bound is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventsConfig {
+    /// The most bytes of them.
+    pub retain_bytes: Option<u64>,
+    /// How old they may grow.
+    pub retain_age: Option<Duration>,
+    /// How large a segment of the log grows, in bytes. Events go by whole segments.
+    pub segment_bytes: u64,
+}
+
+impl EventsConfig {
+    /// Whether any event is ever let go.
+    #[must_use]
+    pub fn has_bounds(&self) -> bool {
+        self.retain_bytes.is_some() || self.retain_age.is_some()
+    }
+}
+
 /// The server's own log.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
@@ -115,6 +146,12 @@ impl Config {
             drain_deadline: Duration::from_secs(2),
             turns: TurnsConfig { max_running: None, min_free_bytes: 0 },
             grace: Grace::default(),
+            limits: Limits { output_bytes: Some(DEFAULT_OUTPUT_LIMIT.0), ..Limits::default() },
+            events: EventsConfig {
+                retain_bytes: None,
+                retain_age: None,
+                segment_bytes: DEFAULT_SEGMENT.0,
+            },
             codex: CodexConfig {
                 path: None,
                 search_path: None,

@@ -47,6 +47,8 @@
 //! - An event is visible only when it is durable and when the session's row
 //!   follows it.
 //! - A subscriber is a cursor. It pulls, and costs no queue.
+//! - What expires goes from the beginning of a log, never an event of the latest
+//!   turn; whoever asks for it is told where the log begins.
 //! - For what agents do the log is the truth and the row follows it; for what
 //!   clients ask the database is the truth and the log follows it by the outbox.
 //! - Only the owner task of a session changes the session.

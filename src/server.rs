@@ -26,6 +26,7 @@ use crate::{
     session::{
         follow::Follower,
         hub::Hub,
+        janitor,
         once::Requests,
         registry::{Sessions, Shared},
         replay::Replays,
@@ -103,6 +104,9 @@ pub async fn run(
     let adopted = sessions.adopt().await.map_err(Error::Adopt)?;
     tracing::info!(adopted, "sessions taken up");
 
+    if config.events.has_bounds() {
+        stages.tasks.spawn(janitor::run(sessions.clone()));
+    }
     let addresses = listeners.addresses();
     let app = App::new(sessions, config.home.path().to_owned(), addresses.clone());
     let access = Access {
@@ -192,6 +196,8 @@ fn open(config: &Config, stages: &Stages) -> Result<Sessions, Error> {
         directory,
         supervisor: config.program.clone(),
         grace: config.grace,
+        limits: config.limits,
+        events: config.events,
         trash: config.home.trash(),
         slots,
         requests: Requests::default(),

@@ -221,6 +221,17 @@ pub struct Launch {
     pub version: String,
     /// What an operator should know about this start; each becomes an event.
     pub warnings: Vec<proto::Warning>,
+    /// What to start in its place where the agent refuses `args`.
+    pub fallback: Option<Fallback>,
+}
+
+/// Other arguments for an agent that exits at once because it refuses its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fallback {
+    /// How it is told that it did: its stderr contains this text.
+    pub stderr_contains: String,
+    /// The arguments to start it with then.
+    pub args: Vec<OsString>,
 }
 
 /// What [`Agents`] are found and started with.
@@ -334,6 +345,7 @@ impl Agents {
                     env: Vec::new(),
                     version: String::new(),
                     warnings: Vec::new(),
+                    fallback: None,
                 });
             }
             Ok(false) => "the transcript is not a file".to_owned(),

@@ -102,6 +102,7 @@ fn a_replay_is_this_program_with_the_transcript() {
         ],
         version: String::new(),
         warnings: Vec::new(),
+        fallback: None,
     };
     assert_eq!(started, expected);
 }

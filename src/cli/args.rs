@@ -9,7 +9,7 @@ use super::{
     options::{CodexArgs, Network},
 };
 use crate::{
-    config::{ListenAddr, LogFormat, Span},
+    config::{ListenAddr, LogFormat, Size, Span},
     proto::FilesystemSandbox,
 };
 
@@ -167,6 +167,21 @@ pub(super) struct ConfigArgs {
     /// How long a stopping server waits for its clients, such as 10s
     #[arg(long, value_name = "DURATION")]
     pub drain_deadline: Option<Span>,
+    /// How much of each session's events is kept: a size such as 100MB, or an age such as 30d
+    ///
+    /// May be given twice, once with each. By default all are kept; those of the
+    /// latest turn always are.
+    #[arg(long, value_name = "SIZE|AGE", value_parser = retain_events)]
+    pub retain_events: Vec<RetainEvents>,
+}
+
+/// A bound of the events that are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RetainEvents {
+    /// Of so many bytes.
+    Size(Size),
+    /// Of this age.
+    Age(Span),
 }
 
 /// What a new session is made of.
@@ -375,6 +390,19 @@ fn listen_addr(text: &str) -> Result<ListenAddr, String> {
         return std::path::absolute(path).map(ListenAddr::Unix).map_err(|error| error.to_string());
     }
     ListenAddr::from_str(text).map_err(|error| error.to_string())
+}
+
+fn retain_events(text: &str) -> Result<RetainEvents, String> {
+    // Ages may be given in months, but nobody who leaves a letter away means them.
+    if let Some(number) = text.strip_suffix('M') {
+        return Err(format!(
+            "{text} could mean megabytes or months: write {number}MB, or an age in days such as 30d"
+        ));
+    }
+    let size = text.parse().map(RetainEvents::Size);
+    size.or_else(|_| text.parse().map(RetainEvents::Age)).map_err(|_: humantime::DurationError| {
+        "expected a size such as 100MB or 8GiB, or an age such as 30d or 12h".to_owned()
+    })
 }
 
 fn speed(text: &str) -> Result<f64, String> {

@@ -2,10 +2,10 @@
 
 use super::{
     Context, Failure,
-    args::{ConfigArgs, ConfigCommand},
+    args::{ConfigArgs, ConfigCommand, RetainEvents},
 };
 use crate::{
-    config::{CodexFile, ConfigFile, Flags, Loaded, LogFile, Source, TurnsFile},
+    config::{CodexFile, ConfigFile, EventsFile, Flags, Loaded, LogFile, Source, TurnsFile},
     server,
 };
 
@@ -56,6 +56,7 @@ pub(super) fn load(cx: &Context, args: ConfigArgs) -> Result<Loaded, Failure> {
         allowed_hosts: None,
         drain_deadline: args.drain_deadline,
         turns: TurnsFile::default(),
+        events: retained(&args.retain_events)?,
         codex: CodexFile {
             path: args.codex,
             agent_config: args.agent_config,
@@ -65,6 +66,23 @@ pub(super) fn load(cx: &Context, args: ConfigArgs) -> Result<Loaded, Failure> {
     };
     let flags = Flags { home: cx.global.home.clone(), file: args.file, keys };
     Ok(Loaded::load(flags, &cx.environment)?)
+}
+
+/// What `--retain-events` says, once as a size and once as an age at most.
+fn retained(bounds: &[RetainEvents]) -> Result<EventsFile, Failure> {
+    let mut events = EventsFile::default();
+    for bound in bounds {
+        let (earlier, what) = match *bound {
+            RetainEvents::Size(size) => (events.retain_bytes.replace(size).is_some(), "size"),
+            RetainEvents::Age(age) => (events.retain_age.replace(age).is_some(), "age"),
+        };
+        if earlier {
+            return Err(Failure::Usage(format!(
+                "--retain-events was given more than one {what}: expected one size and one age at most, such as --retain-events 100MB --retain-events 30d"
+            )));
+        }
+    }
+    Ok(events)
 }
 
 /// The effective configuration as a file that would have the same effect, each

@@ -8,6 +8,8 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::size::Size;
+
 /// The configuration of `switchboard serve`.
 ///
 /// Every key is optional. A flag beats an environment variable, which beats the
@@ -35,9 +37,12 @@ pub struct ConfigFile {
     /// How long a stopping server waits for its clients. Agents are never
     /// stopped with it. Default: `10s`.
     pub drain_deadline: Option<Span>,
-    /// How turns are started and stopped.
+    /// How turns are started and stopped, and how far they may go.
     #[serde(default)]
     pub turns: TurnsFile,
+    /// How the events of each session are kept.
+    #[serde(default)]
+    pub events: EventsFile,
     /// The agent `codex`.
     #[serde(default)]
     pub codex: CodexFile,
@@ -46,7 +51,8 @@ pub struct ConfigFile {
     pub log: LogFile,
 }
 
-/// How turns are started and stopped. A turn keeps what was set when it began.
+/// How turns are started and stopped, and how far they may go. A turn keeps what
+/// was set when it began. A limit that is passed ends the turn as a kill would.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TurnsFile {
@@ -64,6 +70,29 @@ pub struct TurnsFile {
     /// How long it has after SIGTERM, before it and all that it started is
     /// killed. Default: `2s`.
     pub terminate_grace: Option<Span>,
+    /// How long an agent may print nothing, neither on its standard output nor
+    /// on its standard error, before its turn is ended. Default: for ever.
+    pub inactivity_limit: Option<Span>,
+    /// How long a turn may take before it is ended. Default: for ever.
+    pub wall_clock_limit: Option<Span>,
+    /// How much an agent may print in one turn on its standard output, and as
+    /// much on its standard error, before the turn is ended. Default: `8GiB`.
+    pub output_limit: Option<Size>,
+}
+
+/// How the events of each session are kept. They go by whole segments of its
+/// log, the oldest first; the latest turn's and the last segment stay whatever
+/// is set. Whoever asks for an event that is gone is told which is the oldest.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventsFile {
+    /// The most that is kept of a session. Default: all.
+    pub retain_bytes: Option<Size>,
+    /// How old events may grow. Default: as old as they may be.
+    pub retain_age: Option<Span>,
+    /// How large a segment of a log grows, from `4KiB` to `1GiB`: the smaller,
+    /// the closer to the bounds, and the more files. Default: `16MiB`.
+    pub segment_bytes: Option<Size>,
 }
 
 /// The agent `codex`.
@@ -164,7 +193,7 @@ impl fmt::Display for Span {
     }
 }
 
-/// Both are text in every form: parsed by `FromStr`, written by `Display`.
+/// They are text in every form: parsed by `FromStr`, written by `Display`.
 macro_rules! text_form {
     ($type:ty, $description:literal, $examples:expr) => {
         impl<'de> Deserialize<'de> for $type {
@@ -201,3 +230,8 @@ text_form!(
     ["127.0.0.1:7420", "unix:/run/user/1000/switchboard.sock"]
 );
 text_form!(Span, "A length of time with its unit.", ["10s", "500ms"]);
+text_form!(
+    Size,
+    "A whole number and its unit: B, KB, MB, GB, TB (thousands), KiB, MiB, GiB or TiB (1024s).",
+    ["8GiB", "500MB", "4096B"]
+);

@@ -1,16 +1,17 @@
 //! The layers read, merged and validated.
 
-use std::{fs, io, path::PathBuf, time::Duration};
+use std::{fs, io, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
 use super::{
-    CodexConfig, CodexFile, Config, ConfigFile, DEFAULT_LISTEN, Environment, Error, ListenAddr,
-    LogConfig, LogFile, LogFormat, Source, Span, TurnsConfig, Value,
+    CodexConfig, CodexFile, Config, ConfigFile, DEFAULT_LISTEN, DEFAULT_OUTPUT_LIMIT,
+    DEFAULT_SEGMENT, Environment, Error, EventsConfig, ListenAddr, LogConfig, LogFile, LogFormat,
+    Size, Source, Span, TurnsConfig, Value,
 };
 use crate::{
     home::Home,
-    supervise::{self, Grace},
+    supervise::{self, Grace, Limits},
     wire::grpc::WatchBody,
 };
 
@@ -25,6 +26,14 @@ const MAX_SOCKET_PATH: usize = 107;
 
 /// The longest grace of a stop; whoever asked for it waits.
 const MAX_GRACE: Duration = Duration::from_secs(3600);
+
+/// The shortest limit of a turn's time, since an agent needs some to start, and
+/// the shortest age of events.
+const MIN_TIME_LIMIT: Duration = Duration::from_secs(1);
+
+/// How large a segment may be set to be: smaller, and a log has more files than
+/// events; larger, and it takes long to open.
+const SEGMENT_BYTES: RangeInclusive<u64> = 4 << 10..=1 << 30;
 
 /// The longest drain; beyond it a supervisor such as systemd kills the server anyhow.
 const MAX_DRAIN: Duration = Duration::from_secs(600);
@@ -128,6 +137,12 @@ impl Merge {
         let interrupt = self.pick("turns.interrupt_grace", |layer| layer.turns.interrupt_grace);
         let kill = self.pick("turns.kill_grace", |layer| layer.turns.kill_grace);
         let terminate = self.pick("turns.terminate_grace", |layer| layer.turns.terminate_grace);
+        let inactivity = self.pick("turns.inactivity_limit", |layer| layer.turns.inactivity_limit);
+        let wall_clock = self.pick("turns.wall_clock_limit", |layer| layer.turns.wall_clock_limit);
+        let output = self.pick("turns.output_limit", |layer| layer.turns.output_limit);
+        let retain_bytes = self.pick("events.retain_bytes", |layer| layer.events.retain_bytes);
+        let retain_age = self.pick("events.retain_age", |layer| layer.events.retain_age);
+        let segment = self.pick("events.segment_bytes", |layer| layer.events.segment_bytes);
         let codex_path = self.pick("codex.path", |layer| layer.codex.path.clone());
         let agent_config =
             self.pick("codex.agent_config", |layer| layer.codex.agent_config.clone());
@@ -156,6 +171,16 @@ impl Merge {
                 kill: kill.map_or(grace.kill, |span| span.0),
                 terminate: terminate.map_or(grace.terminate, |span| span.0),
                 ..grace
+            },
+            limits: Limits {
+                inactivity: inactivity.map(|span| span.0),
+                wall_clock: wall_clock.map(|span| span.0),
+                output_bytes: Some(output.unwrap_or(DEFAULT_OUTPUT_LIMIT).0),
+            },
+            events: EventsConfig {
+                retain_bytes: retain_bytes.map(|size| size.0),
+                retain_age: retain_age.map(|span| span.0),
+                segment_bytes: segment.unwrap_or(DEFAULT_SEGMENT).0,
             },
             codex: CodexConfig {
                 path: codex_path,
@@ -213,6 +238,8 @@ impl Merge {
                 "turns.interrupt_grace" => serde_json::json!(Span(config.grace.interrupt)),
                 "turns.kill_grace" => serde_json::json!(Span(config.grace.kill)),
                 "turns.terminate_grace" => serde_json::json!(Span(config.grace.terminate)),
+                "turns.output_limit" => serde_json::json!(config.limits.output_bytes.map(Size)),
+                "events.segment_bytes" => serde_json::json!(Size(config.events.segment_bytes)),
                 "insecure_public" | "codex.unbounded_connection_retries" => false.into(),
                 "log.filter" => config.log.filter.clone().into(),
                 "log.format" => serde_json::json!(config.log.format),
@@ -292,6 +319,24 @@ impl Merge {
             if grace > MAX_GRACE {
                 return Err(self.wrong(key, "expected at most 1h"));
             }
+        }
+        for (key, limit) in [
+            ("turns.inactivity_limit", config.limits.inactivity),
+            ("turns.wall_clock_limit", config.limits.wall_clock),
+        ] {
+            if limit.is_some_and(|limit| limit < MIN_TIME_LIMIT) {
+                return Err(self.wrong(key, "expected at least 1s; leave it out for no limit"));
+            }
+        }
+        if config.events.retain_age.is_some_and(|age| age < MIN_TIME_LIMIT) {
+            let problem = "expected at least 1s, such as 30d; leave it out to keep all";
+            return Err(self.wrong("events.retain_age", problem));
+        }
+        if !SEGMENT_BYTES.contains(&config.events.segment_bytes) {
+            return Err(self.wrong("events.segment_bytes", "expected 4KiB to 1GiB"));
+        }
+        if config.limits.output_bytes == Some(0) {
+            return Err(self.wrong("turns.output_limit", "expected at least 1B"));
         }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log.filter) {
             return Err(self.wrong("log.filter", error.to_string()));

@@ -106,12 +106,36 @@ fn values_that_cannot_work_are_refused() {
         ("drain_deadline = 10", "line 1"),
         ("[turns]\ninterrupt_grace = '2h'", "turns.interrupt_grace"),
         ("[turns]\nterminate_grace = '61m'", "turns.terminate_grace"),
+        ("[turns]\ninactivity_limit = '999ms'", "turns.inactivity_limit"),
+        ("[turns]\nwall_clock_limit = '0s'", "turns.wall_clock_limit"),
+        ("[turns]\noutput_limit = '0B'", "turns.output_limit"),
+        ("[turns]\noutput_limit = '8'", "such as 8GiB"),
+        ("[turns]\noutput_limit = 8", "line 2"),
+        ("[events]\nretain_age = '10ms'", "events.retain_age"),
+        ("[events]\nretain_bytes = '100M'", "line 2"),
+        ("[events]\nsegment_bytes = '4095B'", "events.segment_bytes"),
+        ("[events]\nsegment_bytes = '2GiB'", "events.segment_bytes"),
         ("[log]\nfilter = 'switchboard=loud'", "log.filter"),
         ("[log]\nformat = 'yaml'", "line 2"),
     ] {
         let problem = refusal(text);
         assert!(problem.contains(expected), "{text}: {problem}");
     }
+}
+
+#[test]
+fn the_limits_of_a_turn_are_set_in_the_file() {
+    let loaded = load_file(
+        "[turns]\ninactivity_limit = '10m'\nwall_clock_limit = '2h'\noutput_limit = '500MB'",
+    );
+    let expected = Limits {
+        inactivity: Some(Duration::from_secs(600)),
+        wall_clock: Some(Duration::from_secs(7200)),
+        output_bytes: Some(500_000_000),
+    };
+    assert_eq!(loaded.unwrap().config.limits, expected);
+    let expected = Limits { output_bytes: Some(8 << 30), ..Limits::default() };
+    assert_eq!(load_file("").unwrap().config.limits, expected);
 }
 
 #[test]
@@ -154,14 +178,14 @@ fn the_schema_has_exactly_the_keys_that_are_accepted_and_shown() {
 
     // The parser names the keys that it accepts when it meets another.
     let mut accepted = BTreeSet::new();
-    for table in ["", "turns", "codex", "log"] {
+    for table in ["", "turns", "events", "codex", "log"] {
         let header = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
         let problem = toml::from_str::<ConfigFile>(&format!("{header}zzz = 1")).unwrap_err();
         let names = problem.message().split('`').skip(3).step_by(2).map(str::to_owned);
         let dot = if table.is_empty() { "" } else { "." };
         accepted.extend(names.map(|name| format!("{table}{dot}{name}")));
     }
-    for table in ["turns", "codex", "log"] {
+    for table in ["turns", "events", "codex", "log"] {
         accepted.remove(table);
     }
     assert_eq!(in_schema, accepted);

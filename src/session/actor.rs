@@ -15,6 +15,7 @@
 mod begin;
 mod change;
 mod handle;
+mod retention;
 mod say;
 mod turns;
 
@@ -142,6 +143,10 @@ impl Actor {
                     if let Err(error) = self.launch_queued(slot).await {
                         tracing::error!(session = %self.session.id, error = %report(&error), "cannot start a turn that waited");
                     }
+                }
+                Wake::Command(Command::Expire { reply }) => {
+                    self.expire().await;
+                    let _ = reply.send(());
                 }
                 Wake::Look => self.look(false).await,
                 Wake::SupervisorEnded => self.look(true).await,

@@ -32,7 +32,7 @@ use crate::{
     id::{Seq, SessionId, TurnNumber},
     proto::{self, TimeSource, event::Kind},
     session::{directory::SessionDirectory, state},
-    store::log::{self, Batch, Chunk, Gap, Log, Meta, Missing, Opened, Tail},
+    store::log::{self, Batch, Chunk, Expired, Gap, Log, Meta, Missing, Opened, Retention, Tail},
     supervise::TurnFiles,
     time,
 };
@@ -112,7 +112,8 @@ impl Statement {
 
 impl Ingest {
     /// Opens a session's log, recovering it. `durable` is the last event that
-    /// the database knows of, and `printing` the turn that ran at it.
+    /// the database knows of, and `printing` the turn that ran at it. A segment
+    /// grows to `segment_bytes`.
     ///
     /// # Errors
     ///
@@ -122,11 +123,14 @@ impl Ingest {
         directory: &SessionDirectory,
         durable: Seq,
         printing: Option<TurnNumber>,
+        segment_bytes: u64,
     ) -> Result<(Self, Opened), log::Error> {
         let turns = directory.turns();
         let mut rebuild = |gap: &Gap| rebuild(id, &turns, gap, printing);
         let events = directory.events();
-        let mut open = || Log::open(&events, durable, &mut rebuild, log::Options::default());
+        let mut options = log::Options::default();
+        options.segment_bytes = segment_bytes;
+        let mut open = || Log::open(&events, durable, &mut rebuild, options.clone());
         let (log, opened) = match open() {
             // Whoever took the log away took its events; what is left can be read.
             Err(log::Error::Missing { .. }) if fs::create_dir(&events).is_ok() => open()?,
@@ -150,6 +154,15 @@ impl Ingest {
     /// Why nothing can be appended, where that is so.
     pub(crate) fn read_only(&self) -> Option<&str> {
         self.read_only.as_deref()
+    }
+
+    /// Removes the oldest events, as far as they are not to be kept.
+    ///
+    /// # Errors
+    ///
+    /// Where the log's files cannot be removed; some may have been.
+    pub(crate) fn expire(&mut self, retention: &Retention) -> Result<Expired, log::Error> {
+        self.log.expire(retention)
     }
 
     /// Stops following.

@@ -30,6 +30,7 @@ pub(crate) mod feed;
 pub(crate) mod follow;
 pub(crate) mod hub;
 pub(crate) mod ingest;
+pub(crate) mod janitor;
 pub(crate) mod once;
 pub(crate) mod registry;
 pub(crate) mod replay;

@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Error, Result,
     agent::Agents,
+    config::EventsConfig,
     id::{Seq, SessionId, TurnNumber},
     proto::{self, event::Kind},
     row::Session,
@@ -30,7 +31,7 @@ use crate::{
         slots::{Place, Slots},
     },
     store::sqlite::{Database, Stored},
-    supervise::{Grace, TurnFiles},
+    supervise::{Grace, Limits, TurnFiles},
 };
 
 /// What all owners share.
@@ -52,6 +53,10 @@ pub(crate) struct Shared {
     pub supervisor: PathBuf,
     /// How long the steps of stopping a turn are apart.
     pub grace: Grace,
+    /// How far a turn may go.
+    pub limits: Limits,
+    /// How events are kept.
+    pub events: EventsConfig,
     /// `$SWITCHBOARD_HOME/trash`: what is left of deleted sessions.
     pub trash: PathBuf,
     /// Places for the turns that run at once.
@@ -105,6 +110,11 @@ impl Sessions {
     /// How agents are started.
     pub(crate) fn agents(&self) -> &Agents {
         &self.shared.agents
+    }
+
+    /// How events are kept.
+    pub(crate) fn events(&self) -> EventsConfig {
+        self.shared.events
     }
 
     /// Cancelled when the server goes down.

@@ -7,9 +7,11 @@
 use std::time::SystemTime;
 
 use crate::{
+    config::{Size, Span},
     id::TurnNumber,
     proto::{self, EventKind, SessionState, StateReason, event::Kind},
     row::{ERROR_CHARACTERS, ExitStatus, Session, Turn, Verdict, head, is_at_rest},
+    supervise::{Limit, Limits},
     time::system_time,
 };
 
@@ -112,6 +114,8 @@ pub(crate) enum StopAsked {
     Interrupt,
     /// A kill was asked for.
     Kill,
+    /// Nobody asked, but the turn passed one of its limits.
+    Limit(Limit, Limits),
 }
 
 /// All that is known when a turn is over.
@@ -156,6 +160,7 @@ pub(crate) fn judge(end: &End) -> (SessionState, StateReason, String) {
         (None, EndCause::Lost(cause), StopAsked::No) => (Failed, StateReason::Lost, cause.clone()),
         (None, _, StopAsked::Kill) => (Killed, StateReason::Unspecified, String::new()),
         (None, _, StopAsked::Interrupt) => (Interrupted, StateReason::Unspecified, String::new()),
+        (None, _, StopAsked::Limit(limit, limits)) => passed(limit, &limits),
         (None, EndCause::StorageFull, StopAsked::No) => {
             (Failed, StateReason::StorageFull, words("the disk was full".to_owned()))
         }
@@ -173,6 +178,39 @@ pub(crate) fn judge(end: &End) -> (SessionState, StateReason, String) {
             words(format!("the agent was ended by signal {signal}")),
         ),
     }
+}
+
+/// How a turn is called that passed a limit; the number is left out where the
+/// turn's spec cannot be read any more.
+fn passed(limit: Limit, limits: &Limits) -> (SessionState, StateReason, String) {
+    let of =
+        |number: Option<String>| number.map_or(String::new(), |number| format!(" of {number}"));
+    let time = |time: Option<std::time::Duration>| of(time.map(|time| Span(time).to_string()));
+    let (reason, text) = match limit {
+        Limit::Inactivity => (
+            StateReason::Inactive,
+            format!(
+                "the agent printed nothing for its inactivity limit{}",
+                time(limits.inactivity)
+            ),
+        ),
+        Limit::WallClock => (
+            StateReason::Deadline,
+            format!("the turn took longer than its wall-clock limit{}", time(limits.wall_clock)),
+        ),
+        Limit::Output => (
+            StateReason::OutputLimit,
+            format!(
+                "the agent printed more than its output limit{}",
+                of(limits.output_bytes.map(|bytes| Size(bytes).to_string()))
+            ),
+        ),
+        Limit::Other => (
+            StateReason::ExitStatus,
+            "the turn passed a limit that this version of the server does not know".to_owned(),
+        ),
+    };
+    (SessionState::Failed, reason, text)
 }
 
 /// The event that says that `turn` went from one state to another.
@@ -228,6 +266,7 @@ mod tests {
         let code = |code| EndCause::Exited(ExitStatus::Code(code));
         let killed = EndCause::Exited(ExitStatus::Signal(9));
         let lost = || EndCause::Lost("gone".to_owned());
+        let limit = |limit| StopAsked::Limit(limit, Limits::default());
         let rows = [
             (end(Some(Verdict::Completed), StopAsked::No, code(0)), S::Completed, R::Unspecified),
             (
@@ -240,6 +279,16 @@ mod tests {
             (end(None, StopAsked::Kill, killed.clone()), S::Killed, R::Unspecified),
             (end(None, StopAsked::Kill, lost()), S::Killed, R::Unspecified),
             (end(None, StopAsked::Interrupt, code(1)), S::Interrupted, R::Unspecified),
+            (end(None, limit(Limit::Inactivity), code(1)), S::Failed, R::Inactive),
+            (end(None, limit(Limit::WallClock), killed.clone()), S::Failed, R::Deadline),
+            (end(None, limit(Limit::Output), EndCause::StorageFull), S::Failed, R::OutputLimit),
+            (end(None, limit(Limit::Other), code(1)), S::Failed, R::ExitStatus),
+            (
+                end(Some(Verdict::Completed), limit(Limit::Inactivity), code(1)),
+                S::Completed,
+                R::Unspecified,
+            ),
+            (end(failed(), limit(Limit::WallClock), code(1)), S::Failed, R::AgentError),
             (end(None, StopAsked::No, code(0)), S::Failed, R::Incomplete),
             (end(None, StopAsked::No, code(3)), S::Failed, R::ExitStatus),
             (end(None, StopAsked::No, killed), S::Failed, R::ExitStatus),
@@ -254,6 +303,25 @@ mod tests {
         for (end, state, reason) in rows {
             let (is_state, is_reason, _) = judge(&end);
             assert_eq!((is_state, is_reason), (state, reason), "{end:?}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_was_passed_is_named_with_its_number() {
+        let limits = Limits {
+            inactivity: Some(std::time::Duration::from_secs(90)),
+            wall_clock: None,
+            output_bytes: Some(8 << 30),
+        };
+        for (limit, text) in [
+            (Limit::Inactivity, "the agent printed nothing for its inactivity limit of 1m 30s"),
+            (Limit::WallClock, "the turn took longer than its wall-clock limit"),
+            (Limit::Output, "the agent printed more than its output limit of 8GiB"),
+        ] {
+            let cause = EndCause::Exited(ExitStatus::Code(1));
+            let mut end = end(None, StopAsked::Limit(limit, limits), cause);
+            end.last_words = Some("interrupted".to_owned());
+            assert_eq!(judge(&end).2, text);
         }
     }
 

@@ -294,14 +294,18 @@ fn cause(files: &TurnFiles, ended: &Ended, disk_was_full: bool) -> EndCause {
 
 fn stop_asked(files: &TurnFiles, ended: &Ended) -> StopAsked {
     let asked = supervise::read_stop(files).ok().flatten().map(|stop| stop.mode);
-    let stopped = match ended {
-        Ended::Exited(exit) => exit.stopped.as_ref().map(|stopped| stopped.mode),
-        Ended::Lost(_) | Ended::NotStarted(_) => None,
+    let (stopped, limit) = match ended {
+        Ended::Exited(exit) => (exit.stopped.as_ref().map(|stopped| stopped.mode), exit.limit),
+        Ended::Lost(_) | Ended::NotStarted(_) => (None, None),
     };
-    match asked.or(stopped) {
-        None => StopAsked::No,
-        Some(StopMode::Interrupt) => StopAsked::Interrupt,
-        Some(StopMode::Kill) => StopAsked::Kill,
+    match (asked.or(stopped), limit) {
+        (Some(StopMode::Interrupt), _) => StopAsked::Interrupt,
+        (Some(StopMode::Kill), _) => StopAsked::Kill,
+        (None, Some(limit)) => {
+            let spec = supervise::read_spec(files).ok().flatten();
+            StopAsked::Limit(limit, spec.map(|spec| spec.limits).unwrap_or_default())
+        }
+        (None, None) => StopAsked::No,
     }
 }
 

@@ -69,8 +69,8 @@ pub(super) struct Remains {
 }
 
 impl Agent {
-    /// Starts the agent in a process group of its own.
-    pub(super) fn start(spec: &Spec, files: &TurnFiles) -> Result<Self, Outcome> {
+    /// Starts the agent with these arguments in a process group of its own.
+    pub(super) fn start(spec: &Spec, args: &[String], files: &TurnFiles) -> Result<Self, Outcome> {
         let prompt = File::open(files.prompt()).map_err(|e| failed("the prompt", &e))?;
         let open = |path: &Path| {
             let file = private().append(true).create(true).open(path)?;
@@ -87,7 +87,7 @@ impl Agent {
         }
         let start_time = SystemTime::now();
         let child = command
-            .args(&spec.args)
+            .args(args)
             .envs(spec.env.iter().map(|(name, value)| (name, value)))
             .env(SESSION_VARIABLE, &spec.session_id)
             .env(TURN_VARIABLE, spec.turn.to_string())
@@ -173,6 +173,12 @@ impl AgentEnd {
 }
 
 impl Output {
+    /// How large the agent's stdout and stderr are now.
+    pub(super) fn sizes(&self) -> [u64; 2] {
+        // What cannot be asked for once has not grown, and is asked for again.
+        [&self.stdout, &self.stderr].map(|file| file.metadata().map_or(0, |found| found.len()))
+    }
+
     /// Brings what the agent wrote to the disk.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.stdout.sync_data().and(self.stderr.sync_data())

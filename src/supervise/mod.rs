@@ -12,7 +12,8 @@
 //!                                         stop.json there? then no agent
 //!                                         start ──────────────────────────▶ turn_<n>.jsonl
 //!                                         pid.json (with the agent)         turn_<n>.stderr
-//!  request_stop: stop.json, nudge ──────▶ SIGINT ─────────────────────────▶
+//!  request_stop: stop.json, nudge ──────▶ asked to, or a limit was passed:
+//!                                         SIGINT ─────────────────────────▶
 //!                                         SIGTERM to its group ───────────▶
 //!                                         SIGKILL to everything ──────────▶ ✝
 //!                                         every descendant that is left: SIGKILL
@@ -20,6 +21,10 @@
 //!                                         exit.json (durable)
 //!  judge: lock, exit.json, lost ◀──────── lock released by the end of the process
 //! ```
+//!
+//! An agent that exits at once because it refuses its arguments, in words that
+//! the spec names, is started a second time with others, when nothing of the
+//! first runs any more. Server and clients see one turn.
 //!
 //! What follows from that order: while the lock is held the turn lives; once
 //! `exit.json` is there, nothing of the turn runs and its output is complete; a
@@ -38,18 +43,23 @@
 //! a daemon that is not its descendant (docker, systemd-run) is out of reach.
 
 mod agent;
+mod fallback;
 mod files;
 mod judge;
 mod launch;
+mod limits;
 mod procfs;
 mod records;
 mod shim;
 mod signals;
+mod stopping;
 
 pub use self::{
+    fallback::Fallback,
     files::{TurnFiles, read_exit, read_pid, read_spec, read_stop},
     judge::{Verdict, give_up, judge},
     launch::{Error, Launched, THIS_PROGRAM, launch, pidfd, request_stop},
+    limits::{Limit, Limits},
     records::{
         Exit, Grace, Outcome, PidFile, SpawnProblem, Spec, Stop, StopMode, StopStep, Stopped,
         VERSION,

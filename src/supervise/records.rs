@@ -15,6 +15,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use super::{
+    fallback::Fallback,
+    limits::{Limit, Limits},
+};
+
 /// The version that this program writes into every record.
 pub const VERSION: u32 = 1;
 
@@ -42,6 +47,13 @@ pub struct Spec {
     /// How long the supervisor waits before it goes further.
     #[serde(default)]
     pub grace: Grace,
+    /// How far the turn may go before the supervisor ends it.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What to start when the agent refuses `args`. A supervisor that does not
+    /// know of this leaves the turn as the first run ended it.
+    #[serde(default)]
+    pub fallback: Option<Fallback>,
 }
 
 /// How long the supervisor waits before it goes further.
@@ -222,6 +234,9 @@ pub struct Exit {
     pub peak_memory_bytes: u64,
     /// The stop that ended the agent, if one was under way.
     pub stopped: Option<Stopped>,
+    /// The limit that ended the agent, if one did and nobody asked for a stop.
+    #[serde(default)]
+    pub limit: Option<Limit>,
     /// How many descendants outlived the agent and were reaped after it.
     #[serde(default)]
     pub descendants_ended: u32,
@@ -234,6 +249,9 @@ pub struct Exit {
     /// Whether the disk that holds the turn's files was full when the agent ended.
     #[serde(default)]
     pub storage_full: bool,
+    /// Whether this is the end of the run with the spec's fallback.
+    #[serde(default)]
+    pub fell_back: bool,
 }
 
 /// `turn_<n>.lost`: the server's finding that the turn ended without an exit file.
@@ -332,11 +350,22 @@ mod tests {
                 env_remove: vec!["C".to_owned()],
                 working_directory: "/work".into(),
                 grace: Grace::default(),
+                limits: Limits {
+                    inactivity: Some(Duration::from_secs(60)),
+                    wall_clock: None,
+                    output_bytes: Some(4096),
+                },
+                fallback: Some(Fallback {
+                    stderr_contains: "no".to_owned(),
+                    args: vec!["anew".to_owned()],
+                }),
             },
             concat!(
                 r#"{"version":1,"session_id":"s","turn":7,"program":"/bin/codex","args":["exec"],"#,
                 r#""env":[["A","b"]],"env_remove":["C"],"working_directory":"/work","#,
-                r#""grace":{"interrupt_ms":10000,"kill_ms":2000,"terminate_ms":2000,"storage_ms":60000}}"#,
+                r#""grace":{"interrupt_ms":10000,"kill_ms":2000,"terminate_ms":2000,"storage_ms":60000},"#,
+                r#""limits":{"inactivity_ms":60000,"wall_clock_ms":null,"output_bytes":4096},"#,
+                r#""fallback":{"stderr_contains":"no","args":["anew"]}}"#,
             ),
         );
         check(
@@ -374,10 +403,12 @@ mod tests {
                     request_time: moment(),
                     step: StopStep::Terminate,
                 }),
+                limit: Some(Limit::WallClock),
                 descendants_ended: 2,
                 left_behind: vec![12],
                 sync_error: None,
                 storage_full: false,
+                fell_back: true,
             },
             concat!(
                 r#"{"version":1,"outcome":{"kind":"signalled","signal":15,"core_dumped":false},"#,
@@ -385,8 +416,9 @@ mod tests {
                 r#""end_time":"2026-01-01T00:00:00.000000001Z","#,
                 r#""cpu_time_us":3000,"peak_memory_bytes":4096,"#,
                 r#""stopped":{"mode":"interrupt","actor":"a","#,
-                r#""request_time":"2026-01-01T00:00:00.000000001Z","step":"terminate"},"#,
-                r#""descendants_ended":2,"left_behind":[12],"sync_error":null,"storage_full":false}"#,
+                r#""request_time":"2026-01-01T00:00:00.000000001Z","step":"terminate"},"limit":"wall_clock","#,
+                r#""descendants_ended":2,"left_behind":[12],"sync_error":null,"storage_full":false,"#,
+                r#""fell_back":true}"#,
             ),
         );
     }
@@ -414,5 +446,6 @@ mod tests {
         .unwrap();
         assert_eq!(spec.grace, Grace { kill: Duration::from_millis(5), ..Grace::default() });
         assert_eq!((spec.env, spec.env_remove), (Vec::new(), Vec::new()));
+        assert_eq!((spec.limits, spec.fallback), (Limits::default(), None));
     }
 }

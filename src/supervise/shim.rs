@@ -22,15 +22,16 @@ use rustix::{
 
 use super::{
     agent::{self, Agent, AgentEnd, Remains},
+    fallback::Fallback,
     files::{
         TurnFiles, is_disk_full, private, read_spec, read_stop, write_record_atomically,
         write_record_durably,
     },
+    limits::Watch,
     procfs,
-    records::{
-        Exit, Outcome, PidFile, SpawnProblem, Spec, Stop, StopMode, StopStep, Stopped, VERSION,
-    },
+    records::{Exit, Outcome, PidFile, SpawnProblem, Spec, Stop, StopMode, StopStep, VERSION},
     signals::Signals,
+    stopping::Stopping,
 };
 use crate::id::TurnNumber;
 
@@ -121,15 +122,6 @@ struct Turn<'a> {
     stop: Option<Stopping>,
 }
 
-/// A stop that is under way.
-#[derive(Debug)]
-struct Stopping {
-    request: Stop,
-    step: StopStep,
-    /// When the next step is due.
-    next: Instant,
-}
-
 impl Turn<'_> {
     /// Leaves the server's session, and says who supervises.
     fn prepare(&self) -> io::Result<Spec> {
@@ -148,7 +140,7 @@ impl Turn<'_> {
         Ok(spec)
     }
 
-    /// Starts the agent, waits until it has gone, and ends what it left.
+    /// Runs the agent to its end, a second time where it refuses its arguments.
     fn run(&mut self, spec: &Spec) -> io::Result<Exit> {
         let now = SystemTime::now();
         // After the pid file: a request that came before it sent no nudge.
@@ -156,7 +148,34 @@ impl Turn<'_> {
         if self.stop.is_some() {
             return Ok(self.exit_without_agent(Outcome::NotStarted, now));
         }
-        let mut agent = match Agent::start(spec, self.files) {
+        let mut watch = Watch::new(spec.limits, Instant::now());
+        let mut exit = self.run_once(spec, &spec.args, &mut watch)?;
+        if let Some(fallback) = spec.fallback.as_ref().filter(|it| self.was_refused(it, &exit)) {
+            self.look_for_stop(spec);
+            if self.stop.is_some() {
+                exit.stopped = self.stop.as_ref().and_then(Stopping::stopped);
+            } else {
+                exit = self.run_once(spec, &fallback.args, &mut watch)?;
+                exit.fell_back = true;
+            }
+        }
+        Ok(exit)
+    }
+
+    /// Whether the agent, of which nothing runs any more, refused its arguments.
+    fn was_refused(&self, fallback: &Fallback, exit: &Exit) -> bool {
+        let refused = matches!(exit.outcome, Outcome::Exited { code } if code != 0);
+        // What may not be signalled may go on writing.
+        let is_alone = exit.left_behind.is_empty();
+        refused && is_alone && self.stop.is_none() && fallback.is_for(self.files)
+    }
+
+    /// Starts the agent with these arguments, waits until it has gone, and ends
+    /// what it left.
+    fn run_once(&mut self, spec: &Spec, args: &[String], watch: &mut Watch) -> io::Result<Exit> {
+        let now = SystemTime::now();
+        watch.start(Instant::now());
+        let mut agent = match Agent::start(spec, args, self.files) {
             Ok(agent) => agent,
             Err(outcome) => return Ok(self.exit_without_agent(outcome, now)),
         };
@@ -165,28 +184,38 @@ impl Turn<'_> {
         if let Err(error) = named {
             note(self.files, &format!("the agent's process id could not be written: {error}"));
         }
-        let end = self.wait(&mut agent, spec)?;
+        let end = self.wait(&mut agent, spec, watch)?;
+        if self.stop.as_ref().is_some_and(|stop| stop.limit().is_some()) {
+            // Somebody may have asked while the limit's steps were taken.
+            self.look_for_stop(spec);
+        }
         let remains = agent::end_descendants(&self.signals);
         let sync_error = agent.output.sync().err().map(|error| error.to_string());
         Ok(self.exit(agent.start_time, &end, remains, sync_error))
     }
 
-    /// Waits for the agent's end, and stops it when that is asked for.
-    fn wait(&mut self, agent: &mut Agent, spec: &Spec) -> io::Result<AgentEnd> {
+    /// Waits for the agent's end, and stops it when that is asked for or a limit is passed.
+    fn wait(&mut self, agent: &mut Agent, spec: &Spec, watch: &mut Watch) -> io::Result<AgentEnd> {
         loop {
             if let Some(end) = agent.reap()? {
                 return Ok(end);
             }
             self.look_for_stop(spec);
-            let mut pause = LOOK_FOR_STOP;
-            if let Some(stop) = &mut self.stop {
-                stop.advance(agent, spec);
-                if stop.step == StopStep::Kill {
-                    return agent.kill(&self.signals);
-                }
-                pause = pause.min(stop.next.saturating_duration_since(Instant::now()));
+            // After the request: whoever asked goes before a limit.
+            if self.stop.is_none() {
+                let passed = watch.look(Instant::now(), agent.output.sizes());
+                self.stop = passed.map(Stopping::limited);
             }
-            self.signals.wait(pause);
+            let pause = match &mut self.stop {
+                Some(stop) => {
+                    if stop.advance(agent, &spec.grace) == StopStep::Kill {
+                        return agent.kill(&self.signals);
+                    }
+                    stop.pause()
+                }
+                None => watch.pause(Instant::now()),
+            };
+            self.signals.wait(pause.min(LOOK_FOR_STOP));
         }
     }
 
@@ -194,7 +223,9 @@ impl Turn<'_> {
     fn look_for_stop(&mut self, spec: &Spec) {
         let request = match read_stop(self.files) {
             Ok(Some(stop)) => stop,
-            Ok(None) if self.signals.terminated() => Stop::now(StopMode::Interrupt, "SIGTERM"),
+            Ok(None) if self.stop.is_none() && self.signals.terminated() => {
+                Stop::now(StopMode::Interrupt, "SIGTERM")
+            }
             Ok(None) => return,
             // It asks for a stop, in words of a later version: the polite one is safe.
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -204,8 +235,8 @@ impl Turn<'_> {
             Err(_) => return,
         };
         match &mut self.stop {
-            None => self.stop = Some(Stopping::new(request)),
-            Some(stop) => stop.harden(request, spec),
+            None => self.stop = Some(Stopping::requested(request)),
+            Some(stop) => stop.harden(request, &spec.grace),
         }
     }
 
@@ -217,10 +248,12 @@ impl Turn<'_> {
             end_time: SystemTime::now(),
             cpu_time: Duration::ZERO,
             peak_memory_bytes: 0,
-            stopped: self.stopped(),
+            stopped: self.stop.as_ref().and_then(Stopping::stopped),
+            limit: self.stop.as_ref().and_then(Stopping::limit),
             descendants_ended: 0,
             left_behind: Vec::new(),
             sync_error: None,
+            fell_back: false,
             storage_full: is_disk_full(self.files.directory()),
         }
     }
@@ -239,22 +272,15 @@ impl Turn<'_> {
             end_time: end.time,
             cpu_time: end.cpu_time,
             peak_memory_bytes: end.peak_memory_bytes,
-            stopped: self.stopped(),
+            stopped: self.stop.as_ref().and_then(Stopping::stopped),
+            limit: self.stop.as_ref().and_then(Stopping::limit),
             descendants_ended: remains.ended,
             left_behind: remains.left_behind,
             sync_error,
+            fell_back: false,
             // Asked at once: whoever finds the disk full makes room.
             storage_full: is_disk_full(self.files.directory()),
         }
-    }
-
-    fn stopped(&self) -> Option<Stopped> {
-        self.stop.as_ref().map(|stop| Stopped {
-            mode: stop.request.mode,
-            actor: stop.request.actor.clone(),
-            request_time: stop.request.time,
-            step: stop.step,
-        })
     }
 
     /// Writes the exit file, again and again for a while when the disk is full.
@@ -266,48 +292,6 @@ impl Turn<'_> {
                 Err(error) if begin.elapsed() >= patience => return Err(error),
                 Err(_) => self.signals.wait(TRY_EXIT_AGAIN),
             }
-        }
-    }
-}
-
-impl Stopping {
-    fn new(request: Stop) -> Self {
-        Self { request, step: StopStep::NotStarted, next: Instant::now() }
-    }
-
-    /// Takes a later request over if it is harder, and brings the next step nearer.
-    fn harden(&mut self, request: Stop, spec: &Spec) {
-        if self.request.mode == StopMode::Interrupt && request.mode == StopMode::Kill {
-            self.request = request;
-            if self.step == StopStep::Interrupt {
-                self.next = self.next.min(Instant::now() + spec.grace.kill);
-            }
-        }
-    }
-
-    /// Takes the next step when it is due. The last one, [`StopStep::Kill`], is the caller's.
-    fn advance(&mut self, agent: &Agent, spec: &Spec) {
-        let now = Instant::now();
-        if now < self.next {
-            return;
-        }
-        match self.step {
-            StopStep::NotStarted => {
-                agent.interrupt();
-                self.step = StopStep::Interrupt;
-                self.next = now
-                    + match self.request.mode {
-                        StopMode::Interrupt => spec.grace.interrupt,
-                        StopMode::Kill => spec.grace.kill,
-                    };
-            }
-            StopStep::Interrupt => {
-                agent.terminate();
-                self.step = StopStep::Terminate;
-                self.next = now + spec.grace.terminate;
-            }
-            StopStep::Terminate => self.step = StopStep::Kill,
-            StopStep::Kill => {}
         }
     }
 }

@@ -290,6 +290,12 @@ impl Server {
         marked(self.base.path()).filter(|pid| Some(*pid) != server).collect()
     }
 
+    /// Ends all of [`Server::descendants`].
+    pub(crate) fn end_descendants(&self) {
+        // One may start another while they are looked for.
+        while self.descendants().into_iter().map(end).count() > 0 {}
+    }
+
     fn command(&self, ready_file: &Path) -> Command {
         let mut command = Command::new(&self.setup.binary);
         for (name, _) in std::env::vars_os() {
@@ -341,8 +347,7 @@ impl Drop for Server {
             let _ = running.child.kill();
             let _ = running.child.wait();
         }
-        // A process may start another one while it is looked for.
-        while marked(self.base.path()).map(end).count() > 0 {}
+        self.end_descendants();
         if std::thread::panicking() {
             eprintln!("the log of the server:\n{}", self.log());
         }

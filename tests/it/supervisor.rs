@@ -19,14 +19,16 @@ use rustix::{
 use switchboard::{
     id::{SessionId, TurnNumber},
     supervise::{
-        Exit, Grace, Launched, PidFile, Spec, Stop, StopMode, TurnFiles, VERSION, launch,
+        Exit, Grace, Launched, Limits, PidFile, Spec, Stop, StopMode, TurnFiles, VERSION, launch,
         read_exit, read_pid, request_stop,
     },
 };
 use tempfile::TempDir;
 
 mod ending;
+mod fallback;
 mod judging;
+mod limits;
 mod starting;
 mod stopping;
 
@@ -70,6 +72,8 @@ impl Turn {
                 terminate: Duration::from_millis(30),
                 storage: Duration::ZERO,
             },
+            limits: Limits::default(),
+            fallback: None,
         };
         let files = TurnFiles::new(turns, TurnNumber(3));
         files.write_prompt(b"the prompt").unwrap();

@@ -131,7 +131,7 @@ impl Codex {
         let mut env = binary.env;
         let asked = turn.options.environment.iter();
         env.extend(asked.map(|(name, value)| (name.into(), value.into())));
-        Ok(Launch { program: binary.program, args, env, version, warnings })
+        Ok(Launch { program: binary.program, args, env, version, warnings, fallback: None })
     }
 
     /// Which binary a turn would start.

@@ -92,6 +92,7 @@ fn launch(fake: &Fake, turn: &TurnRequest<'_>, version: &str, retries: Retries) 
         env: vec![("CODEX_HOME".into(), "/home/dev/.codex".into())],
         version: version.to_owned(),
         warnings: Vec::new(),
+        fallback: None,
     }
 }
 

@@ -45,8 +45,9 @@ impl Actor {
         let last = session.last_turn.as_ref();
         let printing = last.filter(|turn| turn.state == SessionState::Running);
         let printing = printing.map(|turn| turn.number);
+        let segment_bytes = shared.events.segment_bytes;
         let (ingest, opened) =
-            blocking(move || Ingest::open(id, &place, applied, printing)).await??;
+            blocking(move || Ingest::open(id, &place, applied, printing, segment_bytes)).await??;
         if let Some(cut) = &opened.cut {
             tracing::info!(session = %id, bytes = cut.bytes, "cut the torn end of the event log");
         }

@@ -129,10 +129,13 @@ impl Actor {
 }
 
 fn refuse(command: Command, tombstone: &Tombstone) {
-    let (Command::StartTurn { reply, .. }
-    | Command::Stop { reply, .. }
-    | Command::Update { reply, .. }
-    | Command::Delete { reply, .. }) = command;
     // A caller that has gone does not want the answer.
-    let _ = reply.send(Err(tombstone.into()));
+    match command {
+        Command::StartTurn { reply, .. }
+        | Command::Stop { reply, .. }
+        | Command::Update { reply, .. }
+        | Command::Delete { reply, .. } => drop(reply.send(Err(tombstone.into()))),
+        // There are no events any more.
+        Command::Expire { reply } => drop(reply.send(())),
+    }
 }

@@ -19,6 +19,7 @@ pub(super) enum Command {
     Stop { mode: StopMode, actor: String, ticket: Ticket, reply: Reply },
     Update { change: Update, etag: String, ticket: Ticket, reply: Reply },
     Delete { etag: String, ticket: Ticket, reply: Reply },
+    Expire { reply: oneshot::Sender<()> },
 }
 
 /// Where the answer goes.
@@ -86,6 +87,18 @@ impl Handle {
         ticket: Ticket,
     ) -> Result<proto::Session> {
         self.call(|reply| Command::Stop { mode, actor, ticket, reply }).await
+    }
+
+    /// Has the events removed that are not to be kept any more.
+    ///
+    /// # Errors
+    ///
+    /// SHUTTING_DOWN.
+    pub(crate) async fn expire(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Error::ShuttingDown { last_seq: None };
+        self.commands.send(Command::Expire { reply }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
     }
 
     /// Makes what a client writes durable.

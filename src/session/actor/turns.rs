@@ -20,7 +20,7 @@ use crate::{
         state,
         turn::{self, Running},
     },
-    supervise::{self, Grace, Spec, Stop, StopMode},
+    supervise::{self, Fallback, Grace, Limits, Spec, Stop, StopMode},
 };
 
 /// A turn that is about to be made: its row first, then its agent.
@@ -185,6 +185,7 @@ impl Actor {
         self.writer_mut()?.unfollow();
         let state = self.session.state();
         tracing::info!(session = %self.session.id, turn = self.session.turn_count(), state = state.as_str_name(), "turn ended");
+        self.expire().await;
         Ok(())
     }
 
@@ -273,7 +274,7 @@ impl Actor {
         let number = TurnNumber(self.session.turn_count());
         let mut running =
             Running::new(&self.directory.turns(), number, &self.shared.follower, slot);
-        let spec = spec(&self.session, number, &launch, self.shared.grace);
+        let spec = spec(&self.session, number, &launch, self.shared.grace, self.shared.limits);
         let (supervisor, files) = (self.shared.supervisor.clone(), running.files.clone());
         let launched = blocking(move || supervise::launch(&supervisor, &files, &spec)).await?;
         let statements = match launched {
@@ -380,7 +381,13 @@ pub(super) fn queued(number: TurnNumber, previous: SessionState) -> Statement {
     Statement::now(number, state::state_changed(previous, queued))
 }
 
-fn spec(session: &Session, number: TurnNumber, launch: &Launch, grace: Grace) -> Spec {
+fn spec(
+    session: &Session,
+    number: TurnNumber,
+    launch: &Launch,
+    grace: Grace,
+    limits: Limits,
+) -> Spec {
     let text = |text: &std::ffi::OsString| text.to_string_lossy().into_owned();
     Spec {
         version: supervise::VERSION,
@@ -393,5 +400,10 @@ fn spec(session: &Session, number: TurnNumber, launch: &Launch, grace: Grace) ->
         env_remove: vec!["SWITCHBOARD_TOKEN".to_owned()],
         working_directory: session.working_directory.clone(),
         grace,
+        limits,
+        fallback: launch.fallback.as_ref().map(|fallback| Fallback {
+            stderr_contains: fallback.stderr_contains.clone(),
+            args: fallback.args.iter().map(text).collect(),
+        }),
     }
 }

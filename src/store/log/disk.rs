@@ -36,6 +36,11 @@ pub(super) trait Disk: fmt::Debug + Send + Sync {
         std::fs::rename(from, to)
     }
 
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
     /// Makes the entries of the directory durable.
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()

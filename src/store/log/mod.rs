@@ -25,6 +25,8 @@
 //!   error, never an event.
 //! - At open a torn tail is cut. Whatever else is damaged is made again by the
 //!   caller or stays as it is, and the log is then read-only.
+//! - Events expire by whole segments, the oldest first, so that a log may begin
+//!   at any seq and has no holes.
 //! - A segment is never rewritten but to repair it, and then the damaged file
 //!   is kept beside it.
 //!
@@ -40,6 +42,7 @@ mod index;
 mod reader;
 mod recovery;
 mod repair;
+mod retention;
 mod scan;
 mod segment;
 mod writer;
@@ -56,6 +59,7 @@ pub use self::{
     reader::Reader,
     recovery::{Cut, Gap, Missing, Opened, Rebuild},
     repair::Repair,
+    retention::{Expired, Extent, Retention, extent},
     writer::Log,
 };
 use crate::id::Seq;

@@ -79,10 +79,17 @@ impl Reader {
             *lock(&self.held) = None;
             return Ok(None);
         }
-        let (segment, limit) = self.shared.find(from, latest)?;
+        let (segment, limit) = match self.shared.find(from, latest) {
+            Ok(found) => found,
+            Err(error) => self.held_beyond_expiry(from).ok_or(error)?,
+        };
         let path = self.shared.path(&segment);
         let damaged = |seq| Error::Damaged { seq, path: path.clone() };
-        let file = self.open(&segment, &path)?;
+        let file = self.open(&segment, &path).map_err(|error| match segment.expired() {
+            // It was removed after it was found.
+            Some(_) => Error::Expired { requested: from, oldest: self.oldest() },
+            None => error,
+        })?;
         let max_bytes = max_bytes.min(MAX_FRAME);
         let span = segment
             .span(&file, limit, from, max_bytes)
@@ -119,6 +126,15 @@ impl Reader {
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.shared.epoch
+    }
+
+    /// The segment that is held open, where it has the event though the log has
+    /// it no more, and its last seq.
+    fn held_beyond_expiry(&self, from: Seq) -> Option<(Arc<Segment>, Seq)> {
+        let held = lock(&self.held);
+        let segment = &held.as_ref()?.segment;
+        let last = segment.expired()?;
+        (segment.first..=last).contains(&from).then(|| (Arc::clone(segment), last))
     }
 
     fn open(&self, segment: &Arc<Segment>, path: &Path) -> Result<Arc<File>> {

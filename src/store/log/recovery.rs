@@ -316,7 +316,8 @@ impl Part {
     }
 }
 
-fn read_header(
+/// Reads the header of the segment that begins at `first`.
+pub(super) fn read_header(
     path: &Path,
     first: Seq,
 ) -> Result<std::result::Result<SegmentHeader, SegmentHeaderError>> {

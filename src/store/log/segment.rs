@@ -5,7 +5,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -24,8 +24,8 @@ use crate::id::Seq;
 pub(super) struct Shared {
     pub(super) dir: PathBuf,
     pub(super) epoch: Epoch,
-    /// In the order of their seqs, never empty. Locked for a look or a push only.
-    segments: RwLock<Vec<Arc<Segment>>>,
+    /// In the order of their seqs, never empty. Locked for a look or a change only.
+    pub(super) segments: RwLock<Vec<Arc<Segment>>>,
     /// The last durable seq. It is raised after the segment and its index say
     /// where the event is, so whoever sees it here finds it there.
     latest: AtomicU64,
@@ -40,6 +40,8 @@ pub(super) struct Segment {
     index: Mutex<Option<Index>>,
     /// Open as long as somebody reads or writes it.
     file: Mutex<Weak<File>>,
+    /// Its last seq, once it was taken from the log to be removed.
+    expired: OnceLock<Seq>,
 }
 
 impl Shared {
@@ -102,7 +104,7 @@ impl Shared {
 impl Segment {
     pub(super) fn new(first: Seq, index: Option<Index>, file: Option<&Arc<File>>) -> Self {
         let file = file.map_or_else(Weak::new, Arc::downgrade);
-        Self { first, index: Mutex::new(index), file: Mutex::new(file) }
+        Self { first, index: Mutex::new(index), file: Mutex::new(file), expired: OnceLock::new() }
     }
 
     /// The file, opened for reading unless it is open.
@@ -115,6 +117,17 @@ impl Segment {
         let file = Arc::new(file);
         *slot = Arc::downgrade(&file);
         Ok(file)
+    }
+
+    /// Notes that it is no part of the log any more, and where it ended.
+    pub(super) fn expire(&self, last: Seq) {
+        // It is taken once only.
+        let _ = self.expired.set(last);
+    }
+
+    /// Its last seq, once it is no part of the log any more.
+    pub(super) fn expired(&self) -> Option<Seq> {
+        self.expired.get().copied()
     }
 
     /// Lets readers use the writer's file.

@@ -9,10 +9,10 @@ use std::{
 };
 
 use super::{
-    Batch, Chunk, Epoch, Opened, Options, Reader, Rebuild, Tail, chunk,
+    Batch, Chunk, Epoch, Expired, Opened, Options, Reader, Rebuild, Retention, Tail, chunk,
     error::{Error, Result},
     format::{SEGMENT_HEADER, SegmentHeader},
-    recovery,
+    recovery, retention,
     segment::{self, Segment, Shared},
 };
 use crate::id::Seq;
@@ -132,6 +132,20 @@ impl Log {
             self.write(batch)?;
         }
         Ok(self.publish(batch))
+    }
+
+    /// Removes whole segments from the beginning that are not to be kept any
+    /// more. Readers that have one open read on in it; the others are told that
+    /// it has expired. A log that is read-only stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]: some segments may have gone, and the log begins behind them.
+    pub fn expire(&mut self, retention: &Retention) -> Result<Expired> {
+        if self.read_only.is_some() {
+            return Ok(Expired::default());
+        }
+        retention::expire(&self.shared, &self.options, retention)
     }
 
     /// The end of the log.

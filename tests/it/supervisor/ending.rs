@@ -15,10 +15,12 @@ fn the_exit_file_says_how_the_agent_ended() {
         version: 1,
         outcome: Outcome::Exited { code: 3 },
         stopped: None,
+        limit: None,
         descendants_ended: 0,
         left_behind: Vec::new(),
         sync_error: None,
         storage_full: false,
+        fell_back: false,
         ..exit.clone()
     };
     assert_eq!(exit, expected);

@@ -3,6 +3,7 @@
 
 mod failure;
 mod recovery;
+mod retention;
 mod round_trip;
 
 use std::{
@@ -208,6 +209,7 @@ enum Act {
     Sync,
     SetLen,
     Rename,
+    Remove,
     SyncDirectory,
 }
 
@@ -269,6 +271,11 @@ impl Disk for Faulty {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.check(Act::Rename)?;
         disk::Real.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.check(Act::Remove)?;
+        disk::Real.remove(path)
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
