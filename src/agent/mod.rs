@@ -228,8 +228,8 @@ pub struct Launch {
 /// Other arguments for an agent that exits at once because it refuses its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fallback {
-    /// How it is told that it did: its stderr contains this text.
-    pub stderr_contains: String,
+    /// How it is told that it did: its stderr contains one of these texts.
+    pub stderr_contains: Vec<String>,
     /// The arguments to start it with then.
     pub args: Vec<OsString>,
 }

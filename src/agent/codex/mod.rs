@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    agent::{CodexStatus, ConfigFile, Launch, Options, TurnRequest},
+    agent::{CodexStatus, ConfigFile, Fallback, History, Launch, Options, TurnRequest},
     error::{Error, Result},
     proto::Warning,
 };
@@ -36,6 +36,10 @@ pub(crate) use stderr::last_error;
 
 /// The longest prompt that codex takes; beyond it, it exits with status 1.
 pub(super) const MAX_PROMPT_CHARACTERS: usize = 1_048_576;
+
+/// What codex says when it is to resume a thread that it has not, or of which a
+/// part is gone.
+const LOST_THREAD: [&str; 2] = ["no rollout found for thread id", "missing source rollout"];
 
 /// Whether turns can be started with this agent configuration.
 pub(super) fn check_config(file: &ConfigFile) -> Result<(), String> {
@@ -128,10 +132,20 @@ impl Codex {
         let version = known.version.clone().unwrap_or_default();
         warnings.extend(self.danger(turn, &config));
         let args = command::arguments(turn, retries, &config)?;
+        let fallback = match turn.history {
+            History::Resume(_) => {
+                let anew = TurnRequest { history: History::New, ..*turn };
+                let args = command::arguments(&anew, retries, &config)?;
+                let stderr_contains = LOST_THREAD.map(str::to_owned).into();
+                Some(Fallback { stderr_contains, args })
+            }
+            // A fork that has no history is not what was asked for.
+            History::New | History::Fork(_) => None,
+        };
         let mut env = binary.env;
         let asked = turn.options.environment.iter();
         env.extend(asked.map(|(name, value)| (name.into(), value.into())));
-        Ok(Launch { program: binary.program, args, env, version, warnings, fallback: None })
+        Ok(Launch { program: binary.program, args, env, version, warnings, fallback })
     }
 
     /// Which binary a turn would start.

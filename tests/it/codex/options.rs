@@ -170,8 +170,8 @@ async fn a_variable_reaches_codex_and_as_far_as_its_policy_says_its_commands() {
     assert_eq!(shown.into_iter().collect::<Vec<_>>(), [("GREETING".to_owned(), String::new())]);
     assert!(!format!("{:?}", events[0]).contains("hello"), "{:?}", events[0]);
 
-    let none = config([("shell_environment_policy.inherit", "'none'")]);
-    let options = CodexOptions { config: none.config, ..options };
+    let kept_from = config([("shell_environment_policy.exclude", "['GREETING']")]);
+    let options = CodexOptions { config: kept_from.config, ..options };
     let session = stage.create_as(told(&stage, options), "Greet.").await;
     gate.reached(1).await;
     let pid = agent_of(&stage.server, &session.session_id, 1).unwrap();

@@ -200,6 +200,59 @@ async fn what_has_no_thread_or_lost_it_cannot_be_forked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_thread_that_is_lost_is_begun_anew_once_and_that_is_said() {
+    let stage = Stage::new().await;
+    stage.model.script((1..=3).map(|n| Reply::new().message(&format!("answer {n}"))));
+    let session = stage.create("first?").await;
+    let (first, _) = stage.rest(&session).await;
+    fs::remove_file(stage.rollout(&first.thread_id).unwrap()).unwrap();
+
+    stage.start_turn(&session.session_id, "second?").await;
+    let (second, events) = stage.rest(&session).await;
+    assert_eq!(second.state(), SessionState::Completed);
+    assert_eq!(second.last_turn.as_ref().unwrap().error, "");
+    assert_ne!(second.thread_id, first.thread_id);
+    assert_eq!(items(&events, 2), [message("item_0", "answer 2")]);
+    let said = format!(
+        "the thread {} could not be resumed: the agent began a new thread and does not know what \
+         was said before",
+        first.thread_id
+    );
+    assert_eq!(warnings(&events), [("THREAD_RESTARTED", said.as_str())]);
+
+    stage.start_turn(&session.session_id, "third?").await;
+    let (third, events) = stage.rest(&session).await;
+    assert_eq!(third.state(), SessionState::Completed);
+    assert_eq!(third.thread_id, second.thread_id);
+    assert_eq!(warnings(&events).len(), 1);
+    let threads = [("", ""), (first.thread_id.as_str(), ""), (second.thread_id.as_str(), "")];
+    assert_eq!(begun_from(&events), threads);
+    let requests = stage.model.requests();
+    assert_eq!(history(&requests[1]), (vec!["second?"], vec![]));
+    assert_eq!(history(&requests[2]), (vec!["second?", "third?"], vec!["answer 2"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_whose_source_is_lost_begins_anew_as_well() {
+    let stage = Stage::new().await;
+    stage.model.script((1..=3).map(|n| Reply::new().message(&format!("answer {n}"))));
+    let source = stage.create("first?").await;
+    let (source, _) = stage.rest(&source).await;
+    let fork = stage.fork(&source, "forked?").await.unwrap();
+    let (forked, _) = stage.rest(&fork).await;
+    fs::remove_file(stage.rollout(&source.thread_id).unwrap()).unwrap();
+
+    stage.start_turn(&fork.session_id, "forked again?").await;
+    let (fork, events) = stage.rest(&fork).await;
+    assert_eq!(fork.state(), SessionState::Completed, "{fork:?}");
+    assert_ne!(fork.thread_id, forked.thread_id);
+    let warnings = warnings(&events);
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(warnings[0].0, "THREAD_RESTARTED");
+    assert!(warnings[0].1.contains(&forked.thread_id), "{warnings:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_turn_that_was_killed_leaves_a_thread_that_goes_on() {
     let stage = Stage::new().await;
     let gate = Gate::closed();
