@@ -340,7 +340,7 @@ impl App {
             }
         })
         .await?
-        .map_err(Error::internal)?;
+        .map_err(Error::system)?;
         if offset > total_size {
             return Err(Error::invalid(
                 "offset",
@@ -406,6 +406,15 @@ impl App {
         }
         let mut page =
             EventPage { events: Vec::new(), next_after: query.after, oldest, latest, epoch };
+        // What the response says beside its events, at most, counts as well.
+        let frame = proto::ListEventsResponse {
+            events: Vec::new(),
+            next_after_seq: latest.0,
+            oldest_seq: oldest.0,
+            latest_seq: latest.0,
+            epoch: epoch.to_string(),
+        };
+        let room = query.bytes.saturating_sub(frame.encoded_len());
         let mut bytes = 0;
         'page: while page.next_after < latest && page.events.len() < query.count {
             let span = match feed.read(page.next_after.next()).await {
@@ -420,9 +429,9 @@ impl App {
                     if page.events.len() == query.count {
                         break 'page;
                     }
-                    let event = event::decode_frame_within(&entry.frame, query.bytes)?;
-                    bytes += event.encoded_len() + event::LIST_OVERHEAD_BYTES;
-                    if bytes > query.bytes && !page.events.is_empty() {
+                    let event = event::decode_frame_within(&entry.frame, room)?;
+                    bytes += event::message_len(&event);
+                    if bytes > room && !page.events.is_empty() {
                         break 'page;
                     }
                     page.events.push(event);

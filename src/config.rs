@@ -27,7 +27,6 @@ pub use self::{
 use crate::{
     home::Home,
     supervise::{self, Grace, Limits},
-    wire::grpc::WatchBody,
 };
 
 /// Where the server listens by default, besides its Unix socket.
@@ -127,6 +126,16 @@ pub struct LogConfig {
     pub filter: String,
     /// How a line looks.
     pub format: LogFormat,
+}
+
+/// Which body answers `WatchEvents`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WatchBody {
+    /// Shared chunks of frames that were encoded once.
+    #[default]
+    Raw,
+    /// tonic's own encoder, one message at a time. To compare with.
+    Generated,
 }
 
 impl Config {

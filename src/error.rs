@@ -7,9 +7,12 @@
 
 use std::{
     error::Error as StdError,
+    io,
     path::PathBuf,
     time::{Duration, SystemTime},
 };
+
+use rustix::io::Errno;
 
 use crate::{
     id::{Seq, SessionId, TurnNumber},
@@ -225,8 +228,44 @@ impl Error {
         Self::InvalidArgument { field, problem: problem.into() }
     }
 
+    /// An error of the system: where it has no file descriptor left, the same may
+    /// be tried again; else a fault.
+    #[must_use]
+    pub fn system(source: io::Error) -> Self {
+        if is_out_of_descriptors(&source) {
+            let problem =
+                "the server has as many files open as it may; raise its limit (ulimit -n)";
+            return Self::Overloaded { problem: problem.to_owned(), retry_after: RETRY_AFTER };
+        }
+        Self::internal(source)
+    }
+
     /// A fault of ours or of the machine.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Internal(source.into())
+    }
+}
+
+/// When to try again where files were too many; turns that end give theirs back.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Whether the process, or the whole machine, has no file descriptor left.
+#[must_use]
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let number = error.raw_os_error();
+    [Errno::MFILE, Errno::NFILE].iter().any(|errno| number == Some(errno.raw_os_error()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_descriptors_passes_and_any_other_error_of_the_system_is_a_fault() {
+        for errno in [Errno::MFILE, Errno::NFILE] {
+            let error = Error::system(errno.into());
+            assert!(matches!(error, Error::Overloaded { retry_after: RETRY_AFTER, .. }));
+        }
+        assert!(matches!(Error::system(Errno::IO.into()), Error::Internal(_)));
     }
 }

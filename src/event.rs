@@ -30,8 +30,6 @@ pub use json::{page_to_json, raw_json, response_to_json, to_json};
 pub const DEFAULT_MAX_EVENT_BYTES: usize = 3 << 20;
 /// The largest that a receiver may ask for, in bytes.
 pub const MAX_MAX_EVENT_BYTES: usize = 64 << 20;
-/// What an event adds in a list to its own encoded size, at most.
-pub const LIST_OVERHEAD_BYTES: usize = 16;
 
 /// What several events of a session have in common.
 ///
@@ -97,6 +95,14 @@ pub fn message(event: proto::Event) -> proto::WatchEventsResponse {
     proto::WatchEventsResponse { message: Some(Message::Event(event)) }
 }
 
+/// The encoded size of an event's [`message`], which is also what the event takes
+/// in a `ListEventsResponse`: in both it is a field with a number below 16.
+#[must_use]
+pub fn message_len(event: &proto::Event) -> usize {
+    let bytes = event.encoded_len();
+    1 + prost::length_delimiter_len(bytes) + bytes
+}
+
 /// Reads an event back from the frame that the log holds and watches send: the
 /// five bytes of gRPC's prefix and the encoded [`message`]. Its `raw` is a slice
 /// of the frame, not a copy.
@@ -146,6 +152,35 @@ pub fn within(event: proto::Event, max_event_bytes: usize) -> proto::Event {
     });
     elide(event, whole, max_event_bytes)
 }
+
+/// Cuts an event down where no receiver could take it, who can ask for 64 MiB
+/// at most.
+///
+/// Its line stays whole where that leaves 64 KiB for the rest: what it says of
+/// the line is in there too, so that is cut. `elided` says that something was.
+#[must_use]
+pub fn deliverable(mut event: proto::Event) -> proto::Event {
+    const LARGEST: usize = MAX_MAX_EVENT_BYTES - PAGE_BYTES;
+    // What is said of a line is never three times as long, so that almost no
+    // event has to be measured.
+    if event.raw.len() <= LARGEST / 4 || message_len(&event) <= LARGEST {
+        return event;
+    }
+    if event.raw.len() > MAX_MAX_EVENT_BYTES - MIN_MAX_EVENT_BYTES {
+        return within(event, LARGEST);
+    }
+    let raw = event.raw.clone();
+    event.elided = Some(proto::Elided {
+        size: raw.len() as u64,
+        turn: event.turn,
+        byte_offset: event.byte_offset,
+    });
+    let rest = LARGEST - raw.len();
+    proto::Event { raw, ..within(event, rest) }
+}
+
+/// What a page of events may say beside them.
+const PAGE_BYTES: usize = 1 << 10;
 
 /// Reads a field that says how large a message its receiver can take; 0 is the
 /// default.
@@ -305,6 +340,19 @@ mod tests {
 
         assert_eq!(decoded, event);
         assert!(frame.as_ptr_range().contains(&decoded.raw.as_ptr()));
+    }
+
+    #[test]
+    fn an_event_takes_the_same_room_in_a_message_and_in_a_page() {
+        let envelope = Envelope::server(SessionId::random(), None, UNIX_EPOCH);
+        for bytes in [0, 100, 20_000] {
+            let kind = Kind::Warning(proto::Warning::default());
+            let event = envelope.seal(Seq(1), kind, vec![b'x'; bytes].into(), 0);
+            let events = vec![event.clone()];
+            let page = proto::ListEventsResponse { events, ..Default::default() };
+            assert_eq!(message_len(&event), message(event.clone()).encoded_len());
+            assert_eq!(message_len(&event), page.encoded_len());
+        }
     }
 
     #[test]

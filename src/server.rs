@@ -6,11 +6,13 @@
 //!                                │         │         └ owners end; agents go on
 //!                                │         └ health off, watches end, no new
 //!                                │           connection, calls finish (deadline)
-//!                                └ server.json, health on
+//!                                └ server.json before, health on
 //! ```
 //!
 //! `serve`, `demo` and every test come through [`bind`] and [`run`].
 
+mod descriptors;
+mod first_bytes;
 mod listen;
 
 use std::{fs, io, path::PathBuf};
@@ -36,6 +38,7 @@ use crate::{
     wire::{self, auth::Access},
 };
 
+use self::descriptors::Descriptors;
 pub use self::listen::Listeners;
 
 /// How many streams one HTTP/2 connection may have open. hyper's 200 would let
@@ -99,8 +102,9 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let token = config.home.ensure_token()?;
+    let descriptors = Descriptors::raise();
     let stages = Stages::default();
-    let sessions = open(&config, &stages)?;
+    let sessions = open(&config, &stages, descriptors)?;
     let adopted = sessions.adopt().await.map_err(Error::Adopt)?;
     tracing::info!(adopted, "sessions taken up");
 
@@ -116,9 +120,11 @@ pub async fn run(
     };
     let (router, mut health) = wire::router(app, access, config.watch_body);
     let connections = TaskTracker::new();
-    let lock = listeners.serve(&router, &connections, &stages.draining);
+    // Clients that come from here on wait in the sockets until they are served.
+    listeners.announce(&home::Server::here(addresses.clone()))?;
+    let most = descriptors.tcp_connections();
+    let lock = listeners.serve(&router, &connections, &stages.draining, most);
     health.serving().await;
-    lock.announce(&home::Server::here(addresses.clone()))?;
     tracing::info!(addresses = addresses.join(" "), "ready");
 
     shutdown.await;
@@ -162,7 +168,7 @@ struct Stages {
     tasks: TaskTracker,
 }
 
-fn open(config: &Config, stages: &Stages) -> Result<Sessions, Error> {
+fn open(config: &Config, stages: &Stages, descriptors: Descriptors) -> Result<Sessions, Error> {
     let directory = config.home.sessions();
     let system = |action| move |source| Error::System { action, source };
     fs::create_dir_all(&directory).map_err(system("create the directory of sessions"))?;
@@ -196,11 +202,12 @@ fn open(config: &Config, stages: &Stages) -> Result<Sessions, Error> {
         directory,
         supervisor: config.program.clone(),
         grace: config.grace,
-        limits: config.limits,
-        events: config.events,
         trash: config.home.trash(),
         slots,
         requests: Requests::default(),
+        limits: config.limits,
+        events: config.events,
+        agent_open_files: descriptors.inherited,
         closing: stages.draining.clone(),
         stopped: stages.stopped.clone(),
         tasks: stages.tasks.clone(),

@@ -48,7 +48,13 @@ fn since_epoch(time: SystemTime) -> Duration {
 /// a later read of the same thing agree.
 #[must_use]
 pub fn now() -> SystemTime {
-    from_micros(micros(SystemTime::now()))
+    to_micros(SystemTime::now())
+}
+
+/// The time to the microsecond, as the database keeps it.
+#[must_use]
+pub fn to_micros(time: SystemTime) -> SystemTime {
+    from_micros(micros(time))
 }
 
 /// As the wire writes it.

@@ -4,6 +4,11 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod manage;
+
+pub(super) use self::manage::{
+    CleanupArgs, ForkArgs, KillArgs, LabelChange, ListArgs, ManageCommand, TopArgs, WaitArgs, When,
+};
 use super::{
     connect::Target,
     options::{CodexArgs, Network},
@@ -23,6 +28,8 @@ Then:
   switchboard sessions list                every session, newest first
   switchboard sessions watch 3f9a1c22      follow one, from its first event
   switchboard send 3f9a1c22 \"and now?\"     give it its next prompt
+  switchboard sessions top                 all of them, live
+  switchboard sessions kill 3f9a1c22       end it, with all that it started
   switchboard serve                        run the server in this terminal
 
 Exit codes: 0 done, 1 it failed, 2 bad usage, 3 no server answers, 130 interrupted.";
@@ -88,7 +95,7 @@ pub(super) enum Command {
     /// turn event in the transcript is turn.completed, else with 1; on SIGINT
     /// it stops printing and exits with 1. Standard input is read and ignored.
     Replay(ReplayArgs),
-    /// List, show, follow and read sessions
+    /// Find, follow, change and end sessions
     #[command(subcommand)]
     Sessions(SessionsCommand),
     /// Give a session its next prompt and follow it
@@ -270,14 +277,15 @@ pub(super) struct ReplayArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum SessionsCommand {
     /// List sessions, newest first
-    List {
-        /// Only sessions in this state; may be repeated
-        #[arg(long, value_name = "STATE", value_enum)]
-        state: Vec<State>,
-        /// The most sessions to list
-        #[arg(long, value_name = "N", default_value_t = 100)]
-        limit: usize,
-    },
+    List(ListArgs),
+    /// Show every session in a live table
+    ///
+    /// Those with a running turn come first, then those that changed last. q or
+    /// Ctrl-C leaves. Where standard output is no terminal, and with --json, it
+    /// prints one JSON object for each change instead, first the sessions that
+    /// are there and a "synced". It comes back when the server is restarted; a
+    /// session that changed meanwhile is told at least once.
+    Top(TopArgs),
     /// Show one session
     Show {
         /// Its id, or the first four or more characters of it
@@ -318,14 +326,10 @@ pub(super) enum SessionsCommand {
     /// Wait until a session is at rest
     ///
     /// Exits like `run`: 0 completed, 1 failed or the time was up, 130
-    /// interrupted.
-    Wait {
-        /// Its id, or the first four or more characters of it
-        id: String,
-        /// How long to wait, such as 30s; by default without end
-        #[arg(long, value_name = "DURATION", value_parser = duration)]
-        timeout: Option<Duration>,
-    },
+    /// interrupted. Goes on waiting when the server is restarted.
+    Wait(WaitArgs),
+    #[command(flatten)]
+    Manage(ManageCommand),
 }
 
 /// A state, to filter by.

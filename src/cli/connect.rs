@@ -100,6 +100,9 @@ impl Interceptor for Bearer {
 
 type Service = InterceptedService<Channel, Bearer>;
 
+/// A client of `SessionService`.
+pub(super) type SessionClient = SessionServiceClient<Service>;
+
 impl Connector {
     /// Connects if a server accepts and answers there, and does not merely listen.
     pub(super) async fn answering(&self) -> Option<Server> {
@@ -168,8 +171,24 @@ impl Connector {
     /// # Errors
     /// [`Failure::Unreachable`] when no server answers there.
     pub(super) async fn connect(&self) -> Result<Server, Failure> {
-        let (target, token) = (self.target.clone(), self.token.as_deref());
-        let mut endpoint = match &target {
+        let target = &self.target;
+        let channel = self.endpoint()?.connect().await.map_err(|error| {
+            Failure::Unreachable(format!("no server answers at {target}: {}", root_cause(&error)))
+        })?;
+        self.server(channel)
+    }
+
+    /// Connects with the first call, and so also to a server that is just away.
+    ///
+    /// # Errors
+    /// When the address or the token is malformed.
+    pub(super) fn connect_later(&self) -> Result<Server, Failure> {
+        self.server(self.endpoint()?.connect_lazy())
+    }
+
+    fn endpoint(&self) -> Result<Endpoint, Failure> {
+        let target = &self.target;
+        let endpoint = match target {
             Target::Unix(path) => {
                 let path = path.to_str().ok_or_else(|| {
                     Failure::Usage(format!("the path of the socket {target} is not UTF-8"))
@@ -180,14 +199,14 @@ impl Connector {
             Target::Tcp(uri) => Endpoint::from_shared(uri.to_string()),
         }
         .map_err(|error| Failure::Usage(format!("{target} is no address: {error}")))?;
-        endpoint = endpoint
+        Ok(endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_while_idle(true);
-        let channel = endpoint.connect().await.map_err(|error| {
-            Failure::Unreachable(format!("no server answers at {target}: {}", root_cause(&error)))
-        })?;
-        let bearer = token.map(|token| {
+            .keep_alive_while_idle(true))
+    }
+
+    fn server(&self, channel: Channel) -> Result<Server, Failure> {
+        let bearer = self.token.as_deref().map(|token| {
             let mut value: MetadataValue<Ascii> = format!("Bearer {token}").parse()?;
             value.set_sensitive(true);
             Ok::<_, tonic::metadata::errors::InvalidMetadataValue>(value)
@@ -196,14 +215,20 @@ impl Connector {
             Failure::Usage("the token is not plain ASCII: look at SWITCHBOARD_TOKEN".into())
         })?;
         let service = InterceptedService::new(channel, Bearer(bearer));
-        Ok(Server { service, target })
+        Ok(Server { service, target: self.target.clone() })
     }
 }
 
 impl Server {
+    /// Where it is.
+    #[must_use]
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// The client of `SessionService`.
     #[must_use]
-    pub(super) fn sessions(&self) -> SessionServiceClient<Service> {
+    pub(super) fn sessions(&self) -> SessionClient {
         SessionServiceClient::new(self.service.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tonic::{Code, Status, Streaming};
-use tonic_types::StatusExt as _;
+use tonic::Streaming;
 
 use super::{
     Context, Failure,
@@ -13,6 +12,7 @@ use super::{
     keyboard::Keyboard,
     output::Output,
     render::{View, state_word},
+    retry::lost,
 };
 use crate::proto::{
     Event, SessionState, WatchEventsRequest, WatchEventsResponse, WatchHeader, event::Kind,
@@ -60,7 +60,8 @@ enum Ended {
 }
 
 impl Follower {
-    /// Prepares to follow a session from a seq on: 1 for all, 0 for only new ones.
+    /// Prepares to follow a session, of which a server has just told, from a seq
+    /// on: 1 for all, 0 for only new ones.
     pub(super) fn new(
         cx: &Context,
         connector: Connector,
@@ -103,10 +104,6 @@ impl Follower {
                         Ended::Lost(why) => why,
                     }
                 }
-                // A server that never answered is not waited for.
-                Err(failure @ Failure::Unreachable(_)) if self.epoch.is_empty() => {
-                    return Err(failure);
-                }
                 Err(Failure::Unreachable(why)) if Instant::now() < give_up => why,
                 Err(failure) => return Err(failure),
             };
@@ -134,8 +131,8 @@ impl Follower {
         match server.events().watch_events(request).await {
             Ok(answer) => Ok(answer.into_inner()),
             Err(status) => Err(match lost(&status) {
-                Some(why) if !self.epoch.is_empty() => Failure::Unreachable(why),
-                Some(_) | None => server.failure()(status),
+                Some(why) => Failure::Unreachable(why),
+                None => server.failure()(status),
             }),
         }
     }
@@ -234,26 +231,5 @@ pub(super) fn is_rest(state: SessionState) -> bool {
         | SessionState::Queued
         | SessionState::Running
         | SessionState::Stopping => false,
-    }
-}
-
-/// Why the status means that the connection is gone, or the server about to be;
-/// `None` when it is an answer that another try would get again.
-fn lost(status: &Status) -> Option<String> {
-    if let Some(told) = status.get_details_error_info() {
-        return match told.reason.as_str() {
-            "SHUTTING_DOWN" => Some("it is shutting down".into()),
-            "OVERLOADED" => Some("it is overloaded".into()),
-            _ => None,
-        };
-    }
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the codes are gRPC's, not ours")]
-    match status.code() {
-        Code::Unavailable
-        | Code::Unknown
-        | Code::Internal
-        | Code::Cancelled
-        | Code::DeadlineExceeded => Some("the connection broke".into()),
-        _ => None,
     }
 }

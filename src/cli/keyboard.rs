@@ -1,21 +1,12 @@
 //! Ctrl-C while a session is followed: once asks the server to interrupt the
 //! turn, twice leaves the turn to itself.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{future::Future, pin::pin};
 
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::Instant,
-};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Context, Failure, connect::Connector, output::Output, render::short_id};
+use super::{Context, Failure, connect::Connector, output::Output, render::short_id, retry};
 use crate::proto::InterruptTurnRequest;
-
-/// How long an interrupt is tried while the server does not answer.
-const INTERRUPT_PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long apart those tries are.
-const INTERRUPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// What Ctrl-C means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,27 +82,15 @@ impl Keyboard {
 
 /// Asks the server to interrupt the turn, also when it is just being restarted.
 async fn interrupt(connector: Connector, session_id: String, output: Output) {
-    let deadline = Instant::now() + INTERRUPT_PATIENCE;
-    loop {
-        let request = InterruptTurnRequest { session_id: session_id.clone(), ..Default::default() };
-        let answer = match connector.connect().await {
-            Ok(server) => {
-                let answer = server.sessions().interrupt_turn(request).await;
-                answer.map(drop).map_err(|status| server.failure()(status))
-            }
-            Err(failure) => Err(failure),
-        };
-        match answer {
-            Ok(()) => return,
-            // The turn ended by itself meanwhile.
-            Err(Failure::Refused(problem)) if problem.reason == "NO_ACTIVE_TURN" => return,
-            Err(Failure::Unreachable(_)) if Instant::now() < deadline => {
-                tokio::time::sleep(INTERRUPT_PAUSE).await;
-            }
-            Err(failure) => {
-                output.note(&failure.report(false).unwrap_or_default());
-                return;
-            }
-        }
+    let request = InterruptTurnRequest { session_id, ..Default::default() };
+    let answer = match connector.connect_later() {
+        Ok(server) => retry::change(&server, output, request).await.map(drop),
+        Err(failure) => Err(failure),
+    };
+    match answer {
+        Ok(()) => {}
+        // The turn ended by itself meanwhile.
+        Err(Failure::Refused(problem)) if problem.reason == "NO_ACTIVE_TURN" => {}
+        Err(failure) => output.note(&failure.report(false).unwrap_or_default()),
     }
 }

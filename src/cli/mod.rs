@@ -8,21 +8,27 @@
 mod args;
 mod completions;
 mod config;
+mod confirm;
 mod connect;
 mod demo;
 mod failure;
 mod follow;
 mod keyboard;
 mod launch;
+mod list;
+mod manage;
 mod options;
 mod output;
 mod prompt;
 mod render;
 mod replay;
+mod retry;
 mod run;
 mod serve;
 mod server;
 mod sessions;
+mod top;
+mod wait;
 
 use std::{ffi::OsString, future::Future, process::ExitCode};
 

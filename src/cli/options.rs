@@ -1,13 +1,10 @@
 //! What `run` and `send` have codex told, from what a person types.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::Failure;
+use super::{Failure, run::absolute};
 use crate::proto::{CodexOptions, NetworkAccess, WebSearchMode};
 
 /// What else codex is told in each turn of a session.
@@ -119,20 +116,6 @@ pub(super) fn paths(paths: &[PathBuf]) -> Result<Vec<String>, Failure> {
     paths.iter().map(|path| absolute(path)).collect()
 }
 
-/// Paths are absolute on the wire: only this side knows what they are relative to.
-///
-/// # Errors
-/// When the path is not UTF-8 or there is no working directory.
-pub(super) fn absolute(path: &Path) -> Result<String, Failure> {
-    let path = std::path::absolute(path)
-        .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
-    // `absolute` keeps a trailing dot component out, but not a trailing slash.
-    let path: PathBuf = path.components().collect();
-    path.into_os_string()
-        .into_string()
-        .map_err(|path| Failure::Usage(format!("the path {path:?} is not UTF-8")))
-}
-
 /// Reads `KEY=VALUE` as codex does: a value that is no TOML is a string.
 ///
 /// # Errors
@@ -160,10 +143,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_made_absolute_here() {
+    fn paths_of_files_are_made_absolute_here() {
         let here = std::env::current_dir().unwrap().into_os_string().into_string().unwrap();
-        assert_eq!(absolute(Path::new(".")).unwrap(), here);
-        assert_eq!(absolute(Path::new("/a/")).unwrap(), "/a");
         assert_eq!(paths(&["b.png".into()]).unwrap(), [format!("{here}/b.png")]);
     }
 

@@ -60,6 +60,13 @@ impl Output {
         Ok(())
     }
 
+    /// Asks something beside the output, on the line that the answer is typed in.
+    pub(super) fn ask(&self, question: &str) {
+        let mut stderr = io::stderr().lock();
+        // Nobody may be there to read it, and then nobody answers either.
+        let _ = stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush());
+    }
+
     /// Says something about the work, beside its output.
     pub(super) fn note(&self, text: &str) {
         // Nobody may be there to read it, and the work goes on all the same.

@@ -9,7 +9,7 @@ pub(super) mod text;
 use std::collections::HashMap;
 
 use self::text::{Paint, clean, one_line};
-use crate::proto::{Event, SessionState, StateReason, Usage, event::Kind};
+use crate::proto::{Event, Session, SessionState, StateReason, Usage, event::Kind};
 
 /// What the view of one session remembers.
 #[derive(Debug)]
@@ -200,6 +200,13 @@ impl View {
 #[must_use]
 pub(super) fn short_id(session_id: &str) -> &str {
     session_id.get(..8).unwrap_or(session_id)
+}
+
+/// What the session is about: its title, else how its first prompt begins.
+#[must_use]
+pub(super) fn about(session: &Session) -> String {
+    let about = if session.title.is_empty() { &session.first_prompt } else { &session.title };
+    one_line(about, 60)
 }
 
 /// The state in a word for people.

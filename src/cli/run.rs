@@ -9,9 +9,7 @@ use super::{
     connect::{Connector, present},
     follow::{End, Follower, outcome},
     keyboard::{Keyboard, OnInterrupt},
-    launch,
-    options::{self, absolute},
-    prompt,
+    launch, options, prompt, retry,
 };
 use crate::proto::{
     CreateSessionRequest, FilesystemSandbox, ListEventsRequest, NetworkAccess, Session,
@@ -36,9 +34,8 @@ pub(super) async fn run(cx: &Context, args: RunArgs) -> Result<(), Failure> {
     let (connector, server) = keyboard.unless_left(launch::connect_or_start(cx)).await??;
     let request =
         CreateSessionRequest { session: Some(session), prompt, images, ..Default::default() };
-    let mut sessions = server.sessions();
-    let answer = keyboard.unless_left(sessions.create_session(request)).await?;
-    let session = present(answer.map_err(server.failure())?.into_inner().session)?;
+    let created = retry::change(&server, cx.output, request);
+    let session = present(keyboard.unless_left(created).await??.session)?;
     if args.detach {
         return announce(cx, &session);
     }
@@ -52,7 +49,8 @@ pub(super) async fn send(cx: &Context, args: SendArgs) -> Result<(), Failure> {
     let mut keyboard = Keyboard::new(cx, OnInterrupt::StopTurn)?;
     let connector = Connector::new(cx)?;
     let server = keyboard.unless_left(connector.connect()).await??;
-    let session_id = server.session(&args.id).await?.session_id;
+    let session = retry::session(&server, cx.output, &args.id);
+    let session_id = keyboard.unless_left(session).await??.session_id;
 
     // Where the log ends before the turn begins is where its events begin.
     let page = ListEventsRequest {
@@ -60,10 +58,14 @@ pub(super) async fn send(cx: &Context, args: SendArgs) -> Result<(), Failure> {
         page_size: 1,
         ..ListEventsRequest::default()
     };
-    let page = server.events().list_events(page).await.map_err(server.failure())?.into_inner();
+    let page = retry::call(&server, cx.output, |_| {
+        let (mut events, page) = (server.events(), page.clone());
+        async move { events.list_events(page).await }
+    });
+    let page = keyboard.unless_left(page).await??;
     let request = StartTurnRequest { session_id, prompt, images, ..Default::default() };
-    let answer = server.sessions().start_turn(request).await.map_err(server.failure())?;
-    let session = present(answer.into_inner().session)?;
+    let started = retry::change(&server, cx.output, request);
+    let session = present(keyboard.unless_left(started).await??.session)?;
     if args.detach {
         return announce(cx, &session);
     }
@@ -73,13 +75,25 @@ pub(super) async fn send(cx: &Context, args: SendArgs) -> Result<(), Failure> {
     outcome(follower.follow(&mut keyboard).await?)
 }
 
-fn announce(cx: &Context, session: &Session) -> Result<(), Failure> {
+/// Says which session it is, to people by its id.
+pub(super) fn announce(cx: &Context, session: &Session) -> Result<(), Failure> {
     if cx.output.json {
         let json = serde_json::to_string(session)
             .map_err(|error| Failure::Failed(format!("cannot print the session: {error}")))?;
         return cx.output.line(&json);
     }
     cx.output.line(&session.session_id)
+}
+
+/// Paths are absolute on the wire: only this side knows what they are relative to.
+pub(super) fn absolute(path: &Path) -> Result<String, Failure> {
+    let path = std::path::absolute(path)
+        .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+    // `absolute` keeps a trailing dot component out, but not a trailing slash.
+    let path: std::path::PathBuf = path.components().collect();
+    path.into_os_string()
+        .into_string()
+        .map_err(|path| Failure::Usage(format!("the path {path:?} is not UTF-8")))
 }
 
 fn absolute_agent(agent: &str) -> Result<String, Failure> {
@@ -94,8 +108,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_transcripts_path_is_made_absolute_here() {
+    fn paths_are_made_absolute_here() {
         let here = std::env::current_dir().unwrap().into_os_string().into_string().unwrap();
+        assert_eq!(absolute(Path::new(".")).unwrap(), here);
+        assert_eq!(absolute(Path::new("/a/")).unwrap(), "/a");
         assert_eq!(absolute_agent("replay:x.jsonl").unwrap(), format!("replay:{here}/x.jsonl"));
         assert_eq!(absolute_agent("codex").unwrap(), "codex");
     }

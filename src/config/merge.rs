@@ -7,12 +7,11 @@ use serde::Serialize;
 use super::{
     CodexConfig, CodexFile, Config, ConfigFile, DEFAULT_LISTEN, DEFAULT_OUTPUT_LIMIT,
     DEFAULT_SEGMENT, Environment, Error, EventsConfig, ListenAddr, LogConfig, LogFile, LogFormat,
-    Size, Source, Span, TurnsConfig, Value,
+    Size, Source, Span, TurnsConfig, Value, WatchBody,
 };
 use crate::{
     home::Home,
     supervise::{self, Grace, Limits},
-    wire::grpc::WatchBody,
 };
 
 /// How many turns run at once by default: of codex, some 10 GB of memory.
@@ -278,7 +277,10 @@ impl Merge {
                 return Err(self.wrong("require_token", problem));
             }
         }
-        config.listen.push(ListenAddr::Unix(config.home.socket()));
+        let socket = ListenAddr::Unix(config.home.socket());
+        config.listen.retain(|address| *address != socket);
+        config.listen.push(socket);
+        forget_repetitions(&mut config.listen);
         for address in &config.listen {
             let ListenAddr::Unix(path) = address else { continue };
             let length = path.as_os_str().len();
@@ -358,6 +360,22 @@ impl Merge {
         }
         Ok(())
     }
+}
+
+/// Leaves each address once, in the place where it came first. Port 0 is a
+/// free port of its own each time.
+fn forget_repetitions(listen: &mut Vec<ListenAddr>) {
+    let mut seen: Vec<ListenAddr> = Vec::with_capacity(listen.len());
+    for address in listen.drain(..) {
+        let is_new_each_time = match &address {
+            ListenAddr::Tcp(address) => address.port() == 0,
+            ListenAddr::Unix(_) => false,
+        };
+        if is_new_each_time || !seen.contains(&address) {
+            seen.push(address);
+        }
+    }
+    *listen = seen;
 }
 
 fn is_host(text: &str) -> bool {

@@ -190,3 +190,25 @@ fn the_schema_has_exactly_the_keys_that_are_accepted_and_shown() {
     }
     assert_eq!(in_schema, accepted);
 }
+
+#[test]
+fn an_address_that_is_named_twice_is_listened_on_once() {
+    let environment = Environment::of([("HOME", "/home/dev")]);
+    let listen = |addresses: &[&str]| {
+        let listen = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        let keys = ConfigFile { listen: Some(listen), ..ConfigFile::default() };
+        let flags = Flags { home: Some("/sb".into()), keys, ..Flags::default() };
+        let config = Loaded::load(flags, &environment).unwrap().config;
+        config.listen.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(listen(&["unix:/sb/switchboard.sock"]), ["unix:/sb/switchboard.sock"]);
+    assert_eq!(
+        listen(&["127.0.0.1:1", "unix:/a", "127.0.0.1:1", "unix:/a", "[::1]:1"]),
+        ["127.0.0.1:1", "unix:/a", "[::1]:1", "unix:/sb/switchboard.sock"]
+    );
+    // Each of these finds a free port of its own.
+    assert_eq!(
+        listen(&["127.0.0.1:0", "127.0.0.1:0"]),
+        ["127.0.0.1:0", "127.0.0.1:0", "unix:/sb/switchboard.sock"]
+    );
+}

@@ -10,6 +10,10 @@ use crate::proto::{self, event::Kind, item::Details};
 /// The smallest `max_event_bytes` that a receiver may ask for.
 pub const MIN_MAX_EVENT_BYTES: usize = 64 * 1024;
 
+/// The smallest size that an event is cut to: what is delivered may hold a page,
+/// or a line, beside it.
+const SMALLEST_BYTES: usize = MIN_MAX_EVENT_BYTES - 2048;
+
 /// The most bytes of a text that a cut event keeps.
 const HEAD_BYTES: usize = 1024;
 
@@ -30,13 +34,13 @@ const ELEMENT_FRAME_BYTES: usize = 24;
 /// server, which has no line, `at` has size 0 and offset 0.
 ///
 /// The encoded `WatchEventsResponse` around the result is never larger than
-/// `max_event_bytes`, which counts as [`MIN_MAX_EVENT_BYTES`] when smaller.
+/// `max_event_bytes`, which counts as 62 KiB when smaller.
 #[must_use]
 pub fn elide(mut event: proto::Event, at: proto::Elided, max_event_bytes: usize) -> proto::Event {
     event.raw = Bytes::new();
     event.elided = Some(at);
     cut(&mut event.session_id);
-    let mut room = Room(max_event_bytes.max(MIN_MAX_EVENT_BYTES) - FRAME_BYTES);
+    let mut room = Room(max_event_bytes.max(SMALLEST_BYTES) - FRAME_BYTES);
     if let Some(kind) = &mut event.kind {
         cut_kind(kind, &mut room);
     }

@@ -1,11 +1,13 @@
 //! Sockets: bound before any work, then served with one router.
 
 use std::{
+    fmt::Display,
     fs, io,
     net::SocketAddr,
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,18 +20,24 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener, UnixStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Error, MAX_STREAMS_PER_CONNECTION};
-use crate::{config::ListenAddr, home::Lock, wire::auth::Peer};
+use super::{Error, MAX_STREAMS_PER_CONNECTION, first_bytes::FirstBytes};
+use crate::{
+    config::ListenAddr,
+    home::{self, Lock},
+    wire::auth::Peer,
+};
 
 /// How often an idle HTTP/2 connection is asked whether it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// How much one stream may hold back for a reader that does not read, in bytes.
 const SEND_BUFFER: usize = 128 << 10;
-/// How long a client may take to send the head of an HTTP/1 request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take for its first bytes, and for the head of each
+/// HTTP/1 request: until then nobody knows whether it has a token.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when no connection can be accepted, for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -69,18 +77,27 @@ impl Listeners {
         self.bound.iter().map(address).collect()
     }
 
-    /// Accepts connections until `draining`. Gives the home's lock back.
+    /// Says in the home where the server is.
+    pub(super) fn announce(&self, server: &home::Server) -> Result<(), home::Error> {
+        self.lock.announce(server)
+    }
+
+    /// Accepts connections until `draining`, at most `tcp_connections` at a time
+    /// over TCP. Gives the home's lock back.
     pub(super) fn serve(
         self,
         router: &Router,
         connections: &TaskTracker,
         draining: &CancellationToken,
+        tcp_connections: usize,
     ) -> Lock {
+        let places = Arc::new(Semaphore::new(tcp_connections));
         for bound in self.bound {
             let place = Place {
                 router: router.clone(),
                 connections: connections.clone(),
                 draining: draining.clone(),
+                tcp: Arc::clone(&places),
             };
             connections.spawn(place.accept(bound));
         }
@@ -136,6 +153,8 @@ struct Place {
     router: Router,
     connections: TaskTracker,
     draining: CancellationToken,
+    /// A permit for each TCP connection that there may be: anyone can open those.
+    tcp: Arc<Semaphore>,
 }
 
 impl Place {
@@ -144,37 +163,68 @@ impl Place {
             () = self.draining.cancelled() => {}
             () = async {
                 match &bound {
-                    Bound::Tcp { listener, .. } => loop {
-                        match listener.accept().await {
-                            Ok((stream, _)) => {
-                                // Latency over packets: deliveries are large already.
-                                let _ = stream.set_nodelay(true);
-                                let local = stream.local_addr().map(|local| local.ip());
-                                if let Ok(local) = local {
-                                    self.serve(stream, Peer::Tcp(local));
-                                }
-                            }
-                            Err(error) => refused(&error).await,
-                        }
-                    },
-                    Bound::Unix { listener, .. } => loop {
-                        match listener.accept().await {
-                            // The socket's file keeps others out, but for the moment
-                            // before it has its mode.
-                            Ok((stream, _)) if is_ours(&stream) => self.serve(stream, Peer::Unix),
-                            Ok(_) => tracing::warn!("refused another user on the Unix socket"),
-                            Err(error) => refused(&error).await,
-                        }
-                    },
+                    Bound::Tcp { listener, .. } => self.accept_tcp(listener).await,
+                    Bound::Unix { listener, .. } => self.accept_unix(listener).await,
                 }
             } => {}
         }
     }
 
-    fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
+    async fn accept_tcp(&self, listener: &TcpListener) {
+        let mut failing = Trouble::new("cannot accept a connection");
+        let mut full = Trouble::new("no more TCP connections are taken; new ones are closed");
+        loop {
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    failing.again(&error);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            failing.over();
+            let Ok(permit) = Arc::clone(&self.tcp).try_acquire_owned() else {
+                full.again(&"as many are open as there may be");
+                continue;
+            };
+            full.over();
+            // Latency over packets: deliveries are large already.
+            let _ = stream.set_nodelay(true);
+            if let Ok(local) = stream.local_addr() {
+                self.serve(stream, Peer::Tcp(local.ip()), Some(permit));
+            }
+        }
+    }
+
+    async fn accept_unix(&self, listener: &UnixListener) {
+        let mut failing = Trouble::new("cannot accept a connection");
+        loop {
+            match listener.accept().await {
+                // The socket's file keeps others out, but for the moment
+                // before it has its mode.
+                Ok((stream, _)) if is_ours(&stream) => {
+                    failing.over();
+                    self.serve(stream, Peer::Unix, None);
+                }
+                Ok(_) => tracing::warn!("refused another user on the Unix socket"),
+                Err(error) => {
+                    failing.again(&error);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn serve(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: Peer,
+        permit: Option<OwnedSemaphorePermit>,
+    ) {
+        let stream = FirstBytes::new(stream, HEAD_TIMEOUT);
         let service = TowerToHyperService::new(self.router.clone().layer(Extension(peer)));
         let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
         builder
             .http2()
             .timer(TokioTimer::new())
@@ -188,6 +238,7 @@ impl Place {
             builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let draining = self.draining.clone();
         self.connections.spawn(async move {
+            let _permit = permit;
             let mut connection = pin!(connection);
             let served = tokio::select! {
                 served = connection.as_mut() => served,
@@ -210,7 +261,29 @@ fn is_ours(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
 }
 
-async fn refused(error: &io::Error) {
-    tracing::warn!(%error, "cannot accept a connection");
-    tokio::time::sleep(ACCEPT_PAUSE).await;
+/// Something that goes wrong again and again: said when it begins and when it is
+/// over, because whoever causes it must not fill the log.
+struct Trouble {
+    what: &'static str,
+    times: u64,
+}
+
+impl Trouble {
+    fn new(what: &'static str) -> Self {
+        Self { what, times: 0 }
+    }
+
+    fn again(&mut self, why: &dyn Display) {
+        if self.times == 0 {
+            tracing::warn!(error = %why, "{}", self.what);
+        }
+        self.times += 1;
+    }
+
+    fn over(&mut self) {
+        if self.times > 0 {
+            tracing::warn!(times = self.times, "connections are accepted again");
+            self.times = 0;
+        }
+    }
 }

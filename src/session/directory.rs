@@ -17,7 +17,13 @@ use std::{
 };
 
 use crate::{
-    Error, Result, id::SessionId, proto, row::Session, session::registry::storage_error, store::log,
+    Error, Result,
+    id::{SessionId, TurnNumber},
+    proto,
+    row::Session,
+    session::registry::storage_error,
+    store::log,
+    supervise::TurnFiles,
 };
 
 /// Where the files of a session are.
@@ -136,7 +142,14 @@ impl SessionDirectory {
 
     /// Removes the files of a session that was never acknowledged.
     pub(crate) fn remove(&self) {
-        remove_tree(&self.path);
+        // By their names, which needs no file descriptor: there may be none left.
+        let prompt = TurnFiles::new(self.turns(), TurnNumber(1)).prompt();
+        let _ = fs::remove_file(prompt);
+        let _ = fs::remove_dir(self.turns());
+        log::Log::discard(&self.events());
+        if fs::remove_dir(&self.path).is_err() {
+            remove_tree(&self.path);
+        }
     }
 }
 

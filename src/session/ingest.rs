@@ -42,10 +42,6 @@ const BLOCK_BYTES: usize = 256 << 10;
 /// How much one step makes durable at most, give or take a block.
 const STEP_BYTES: usize = 1 << 20;
 
-/// The largest line that the log holds whole, in bytes. No receiver may ask for
-/// messages above 64 MiB, and an event holds its line and the text in it.
-const MAX_WHOLE_BYTES: usize = 32 << 20;
-
 /// The writer of a session's log, and the output that is being followed.
 #[derive(Debug)]
 pub(crate) struct Ingest {
@@ -198,6 +194,10 @@ impl Ingest {
         if result.is_err() {
             self.begin_again();
         }
+        if self.source.is_none() {
+            // Thousands of sessions may be loaded that have no turn.
+            self.log.rest();
+        }
         result
     }
 
@@ -209,7 +209,7 @@ impl Ingest {
             Ok(file) => file,
             // It never had any, or somebody took it away: there is nothing to read.
             Err(error) if ended && error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(crate::Error::internal(error)),
+            Err(error) => return Err(crate::Error::system(error)),
         };
         let adopted_until =
             if adopted { file.metadata().map_err(crate::Error::internal)?.len() } else { 0 };
@@ -350,11 +350,7 @@ fn push_line(
     if let Some(size) = oversized {
         event.elided = Some(proto::Elided { size, turn: meta.turn, byte_offset: start });
     }
-    // Text and verbatim line together may be twice the longest line.
-    if event.raw.len() > MAX_WHOLE_BYTES {
-        event = event::within(event, MAX_WHOLE_BYTES);
-    }
-    batch.push(meta, &event::message(event))?;
+    batch.push(meta, &event::message(event::deliverable(event)))?;
     Ok(fact)
 }
 
@@ -391,19 +387,27 @@ fn rebuild(id: SessionId, turns: &Path, gap: &Gap, printing: Option<TurnNumber>)
         Missing::Exactly(count) => (count, count),
         Missing::AtLeast(count) => (count, u64::MAX),
     };
-    let output = fs::read(TurnFiles::new(turns, turn).stdout()).ok()?;
-    let begin = usize::try_from(gap.after.source_end_offset).ok()?;
+    let output = File::open(TurnFiles::new(turns, turn).stdout()).ok()?;
     let time = UNIX_EPOCH + Duration::from_nanos(u64::try_from(gap.after.time_unix_nanos).ok()?);
     let envelope = Envelope::agent(id, turn, time, TimeSource::Rebuilt);
-    let mut splitter = Splitter::new(gap.after.source_end_offset);
-    splitter.push(Bytes::from(output.get(begin..)?.to_vec()));
+    let mut position = gap.after.source_end_offset;
+    let mut splitter = Splitter::new(position);
     let mut batch = Batch::new(gap.first);
     let mut start = splitter.line_start();
     while (batch.len() as u64) < most {
         let mut line = splitter.next_line();
-        if line.is_none() && gap.before.is_some() {
-            // Without a line feed it is a line only where another record followed.
-            line = splitter.finish();
+        if line.is_none() {
+            let mut block = read_block(&output, position).ok()?;
+            block.truncate(usize::try_from(end.saturating_sub(position)).unwrap_or(usize::MAX));
+            if !block.is_empty() {
+                position += block.len() as u64;
+                splitter.push(block);
+                continue;
+            }
+            if gap.before.is_some() {
+                // Without a line feed it is a line only where another record followed.
+                line = splitter.finish();
+            }
         }
         let Some(line) = line.filter(|line| line.end() <= end) else { break };
         let line_end = line.end();

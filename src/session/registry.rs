@@ -6,6 +6,7 @@ use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
 
 use prost::Message as _;
@@ -34,6 +35,9 @@ use crate::{
     supervise::{Grace, Limits, TurnFiles},
 };
 
+/// How long to wait before a new session is tried to load again.
+const LOAD_AGAIN: Duration = Duration::from_secs(1);
+
 /// What all owners share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -53,16 +57,18 @@ pub(crate) struct Shared {
     pub supervisor: PathBuf,
     /// How long the steps of stopping a turn are apart.
     pub grace: Grace,
-    /// How far a turn may go.
-    pub limits: Limits,
-    /// How events are kept.
-    pub events: EventsConfig,
     /// `$SWITCHBOARD_HOME/trash`: what is left of deleted sessions.
     pub trash: PathBuf,
     /// Places for the turns that run at once.
     pub slots: Slots,
     /// The requests that carry an id and are at work.
     pub requests: Requests,
+    /// How far a turn may go.
+    pub limits: Limits,
+    /// How events are kept.
+    pub events: EventsConfig,
+    /// How many files an agent may have open; none for no limit.
+    pub agent_open_files: Option<u64>,
     /// Cancelled when the server begins to go down: watches and waits end.
     pub closing: CancellationToken,
     /// Cancelled when owners have to end.
@@ -320,11 +326,7 @@ impl Sessions {
         let mut created = None;
         // Whoever asks for the owner meanwhile waits until the turn is launched.
         let made = slot
-            .get_or_try_init(|| async {
-                let (handle, session) = self.make(session, first, ticket).await?;
-                created = Some(session);
-                Ok(handle)
-            })
+            .get_or_try_init(|| async { self.make(session, first, ticket, &mut created).await })
             .await
             .map(drop);
         drop(slot);
@@ -334,7 +336,13 @@ impl Sessions {
                 Ok(session)
             }
             (Ok(()), None) => Err(Error::SessionExists { id }),
-            (Err(error), _) => {
+            (Err(error), Some(session)) => {
+                tracing::error!(session = %id, error = %report(&error), "a new session cannot be loaded; trying again");
+                self.forget(id);
+                self.load_in_the_end(id);
+                Ok(session)
+            }
+            (Err(error), None) => {
                 self.forget(id);
                 Err(error)
             }
@@ -346,7 +354,8 @@ impl Sessions {
         mut session: Session,
         first: Option<NewTurn>,
         ticket: &Ticket,
-    ) -> Result<(Handle, proto::Session)> {
+        created: &mut Option<proto::Session>,
+    ) -> Result<Handle> {
         let directory = self.directory(session.id);
         let (files, prompt) = (directory.clone(), first.as_ref().map(|turn| turn.prompt.clone()));
         actor::blocking(move || {
@@ -359,7 +368,7 @@ impl Sessions {
             })
         })
         .await??;
-        let created = proto::Event {
+        let event = proto::Event {
             time: Some(crate::time::timestamp(session.create_time)),
             kind: Some(Kind::SessionCreated(proto::SessionCreated {
                 session: Some(Box::new((&session).into())),
@@ -370,19 +379,34 @@ impl Sessions {
             turn.begin(&mut session);
         }
         let (row, receipt) = (session.clone(), ticket.receipt_of(&session));
-        let inserted = self.shared.database.insert_session(row, created.encode_to_vec(), receipt);
+        let inserted = self.shared.database.insert_session(row, event.encode_to_vec(), receipt);
         if let Err(error) = inserted.await {
             directory.remove();
             return Err(error.into());
         }
         // From here on the session exists, whatever happens.
+        *created = Some((&session).into());
         let id = session.id;
         let stored = Stored { session, applied: Seq::ZERO };
         let (actor, handle) =
             Actor::load(Arc::clone(&self.shared), directory, stored, first).await?;
-        let answer = actor.answer().await?;
+        *created = Some(actor.acknowledge(ticket).await?);
         self.spawn(id, actor);
-        Ok((handle, answer))
+        Ok(handle)
+    }
+
+    /// Loads the owner of a session that says what became of its turn, as soon
+    /// as that is possible.
+    fn load_in_the_end(&self, id: SessionId) {
+        let sessions = self.clone();
+        self.shared.tasks.spawn(async move {
+            while !sessions.shared.closing.is_cancelled() && sessions.owner(id).await.is_err() {
+                tokio::select! {
+                    () = tokio::time::sleep(LOAD_AGAIN) => {}
+                    () = sessions.shared.closing.cancelled() => {}
+                }
+            }
+        });
     }
 
     /// Forgets an owner that nobody uses; whether it may end.
@@ -496,7 +520,7 @@ pub(crate) fn storage_error(error: io::Error, path: &Path) -> Error {
     if is_full(&error) {
         Error::StorageFull { path: path.to_owned() }
     } else {
-        Error::internal(error)
+        Error::system(error)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     proto::{self, EventKind, SessionState, StateReason, event::Kind},
     row::{ERROR_CHARACTERS, ExitStatus, Session, Turn, Verdict, head, is_at_rest},
     supervise::{Limit, Limits},
-    time::system_time,
+    time::{system_time, to_micros},
 };
 
 /// Whether [`apply`] would change anything, so that batches without such events
@@ -87,7 +87,8 @@ pub(crate) fn apply(session: &mut Session, number: TurnNumber, kind: &Kind, time
                 (Some(code), None) => Some(ExitStatus::Code(code)),
                 (None, None) => None,
             };
-            turn.end_time = event.end_time.as_ref().and_then(system_time).or(Some(time));
+            let end_time = event.end_time.as_ref().and_then(system_time);
+            turn.end_time = end_time.map(to_micros).or(Some(time));
         }
         Kind::TurnStarted(_)
         | Kind::ItemStarted(_)
@@ -251,84 +252,4 @@ pub(crate) fn new_turn(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn end(verdict: Option<Verdict>, stop: StopAsked, cause: EndCause) -> End {
-        End { verdict, stop, cause, last_words: None }
-    }
-
-    #[test]
-    fn every_row_of_the_table_is_judged_as_written() {
-        use SessionState as S;
-        use StateReason as R;
-        let failed = || Some(Verdict::Failed("no".to_owned()));
-        let code = |code| EndCause::Exited(ExitStatus::Code(code));
-        let killed = EndCause::Exited(ExitStatus::Signal(9));
-        let lost = || EndCause::Lost("gone".to_owned());
-        let limit = |limit| StopAsked::Limit(limit, Limits::default());
-        let rows = [
-            (end(Some(Verdict::Completed), StopAsked::No, code(0)), S::Completed, R::Unspecified),
-            (
-                end(Some(Verdict::Completed), StopAsked::Kill, killed.clone()),
-                S::Completed,
-                R::Unspecified,
-            ),
-            (end(Some(Verdict::Completed), StopAsked::No, lost()), S::Completed, R::Unspecified),
-            (end(failed(), StopAsked::Interrupt, code(1)), S::Failed, R::AgentError),
-            (end(None, StopAsked::Kill, killed.clone()), S::Killed, R::Unspecified),
-            (end(None, StopAsked::Kill, lost()), S::Killed, R::Unspecified),
-            (end(None, StopAsked::Interrupt, code(1)), S::Interrupted, R::Unspecified),
-            (end(None, limit(Limit::Inactivity), code(1)), S::Failed, R::Inactive),
-            (end(None, limit(Limit::WallClock), killed.clone()), S::Failed, R::Deadline),
-            (end(None, limit(Limit::Output), EndCause::StorageFull), S::Failed, R::OutputLimit),
-            (end(None, limit(Limit::Other), code(1)), S::Failed, R::ExitStatus),
-            (
-                end(Some(Verdict::Completed), limit(Limit::Inactivity), code(1)),
-                S::Completed,
-                R::Unspecified,
-            ),
-            (end(failed(), limit(Limit::WallClock), code(1)), S::Failed, R::AgentError),
-            (end(None, StopAsked::No, code(0)), S::Failed, R::Incomplete),
-            (end(None, StopAsked::No, code(3)), S::Failed, R::ExitStatus),
-            (end(None, StopAsked::No, killed), S::Failed, R::ExitStatus),
-            (end(None, StopAsked::No, lost()), S::Failed, R::Lost),
-            (end(None, StopAsked::No, EndCause::StorageFull), S::Failed, R::StorageFull),
-            (
-                end(None, StopAsked::No, EndCause::SpawnFailed("x".to_owned())),
-                S::Failed,
-                R::SpawnFailed,
-            ),
-        ];
-        for (end, state, reason) in rows {
-            let (is_state, is_reason, _) = judge(&end);
-            assert_eq!((is_state, is_reason), (state, reason), "{end:?}");
-        }
-    }
-
-    #[test]
-    fn a_limit_that_was_passed_is_named_with_its_number() {
-        let limits = Limits {
-            inactivity: Some(std::time::Duration::from_secs(90)),
-            wall_clock: None,
-            output_bytes: Some(8 << 30),
-        };
-        for (limit, text) in [
-            (Limit::Inactivity, "the agent printed nothing for its inactivity limit of 1m 30s"),
-            (Limit::WallClock, "the turn took longer than its wall-clock limit"),
-            (Limit::Output, "the agent printed more than its output limit of 8GiB"),
-        ] {
-            let cause = EndCause::Exited(ExitStatus::Code(1));
-            let mut end = end(None, StopAsked::Limit(limit, limits), cause);
-            end.last_words = Some("interrupted".to_owned());
-            assert_eq!(judge(&end).2, text);
-        }
-    }
-
-    #[test]
-    fn the_agents_last_words_explain_a_turn_without_a_verdict() {
-        let mut end = end(None, StopAsked::No, EndCause::Exited(ExitStatus::Code(1)));
-        end.last_words = Some("Error: no such model".to_owned());
-        assert_eq!(judge(&end).2, "Error: no such model");
-    }
-}
+mod tests;

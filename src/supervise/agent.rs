@@ -16,7 +16,10 @@ use std::{
 
 use rustix::{
     io::Errno,
-    process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, wait, waitpid},
+    process::{
+        Pid, Resource, Rlimit, Signal, WaitOptions, getrlimit, kill_process, kill_process_group,
+        setrlimit, wait, waitpid,
+    },
 };
 use wait4::{ResUse, Wait4 as _};
 
@@ -81,6 +84,9 @@ impl Agent {
         let (stderr, agent_stderr) =
             open(&files.stderr()).map_err(|e| failed("the file for its errors", &e))?;
 
+        if let Some(open_files) = spec.open_files {
+            limit_open_files(open_files);
+        }
         let mut command = Command::new(&spec.program);
         for name in &spec.env_remove {
             command.env_remove(name);
@@ -244,6 +250,15 @@ impl Pause {
 /// callers look again until the kernel says that there is no child.
 fn children() -> Vec<Pid> {
     procfs::children().unwrap_or_default()
+}
+
+/// Sets the soft limit of this process, which the agent inherits. A supervisor
+/// itself has but a few files open.
+fn limit_open_files(soft: u64) {
+    let Rlimit { current: _, maximum } = getrlimit(Resource::Nofile);
+    let soft = maximum.map_or(soft, |maximum| soft.min(maximum));
+    // Lowering a soft limit is always allowed.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(soft), maximum });
 }
 
 fn failed(what: &str, error: &io::Error) -> Outcome {

@@ -44,6 +44,10 @@ pub struct Spec {
     pub env_remove: Vec<String>,
     /// Where the agent starts; an absolute path.
     pub working_directory: PathBuf,
+    /// The soft limit of open files that the agent gets: the server raised its
+    /// own, and its supervisors inherit that. Absent to leave it as it is.
+    #[serde(default)]
+    pub open_files: Option<u64>,
     /// How long the supervisor waits before it goes further.
     #[serde(default)]
     pub grace: Grace,
@@ -349,6 +353,7 @@ mod tests {
                 env: vec![("A".to_owned(), "b".to_owned())],
                 env_remove: vec!["C".to_owned()],
                 working_directory: "/work".into(),
+                open_files: Some(1024),
                 grace: Grace::default(),
                 limits: Limits {
                     inactivity: Some(Duration::from_secs(60)),
@@ -363,6 +368,7 @@ mod tests {
             concat!(
                 r#"{"version":1,"session_id":"s","turn":7,"program":"/bin/codex","args":["exec"],"#,
                 r#""env":[["A","b"]],"env_remove":["C"],"working_directory":"/work","#,
+                r#""open_files":1024,"#,
                 r#""grace":{"interrupt_ms":10000,"kill_ms":2000,"terminate_ms":2000,"storage_ms":60000},"#,
                 r#""limits":{"inactivity_ms":60000,"wall_clock_ms":null,"output_bytes":4096},"#,
                 r#""fallback":{"stderr_contains":["no","none"],"args":["anew"]}}"#,

@@ -10,13 +10,13 @@ pub mod grpc;
 
 use axum::{Router, routing::get};
 
-use crate::app::App;
+use crate::{app::App, config::WatchBody};
 
 /// The whole of what is served on a port, with the switch of its health.
 pub(crate) fn router(
     app: App,
     access: auth::Access,
-    watch_body: grpc::WatchBody,
+    watch_body: WatchBody,
 ) -> (Router, grpc::Health) {
     let (grpc, health) = grpc::router(app, watch_body);
     let router = Router::new().route("/healthz", get(|| async { "ok\n" })).merge(grpc);

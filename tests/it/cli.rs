@@ -15,25 +15,28 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::harness::{Server, Setup};
+use crate::harness::{Server, Setup, assert_nothing_runs_in};
 
 /// The program on a home, with nothing else in its environment.
-fn switchboard(home: &Path) -> Command {
+pub(crate) fn switchboard(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
     command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent");
     command.env("SWITCHBOARD_HOME", home).stdin(Stdio::null());
     command
 }
 
-fn done<S: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = S>) -> Output {
+/// Runs the program to its end.
+pub(crate) fn done<S: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = S>) -> Output {
     switchboard(home).args(arguments).output().unwrap()
 }
 
-fn code(output: &Output) -> i32 {
+/// Its exit code.
+pub(crate) fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+/// Its output as text.
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
@@ -57,20 +60,21 @@ fn waiting_transcript(directory: &Path) -> PathBuf {
 }
 
 /// A command that was started, and its standard output.
-struct Started {
+pub(crate) struct Started {
     child: Child,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Started {
-    fn new(command: &mut Command) -> Self {
+    /// Starts a command.
+    pub(crate) fn new(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         Self { child, stdout }
     }
 
     /// Reads lines up to one that contains this, and returns them all.
-    fn until(&mut self, wanted: &str) -> String {
+    pub(crate) fn until(&mut self, wanted: &str) -> String {
         let mut seen = String::new();
         while !seen.contains(wanted) {
             assert_ne!(self.stdout.read_line(&mut seen).unwrap(), 0, "{wanted:?} not in {seen}");
@@ -78,13 +82,14 @@ impl Started {
         seen
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }
 
     /// What is left of its output, all of its errors, and its exit code.
-    fn end(mut self) -> (String, String, i32) {
+    pub(crate) fn end(mut self) -> (String, String, i32) {
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
         let mut errors = String::new();
@@ -102,7 +107,8 @@ impl Drop for Background<'_> {
     }
 }
 
-fn sessions(home: &Path) -> Vec<Value> {
+/// What `sessions list` says.
+pub(crate) fn sessions(home: &Path) -> Vec<Value> {
     let listed = done(home, ["sessions", "list", "--json"]);
     assert_eq!(code(&listed), 0, "{listed:?}");
     text(&listed.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -122,6 +128,31 @@ fn the_demo_proves_itself_and_leaves_nothing_behind() {
         assert!(text.contains(part), "{part:?} not in {text}");
     }
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_demo_that_is_ended_leaves_nothing_behind() {
+    for signal in [None, Some(Signal::TERM), Some(Signal::HUP), Some(Signal::INT)] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = switchboard(Path::new("/nonexistent"));
+        command.args(["demo", "--speed", "1"]).env("TMPDIR", directory.path());
+        let mut demo = Started::new(&mut command);
+        demo.until("turn 1");
+        let status = match signal {
+            Some(signal) => {
+                demo.signal(signal);
+                demo.end().2
+            }
+            // As `demo | head` does it.
+            None => {
+                drop(demo.stdout);
+                demo.child.wait().unwrap().code().unwrap()
+            }
+        };
+        assert_eq!(status, if signal.is_some() { 130 } else { 0 }, "{signal:?}");
+        assert_nothing_runs_in(directory.path());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "{signal:?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,13 @@
 //! Python on grpcio, TypeScript on grpc-js, with the limits that those libraries
 //! have by default.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -13,6 +19,7 @@ use crate::{
     ledger::{self, create, events, rest, turn_files},
     programs::{Language, Program},
     proxy::Proxy,
+    toolchain,
 };
 
 const LANGUAGES: [Language; 2] = [Language::Python, Language::TypeScript];
@@ -276,6 +283,41 @@ async fn they_read_the_reason_of_an_error_and_what_belongs_to_it() {
         let expected = [json!({"call": "GetSession", "code": "OK"}), beyond.clone()];
         assert_eq!(said, expected, "{language:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_of_the_readme_goes_on_behind_a_line_that_is_not_utf8() {
+    let server = ledger::setup().start();
+    let clients = server.connect().await;
+    let file = server.work().join("line");
+    fs::write(&file, b"\xff\xfe\n").unwrap();
+    let script = format!("thread,turn,cat:{},message:after,completed", file.display());
+    let id = create(&clients, &server.work(), &script).await.unwrap().session_id;
+    rest(&clients, &id).await;
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let (_, example) = readme.split_once("```python\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let example = example.replace("127.0.0.1:7420", &server.tcp().to_string());
+
+    let mut running = Command::new(toolchain::python())
+        .args(["-u", "-c", &example, &id])
+        .env("PYTHONPATH", toolchain::python_stubs())
+        .env("SWITCHBOARD_HOME", server.home())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let printed = BufReader::new(running.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let kinds: Vec<_> = printed
+        .map(|line| line.split(' ').nth(1).unwrap().to_owned())
+        .take_while(|kind| kind != "turn_exited")
+        .collect();
+    // It watches on, so it does not end by itself, but where it failed.
+    let _ = running.kill();
+    running.wait().unwrap();
+
+    let ends = ["invalid_line", "item_completed", "turn_completed"];
+    assert_eq!(kinds[kinds.len() - 3..], ends, "{kinds:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

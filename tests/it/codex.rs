@@ -15,7 +15,7 @@ use crate::{
     codex_home::CodexHome,
     harness::{Clients, Server, Setup},
     ledger::{Watcher, check, lines, rest},
-    model::Model,
+    model::{Gate, Model, Progress, Reply, Usage},
     toolchain,
 };
 
@@ -24,6 +24,7 @@ mod binary;
 mod options;
 mod outcomes;
 mod prompts;
+mod run;
 mod threads;
 mod turns;
 
@@ -156,6 +157,46 @@ fn completed(item: &Value) -> Value {
 
 fn message(id: &str, text: &str) -> Value {
     completed(&json!({"id": id, "type": "agent_message", "text": text}))
+}
+
+/// The model's part in a turn of everything: reasoning before the gate, and
+/// behind it a command, a patch, a plan and a message.
+fn everything(gate: &Gate) -> [Reply; 4] {
+    let patch = "*** Begin Patch\n*** Add File: a.txt\n+hello\n*** End Patch\n";
+    [
+        Reply::new().reasoning("**Thinking**").wait(gate).command("echo out"),
+        Reply::new().patch(patch),
+        Reply::new().plan(&[("Read", Progress::Completed), ("Write", Progress::Begun)]),
+        Reply::new().message("done").usage(Usage { input: 7, cached: 3, output: 5, reasoning: 2 }),
+    ]
+}
+
+/// What codex prints of that turn's items.
+fn items_of_everything(work: &Path) -> [Value; 8] {
+    let command = |output: &str, exit_code: Option<i32>, status: &str| {
+        json!({
+            "id": "item_1", "type": "command_execution", "command": "/bin/bash -lc 'echo out'",
+            "aggregated_output": output, "exit_code": exit_code, "status": status,
+        })
+    };
+    let path = work.canonicalize().unwrap().join("a.txt");
+    let change = |status: &str| {
+        let changes = json!([{"path": path, "kind": "add"}]);
+        json!({"id": "item_2", "type": "file_change", "changes": changes, "status": status})
+    };
+    let plan = json!({"id": "item_3", "type": "todo_list", "items": [
+        {"text": "Read", "completed": true}, {"text": "Write", "completed": false},
+    ]});
+    [
+        completed(&json!({"id": "item_0", "type": "reasoning", "text": "**Thinking**"})),
+        started(&command("", None, "in_progress")),
+        completed(&command("out\n", Some(0), "completed")),
+        started(&change("in_progress")),
+        completed(&change("completed")),
+        started(&plan),
+        message("item_4", "done"),
+        completed(&plan),
+    ]
 }
 
 /// The codes of the warnings among the events, with what they say.

@@ -5,4 +5,5 @@
 mod damage;
 mod disk;
 mod killing;
+mod many;
 mod racing;

@@ -58,6 +58,8 @@ pub(crate) struct Setup {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     config: Option<&'static str>,
+    /// Soft and hard limit of open files; the test's own where there are none.
+    open_files: Option<(u64, u64)>,
 }
 
 /// A server under test. It ends, with its agents and its home, when it is dropped.
@@ -90,6 +92,7 @@ impl Setup {
             arguments: Vec::new(),
             environment: Vec::new(),
             config: None,
+            open_files: None,
         }
     }
 
@@ -113,6 +116,11 @@ impl Setup {
     pub(crate) fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
+    }
+
+    /// How many files the server may open: as long as it says nothing, and at most.
+    pub(crate) fn open_files(self, soft: u64, hard: u64) -> Self {
+        Self { open_files: Some((soft, hard)), ..self }
     }
 
     /// The program that is started as codex: the real one or a fake.
@@ -193,6 +201,11 @@ impl Server {
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.base.path().join("stderr")).unwrap_or_default())
             .into_owned()
+    }
+
+    /// What the server has written to stdout, over all its starts.
+    pub(crate) fn printed(&self) -> String {
+        fs::read_to_string(self.base.path().join("stdout")).unwrap_or_default()
     }
 
     /// Clients over TCP, with the token.
@@ -296,8 +309,22 @@ impl Server {
         while self.descendants().into_iter().map(end).count() > 0 {}
     }
 
+    /// Waits until nothing is left of what this server started: a supervisor
+    /// writes the exit down first and goes then.
+    pub(crate) fn assert_no_survivors(&self) {
+        assert_none_left(|| self.descendants());
+    }
+
     fn command(&self, ready_file: &Path) -> Command {
-        let mut command = Command::new(&self.setup.binary);
+        let mut command = match self.setup.open_files {
+            // It becomes the server, with the same process id.
+            Some((soft, hard)) => {
+                let mut command = Command::new("prlimit");
+                command.arg(format!("--nofile={soft}:{hard}")).arg(&self.setup.binary);
+                command
+            }
+            None => Command::new(&self.setup.binary),
+        };
         for (name, _) in std::env::vars_os() {
             if is_foreign(&name) {
                 command.env_remove(name);
@@ -468,6 +495,23 @@ fn marked(base: &Path) -> impl Iterator<Item = u32> {
         words("environ").split(|byte| *byte == 0).any(|word| word == mark.as_bytes())
             || String::from_utf8_lossy(&words("cmdline")).contains(&base)
     })
+}
+
+/// Waits until no process names this folder on its command line.
+pub(crate) fn assert_nothing_runs_in(folder: &Path) {
+    assert_none_left(|| marked(folder).collect());
+}
+
+fn assert_none_left(processes: impl Fn() -> Vec<u32>) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = processes();
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{left:?} survived");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Ends a process and waits until it is gone.

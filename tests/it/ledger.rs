@@ -85,20 +85,6 @@ pub(crate) async fn try_get(clients: &Clients, id: &str) -> Result<Session, Stat
     Ok(answer.into_inner().session.unwrap())
 }
 
-/// Waits until nothing is left of what the server started: a supervisor writes
-/// the exit down first and goes then.
-pub(crate) async fn no_survivors(server: &Server) {
-    let begin = Instant::now();
-    loop {
-        let left = server.descendants();
-        if left.is_empty() {
-            return;
-        }
-        assert!(begin.elapsed() < GIVE_UP, "{left:?} survived");
-        tokio::time::sleep(RETRY).await;
-    }
-}
-
 /// Lists every session.
 pub(crate) async fn list(clients: &Clients) -> Vec<Session> {
     let mut sessions = Vec::new();

@@ -77,7 +77,7 @@ async fn a_page_is_bounded_by_bytes_and_holds_at_least_one_event() {
     let max_bytes = 64 << 10;
     let pages = pages(&clients, ListEventsRequest { max_bytes, ..after(&id, 0) }).await;
     for page in &pages {
-        assert!(page.encoded_len() <= max_bytes as usize + 256, "{}", page.encoded_len());
+        assert!(page.encoded_len() <= max_bytes as usize, "{}", page.encoded_len());
         assert!(!page.events.is_empty());
     }
     // Three events of 18 kB each, as their text is in them twice.
@@ -89,6 +89,23 @@ async fn a_page_is_bounded_by_bytes_and_holds_at_least_one_event() {
     let place = usize::try_from(cut[0].seq).unwrap() - 1;
     assert_eq!(whole, [&all[..place], &all[place + 1..]].concat());
     assert_eq!(cut[0].elided.unwrap().size, all[place].raw.len() as u64);
+}
+
+#[tokio::test]
+async fn a_page_of_one_event_is_bounded_by_bytes_with_all_that_it_says_itself() {
+    let server = server();
+    let clients = server.connect().await;
+    let id = finished(&server, &clients, "thread,turn,big:100000,completed").await;
+    let all = read_all(&clients, &id).await;
+    let large = all.iter().find(|event| event.raw.len() > 100_000).unwrap();
+    let before = large.seq - 1;
+    let page = ListEventsRequest { max_bytes: 1 << 20, page_size: 1, ..after(&id, before) };
+    let size = u32::try_from(list(&clients, page).await.encoded_len()).unwrap();
+    for (max_bytes, whole) in [(size + 16, true), (size - 1, false), (size - 16, false)] {
+        let page = list(&clients, ListEventsRequest { max_bytes, ..after(&id, before) }).await;
+        assert!(page.encoded_len() <= max_bytes as usize, "{max_bytes}: {}", page.encoded_len());
+        assert_eq!(page.events[0] == *large, whole, "{max_bytes}");
+    }
 }
 
 #[tokio::test]
@@ -104,10 +121,12 @@ async fn a_filtered_page_moves_past_what_it_leaves_out() {
 
     let page = list(&clients, request.clone()).await;
     assert_eq!((page.events, page.next_after_seq), (errors.clone(), all.len() as u64));
-    // A page that is full ends before the next event that fits.
+    // A page that is full ends somewhere before the next event that fits.
     let page = list(&clients, ListEventsRequest { page_size: 1, ..request.clone() }).await;
     assert_eq!(page.events, errors[..1]);
-    assert_eq!(page.next_after_seq, errors[1].seq - 1);
+    assert!((errors[0].seq..errors[1].seq).contains(&page.next_after_seq), "{page:?}");
+    let next = ListEventsRequest { after_seq: page.next_after_seq, ..request.clone() };
+    assert_eq!(list(&clients, next).await.events, errors[1..]);
     let none = ListEventsRequest { kinds: kinds(&[EventKind::TurnFailed]), ..after(&id, 0) };
     let page = list(&clients, none).await;
     assert_eq!((page.events, page.next_after_seq), (vec![], all.len() as u64));

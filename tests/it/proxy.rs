@@ -21,7 +21,7 @@ pub(crate) struct Proxy {
 
 #[derive(Debug)]
 struct State {
-    target: SocketAddr,
+    target: Mutex<SocketAddr>,
     closed: AtomicBool,
     // Short sections without I/O that waits: reading and writing go on outside.
     line: Mutex<Line>,
@@ -42,8 +42,11 @@ impl Proxy {
     pub(crate) fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let state =
-            Arc::new(State { target, closed: AtomicBool::new(false), line: Mutex::default() });
+        let state = Arc::new(State {
+            target: Mutex::new(target),
+            closed: AtomicBool::new(false),
+            line: Mutex::default(),
+        });
         let accepting = Arc::clone(&state);
         thread::spawn(move || accepting.accept(&listener));
         Self { address, state }
@@ -52,6 +55,12 @@ impl Proxy {
     /// Where clients connect to.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Leads new connections to another address, such as that of a server that
+    /// was started again.
+    pub(crate) fn retarget(&self, target: SocketAddr) {
+        *self.state.target.lock().unwrap() = target;
     }
 
     /// Cuts every connection that is open. New ones are taken at once.
@@ -76,6 +85,11 @@ impl Proxy {
     pub(crate) fn throttle(&self, bytes_per_second: usize) {
         self.state.line.lock().unwrap().bytes_per_second = Some(bytes_per_second);
     }
+
+    /// Ends the throttling.
+    pub(crate) fn unthrottle(&self) {
+        self.state.line.lock().unwrap().bytes_per_second = None;
+    }
 }
 
 impl Drop for Proxy {
@@ -96,7 +110,8 @@ impl State {
             let client = client.unwrap();
             // Without a server the client sees its connection end, as it would
             // see it refused without the proxy.
-            let Ok(server) = TcpStream::connect(self.target) else { continue };
+            let target = *self.target.lock().unwrap();
+            let Ok(server) = TcpStream::connect(target) else { continue };
             for side in [&client, &server] {
                 // HTTP/2 waits for small frames in both directions.
                 side.set_nodelay(true).unwrap();

@@ -9,10 +9,9 @@ use std::{
 
 use prost::Message as _;
 use switchboard::{
-    config::Config,
+    config::{Config, WatchBody},
     proto::{GetServerInfoRequest, GetServerInfoResponse, WatchEventsRequest},
     server::{bind, run},
-    wire::grpc::WatchBody,
 };
 use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::timeout};

@@ -166,7 +166,7 @@ async fn a_turn_whose_supervisor_alone_was_killed_is_lost_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_doubled_however_often_the_server_is_killed() {
     const SESSIONS: usize = 3;
-    let rounds = setting("SWITCHBOARD_TEST_ROUNDS").unwrap_or(10);
+    let rounds = setting("SWITCHBOARD_TEST_ROUNDS").unwrap_or(20);
     let mut random = Random::from_environment();
     let mut server = ledger::setup().start();
     let clients = server.connect_to_socket().await;
@@ -231,6 +231,11 @@ impl Random {
         });
         eprintln!("SWITCHBOARD_TEST_SEED={seed}");
         Self(seed)
+    }
+
+    /// Another one, for a task of its own.
+    pub(crate) fn split(&mut self) -> Self {
+        Self(self.below(u64::MAX))
     }
 
     /// A number below `bound`.

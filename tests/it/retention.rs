@@ -2,7 +2,7 @@
 //! asks for more is told.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -123,7 +123,7 @@ async fn expires(clients: &Clients, id: &str) -> u64 {
 /// gives what is left.
 async fn check_begins_at(clients: &Clients, id: &str, oldest: u64) -> Vec<Event> {
     let starts = |seq| WatchEventsRequest {
-        start_seqs: BTreeMap::from([(id.to_owned(), seq)]),
+        start_seqs: std::collections::BTreeMap::from([(id.to_owned(), seq)]),
         ..WatchEventsRequest::default()
     };
     for seq in [1, oldest - 1] {

@@ -20,6 +20,7 @@ use crate::{
     ledger::{self, Watcher, check, create, events, get, reason, rest, start_turn},
 };
 
+mod filters;
 mod listing;
 mod refusals;
 

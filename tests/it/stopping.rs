@@ -59,10 +59,14 @@ async fn an_agent_that_does_not_listen_is_interrupted_in_the_end_with_all_it_sta
     let mut watcher = Watcher::start(&clients, &id);
     watcher.message("ready").await;
 
-    let answers = [interrupt(&clients, &id).await, interrupt(&clients, &id).await];
+    let first = interrupt(&clients, &id).await.unwrap();
+    let second = interrupt(&clients, &id).await;
 
-    for answer in answers {
-        assert_eq!(answer.unwrap().state(), SessionState::Stopping);
+    assert_eq!(first.state(), SessionState::Stopping);
+    match second {
+        Ok(session) => assert_eq!(session.state(), SessionState::Stopping),
+        // On a machine that is busy all the steps may be over by then.
+        Err(refused) => assert_eq!(reason(&refused), "NO_ACTIVE_TURN"),
     }
     let events = watcher.rest(1).await;
     let session = rest(&clients, &id).await;
@@ -71,7 +75,7 @@ async fn an_agent_that_does_not_listen_is_interrupted_in_the_end_with_all_it_sta
     assert_eq!(session.last_turn.as_ref().unwrap().signal, Some(signal));
     use SessionState::{Interrupted, Running, Stopping};
     assert_eq!(states(&events, 1), [Running, Stopping, Interrupted], "a stop is said once");
-    assert_eq!(server.descendants(), Vec::<u32>::new());
+    server.assert_no_survivors();
     check(&server, &session, &events);
 }
 

@@ -66,6 +66,7 @@ impl Turn {
             env: vec![("FAKE_AGENT".to_owned(), script.to_owned())],
             env_remove: Vec::new(),
             working_directory: home.path().canonicalize().unwrap(),
+            open_files: None,
             grace: Grace {
                 interrupt: Duration::from_millis(60),
                 kill: Duration::from_millis(30),

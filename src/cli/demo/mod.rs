@@ -10,7 +10,11 @@ mod scene;
 use std::{fs, io, path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
-use tokio::{sync::oneshot, task::JoinError};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+    task::JoinError,
+};
 
 use super::{
     Context, Failure,
@@ -26,11 +30,13 @@ const TIMING: &str = include_str!("transcript.jsonl.timing");
 /// The directory that the transcript speaks of.
 const RECORDED_DIRECTORY: &str = "/home/dev/greeter";
 
-/// How long an interrupted demo waits for its agent to be gone.
+/// How long a demo that does not come to its end waits for its agent to be gone.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
 pub(super) async fn demo(cx: &Context, args: DemoArgs) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::Failed(format!("cannot set the demo up: {error}"));
+    // Before there is anything that a signal could leave behind.
+    let mut signals = Signals::handle().map_err(cannot)?;
     let stage = Stage::set_up(args.speed).map_err(cannot)?;
     let config = Config::ephemeral(&stage.home);
     serve::start_log(&config.log, io::stderr);
@@ -52,7 +58,7 @@ pub(super) async fn demo(cx: &Context, args: DemoArgs) -> Result<(), Failure> {
         () = socket.until_answering() => {}
     }
 
-    let played = play(cx, &stage, &home, &addresses).await;
+    let played = play(cx, &stage, &home, &addresses, &mut signals).await;
 
     drop(stop);
     ended(serving.await)?;
@@ -66,6 +72,7 @@ async fn play(
     stage: &Stage,
     home: &Home,
     addresses: &[String],
+    signals: &mut Signals,
 ) -> Result<(), Failure> {
     let address = addresses.iter().find(|address| address.starts_with("http://"));
     let address = address.ok_or_else(|| Failure::Failed("the server has no TCP address".into()))?;
@@ -74,13 +81,37 @@ async fn play(
         .map_err(|error| Failure::Failed(format!("the server's address {address}: {error}")))?;
     let connector = Connector::to(target, home.token()?);
     let mut scene = scene::Scene::open(cx, connector, address, stage).await?;
-    tokio::select! {
+    let played = tokio::select! {
         played = scene.play() => played,
-        _ = tokio::signal::ctrl_c() => {
+        () = signals.any() => {
             cx.output.note("\ninterrupted; cleaning up");
-            // Agents outlive their server, so this one is stopped before it.
-            let _ = tokio::time::timeout(CLEAN_UP, scene.abort()).await;
             Err(Failure::Interrupted)
+        }
+    };
+    if played.is_err() {
+        // Agents outlive their server, so this one is stopped before it: also
+        // when nobody reads the output any more.
+        let _ = tokio::time::timeout(CLEAN_UP, scene.abort()).await;
+    }
+    played
+}
+
+/// The signals that end a demo, and would leave its agent and its files behind.
+struct Signals([Signal; 3]);
+
+impl Signals {
+    fn handle() -> io::Result<Self> {
+        let [interrupt, terminate, hangup] =
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+        Ok(Self([interrupt?, terminate?, hangup?]))
+    }
+
+    async fn any(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         }
     }
 }

@@ -266,7 +266,7 @@ proptest! {
 
         let message = Some(proto::watch_events_response::Message::Event(cut.clone()));
         let size = proto::WatchEventsResponse { message }.encoded_len();
-        prop_assert!(size <= max_event_bytes.max(MIN_MAX_EVENT_BYTES), "{size} bytes");
+        prop_assert!(size <= max_event_bytes.max(SMALLEST_BYTES), "{size} bytes");
         let expected = proto::Event {
             raw: Bytes::new(),
             elided: Some(AT),

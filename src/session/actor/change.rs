@@ -49,10 +49,7 @@ impl Actor {
             session.archived = archived;
         }
         if fields.is_empty() {
-            if let Some(receipt) = ticket.receipt_of(&session) {
-                self.shared.database.insert_receipt(receipt).await?;
-            }
-            return Ok((&session).into());
+            return self.acknowledge(ticket).await;
         }
         session.revision += 1;
         session.update_time = crate::time::now();
@@ -76,7 +73,7 @@ impl Actor {
         self.describe().await;
         // Those who watch the catalogue look at rows.
         self.shared.hub.publish(self.session.id);
-        Ok((&self.session).into())
+        self.acknowledge(ticket).await
     }
 
     /// Deletes the session, which must be at rest: its tombstone first.
@@ -129,13 +126,15 @@ impl Actor {
 }
 
 fn refuse(command: Command, tombstone: &Tombstone) {
-    // A caller that has gone does not want the answer.
     match command {
         Command::StartTurn { reply, .. }
         | Command::Stop { reply, .. }
         | Command::Update { reply, .. }
-        | Command::Delete { reply, .. } => drop(reply.send(Err(tombstone.into()))),
-        // There are no events any more.
-        Command::Expire { reply } => drop(reply.send(())),
+        | Command::Delete { reply, .. } => {
+            // A caller that has gone does not want the answer.
+            let _ = reply.send(Err(tombstone.into()));
+        }
+        // Its events go as a whole.
+        Command::Expire { reply } => drop(reply),
     }
 }

@@ -18,8 +18,8 @@ pub(super) enum Command {
     StartTurn { prompt: Prompt, ticket: Ticket, reply: Reply },
     Stop { mode: StopMode, actor: String, ticket: Ticket, reply: Reply },
     Update { change: Update, etag: String, ticket: Ticket, reply: Reply },
-    Delete { etag: String, ticket: Ticket, reply: Reply },
     Expire { reply: oneshot::Sender<()> },
+    Delete { etag: String, ticket: Ticket, reply: Reply },
 }
 
 /// Where the answer goes.

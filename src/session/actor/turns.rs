@@ -14,13 +14,13 @@ use crate::{
     session::{
         ingest::{Fact, Statement},
         once::Ticket,
-        registry::{report, storage_error},
+        registry::{Shared, report, storage_error},
         request,
         slots::{Place, Slot, Waiting},
         state,
         turn::{self, Running},
     },
-    supervise::{self, Fallback, Grace, Limits, Spec, Stop, StopMode},
+    supervise::{self, Fallback, Spec, Stop, StopMode},
 };
 
 /// A turn that is about to be made: its row first, then its agent.
@@ -246,7 +246,7 @@ impl Actor {
         // From here on the turn exists, whatever happens.
         self.session = session;
         self.begin(turn, previous).await?;
-        self.answer().await
+        self.acknowledge(ticket).await
     }
 
     /// Launches the last turn, whose row and prompt are there, or lets it wait.
@@ -274,7 +274,7 @@ impl Actor {
         let number = TurnNumber(self.session.turn_count());
         let mut running =
             Running::new(&self.directory.turns(), number, &self.shared.follower, slot);
-        let spec = spec(&self.session, number, &launch, self.shared.grace, self.shared.limits);
+        let spec = spec(&self.session, number, &launch, &self.shared);
         let (supervisor, files) = (self.shared.supervisor.clone(), running.files.clone());
         let launched = blocking(move || supervise::launch(&supervisor, &files, &spec)).await?;
         let statements = match launched {
@@ -356,16 +356,25 @@ impl Actor {
         } else {
             return Err(Error::NoActiveTurn { id: self.session.id, state: self.session.state() });
         }
-        let answer = self.answer().await?;
         // The effect is a file of the turn, and doing it again does no harm.
-        if let Some(receipt) = ticket.receipt(&answer) {
-            self.shared.database.insert_receipt(receipt).await?;
+        self.acknowledge(ticket).await
+    }
+
+    /// Answers a request, and keeps the answer for its twins: what was kept with
+    /// the effect knows nothing of what came of it since.
+    pub(crate) async fn acknowledge(&self, ticket: &Ticket) -> Result<proto::Session> {
+        let answer = self.answer().await?;
+        if let Some(receipt) = ticket.receipt(&answer)
+            && let Err(error) = self.shared.database.insert_receipt(receipt).await
+        {
+            // The effect stands, and this caller gets its answer.
+            tracing::error!(session = %self.session.id, error = %report(&error), "cannot keep the answer to a request");
         }
         Ok(answer)
     }
 
     /// The session as its row shows it: the place in the queue is only there.
-    pub(crate) async fn answer(&self) -> Result<proto::Session> {
+    async fn answer(&self) -> Result<proto::Session> {
         let mut session = self.session.clone();
         if self.queued.is_some() {
             let stored = self.shared.database.session(session.id).await?;
@@ -381,13 +390,7 @@ pub(super) fn queued(number: TurnNumber, previous: SessionState) -> Statement {
     Statement::now(number, state::state_changed(previous, queued))
 }
 
-fn spec(
-    session: &Session,
-    number: TurnNumber,
-    launch: &Launch,
-    grace: Grace,
-    limits: Limits,
-) -> Spec {
+fn spec(session: &Session, number: TurnNumber, launch: &Launch, shared: &Shared) -> Spec {
     let text = |text: &std::ffi::OsString| text.to_string_lossy().into_owned();
     Spec {
         version: supervise::VERSION,
@@ -399,8 +402,9 @@ fn spec(
         // What opens this server is not the agent's business.
         env_remove: vec!["SWITCHBOARD_TOKEN".to_owned()],
         working_directory: session.working_directory.clone(),
-        grace,
-        limits,
+        open_files: shared.agent_open_files,
+        grace: shared.grace,
+        limits: shared.limits,
         fallback: launch.fallback.as_ref().map(|fallback| Fallback {
             stderr_contains: fallback.stderr_contains.clone(),
             args: fallback.args.iter().map(text).collect(),

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::id::Seq;
+use crate::{error::is_out_of_descriptors, id::Seq};
 
 /// The result of an operation on a log.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -115,6 +115,9 @@ impl From<Error> for crate::error::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::NoSpace { path, source: _ } => Self::StorageFull { path },
+            Error::Io { action: _, path: _, source } if is_out_of_descriptors(&source) => {
+                Self::system(source)
+            }
             Error::Expired { requested, oldest } => Self::CursorExpired { requested, oldest },
             Error::Missing { .. }
             | Error::Exists { .. }

@@ -1,7 +1,7 @@
 //! The single writer of a log.
 
 use std::{
-    fs::{DirBuilder, File},
+    fs::{self, DirBuilder, File},
     io,
     os::unix::fs::DirBuilderExt as _,
     path::Path,
@@ -73,6 +73,16 @@ impl Log {
             closed: false,
             read_only: None,
         })
+    }
+
+    /// Removes a log that was just created, as far as it came. Needs no file
+    /// descriptor, so that it can be done where the want of one is the reason.
+    pub fn discard(dir: &Path) {
+        let first = segment::path(dir, Seq::FIRST);
+        // What is not there need not be removed.
+        let _ = fs::remove_file(first.with_extension("new"));
+        let _ = fs::remove_file(first);
+        let _ = fs::remove_dir(dir);
     }
 
     /// Opens a log, recovers it from a crash, and says what was found.

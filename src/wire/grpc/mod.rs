@@ -19,21 +19,12 @@ use tonic_web::GrpcWebLayer;
 
 use crate::{
     app::{App, MAX_PROMPT_BYTES, MAX_REQUEST_BYTES},
+    config::WatchBody,
     proto::{
         DESCRIPTORS, event_service_server::EventServiceServer,
         session_service_server::SessionServiceServer, system_service_server::SystemServiceServer,
     },
 };
-
-/// Which body answers `WatchEvents`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WatchBody {
-    /// Shared chunks of frames that were encoded once.
-    #[default]
-    Raw,
-    /// tonic's own encoder, one message at a time. To compare with.
-    Generated,
-}
 
 /// The switch of the server's health.
 #[derive(Debug, Clone)]

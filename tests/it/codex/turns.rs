@@ -1,32 +1,17 @@
 //! Turns that go well, and turns that are interrupted.
 
-use std::time::{Duration, Instant};
-
-use serde_json::json;
 use switchboard::proto::{
     FilesystemSandbox, InterruptTurnRequest, Session, SessionState, Usage as Tokens, event::Kind,
 };
 
-use super::{Stage, VERSION, completed, items, kinds, message, printed, started, warnings};
+use super::{
+    Stage, VERSION, everything, items, items_of_everything, kinds, message, printed, warnings,
+};
 use crate::{
-    ledger::{GIVE_UP, get, pid_file, rest, states},
-    model::{Gate, Progress, Reply, Usage},
+    ledger::{get, pid_file, rest, states},
+    model::{Gate, Reply},
     toolchain,
 };
-
-/// Waits until nothing is left of what the server started.
-async fn assert_no_survivors(stage: &Stage) {
-    let begin = Instant::now();
-    loop {
-        // The supervisor writes the exit down first and goes then.
-        let left = stage.server.descendants();
-        if left.is_empty() {
-            return;
-        }
-        assert!(begin.elapsed() < GIVE_UP, "{left:?} survived");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
 
 async fn interrupt(stage: &Stage, session: &Session) {
     let request =
@@ -39,14 +24,7 @@ async fn interrupt(stage: &Stage, session: &Session) {
 async fn a_turn_comes_out_live_and_whole() {
     let stage = Stage::new().await;
     let gate = Gate::closed();
-    let usage = Usage { input: 7, cached: 3, output: 5, reasoning: 2 };
-    let patch = "*** Begin Patch\n*** Add File: a.txt\n+hello\n*** End Patch\n";
-    stage.model.script([
-        Reply::new().reasoning("**Thinking**").wait(&gate).command("echo out"),
-        Reply::new().patch(patch),
-        Reply::new().plan(&[("Read", Progress::Completed), ("Write", Progress::Begun)]),
-        Reply::new().message("done").usage(usage),
-    ]);
+    stage.model.script(everything(&gate));
 
     let session = stage.create("Do as you are told.").await;
 
@@ -54,9 +32,8 @@ async fn a_turn_comes_out_live_and_whole() {
     let mut watcher = stage.watch(&session);
     // The model has not said all of its first reply.
     let seen = watcher.until("the first item", |events| !items(events, 1).is_empty()).await;
-    let reasoning =
-        completed(&json!({"id": "item_0", "type": "reasoning", "text": "**Thinking**"}));
-    assert_eq!(items(&seen, 1), std::slice::from_ref(&reasoning));
+    let expected = items_of_everything(&stage.server.work());
+    assert_eq!(items(&seen, 1), expected[..1]);
     let running = get(&stage.clients, &session.session_id).await;
     let pid = running.last_turn.as_ref().unwrap().pid;
     let supervised = pid_file(&stage.server, &session.session_id, 1);
@@ -68,33 +45,7 @@ async fn a_turn_comes_out_live_and_whole() {
     let live = watcher.rest(1).await;
     let (session, events) = stage.rest(&session).await;
     assert_eq!(live, events);
-    let command = |output: &str, exit_code: Option<i32>, status: &str| {
-        json!({
-            "id": "item_1", "type": "command_execution", "command": "/bin/bash -lc 'echo out'",
-            "aggregated_output": output, "exit_code": exit_code, "status": status,
-        })
-    };
-    let path = stage.server.work().canonicalize().unwrap().join("a.txt");
-    let change = |status: &str| {
-        let changes = json!([{"path": path, "kind": "add"}]);
-        json!({"id": "item_2", "type": "file_change", "changes": changes, "status": status})
-    };
-    let plan = json!({"id": "item_3", "type": "todo_list", "items": [
-        {"text": "Read", "completed": true}, {"text": "Write", "completed": false},
-    ]});
-    assert_eq!(
-        items(&events, 1),
-        [
-            reasoning,
-            started(&command("", None, "in_progress")),
-            completed(&command("out\n", Some(0), "completed")),
-            started(&change("in_progress")),
-            completed(&change("completed")),
-            started(&plan),
-            message("item_4", "done"),
-            completed(&plan),
-        ]
-    );
+    assert_eq!(items(&events, 1), expected);
     let items = ["ItemCompleted", "ItemStarted", "ItemCompleted", "ItemStarted"]
         .into_iter()
         .chain(["ItemCompleted", "ItemStarted", "ItemCompleted", "ItemCompleted"]);
@@ -106,7 +57,7 @@ async fn a_turn_comes_out_live_and_whole() {
             .collect();
     assert_eq!(kinds(&events), expected);
     assert_eq!(states(&events, 1), [SessionState::Running, SessionState::Completed]);
-    assert_eq!(std::fs::read_to_string(path).unwrap(), "hello\n");
+    assert_eq!(std::fs::read_to_string(stage.server.work().join("a.txt")).unwrap(), "hello\n");
 
     let turn = session.last_turn.as_ref().unwrap();
     assert_eq!((turn.pid, turn.exit_code, turn.signal), (pid, Some(0), None));
@@ -123,7 +74,7 @@ async fn a_turn_comes_out_live_and_whole() {
         reasoning_output_tokens: 17,
     };
     assert_eq!(session.usage, Some(tokens));
-    assert_no_survivors(&stage).await;
+    stage.server.assert_no_survivors();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,7 +174,7 @@ async fn an_interrupt_ends_the_turn_with_its_commands_and_the_thread_goes_on() {
     assert_eq!(states(&events, 1), [Running, Stopping, Interrupted]);
     let turn = interrupted.last_turn.as_ref().unwrap();
     assert_eq!((turn.exit_code, turn.signal), (Some(1), None));
-    assert_no_survivors(&stage).await;
+    stage.server.assert_no_survivors();
 
     stage.start_turn(&session.session_id, "Are you there?").await;
     let (session, events) = stage.rest(&session).await;
@@ -234,7 +185,7 @@ async fn an_interrupt_ends_the_turn_with_its_commands_and_the_thread_goes_on() {
     let said = requests[1].texts("user");
     assert!(said.contains(&"Take your time.") && said.contains(&"Are you there?"), "{said:?}");
     assert!(requests[1].texts("assistant").contains(&"wait for it"));
-    assert_no_survivors(&stage).await;
+    stage.server.assert_no_survivors();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,7 +199,7 @@ async fn an_interrupt_ends_a_turn_that_waits_for_the_model() {
     let (session, events) = stage.rest(&session).await;
     assert_eq!(session.state(), SessionState::Interrupted);
     assert_eq!(items(&events, 1), Vec::<serde_json::Value>::new());
-    assert_no_survivors(&stage).await;
+    stage.server.assert_no_survivors();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -281,5 +232,5 @@ async fn sessions_side_by_side_have_each_their_own() {
         threads.insert(session.thread_id);
     }
     assert_eq!(threads.len(), markers.len());
-    assert_no_survivors(&stage).await;
+    stage.server.assert_no_survivors();
 }

@@ -5,7 +5,6 @@ use std::{
     fs::{self, File},
     os::unix::fs::FileExt as _,
     path::PathBuf,
-    time::{Duration, Instant},
 };
 
 use switchboard::proto::{
@@ -14,10 +13,10 @@ use switchboard::proto::{
 use tonic::Status;
 
 use crate::{
-    harness::{Clients, Server},
+    harness::{Clients, NotReady, Server},
     ledger::{
-        self, Watcher, check, create, events, events_after, message, reason, rest,
-        session_directory, start_turn,
+        self, Watcher, check, create, events, events_after, lines, message, reason, rest,
+        session_directory, start_turn, turn_files,
     },
     restart::Random,
 };
@@ -148,6 +147,23 @@ async fn a_damaged_line_is_made_again_from_the_agents_output() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_line_is_made_again_from_an_output_larger_than_the_memory() {
+    let mut damaged =
+        Damaged::prepare("thread,turn,print:30,message:the one,print:30,completed").await;
+    let segment = segment(&damaged.server, &damaged.id);
+    flip(&segment, find(&segment, br#""text":"the one""#));
+    let output = turn_files(&damaged.server, &damaged.id, 1).stdout();
+    // Behind all lines, and most of it takes no room on the disk.
+    File::options().write(true).open(output).unwrap().set_len(1 << 40).unwrap();
+    damaged.server.start();
+
+    let after = events(&damaged.clients, &damaged.id).await;
+
+    assert_eq!(lines(&after, 1), lines(&damaged.before, 1));
+    assert!(after.iter().any(|event| event.time_source() == TimeSource::Rebuilt));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn damage_that_cannot_be_undone_leaves_a_session_that_can_be_read() {
     let mut damaged = Damaged::prepare("thread,turn,print:30,completed").await;
     let spawned = |event: &&Event| matches!(event.kind, Some(Kind::TurnSpawned(_)));
@@ -228,9 +244,19 @@ async fn a_running_turn_whose_files_vanish_while_the_server_is_down_is_lost() {
     let after = events(&clients, &id).await;
     assert_eq!(after[..seen.len()], seen);
     // The agent was found by its marks, and without it the supervisor ends.
-    let begin = Instant::now();
-    while !server.descendants().is_empty() {
-        assert!(begin.elapsed() < ledger::GIVE_UP, "{:?} run on", server.descendants());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    server.assert_no_survivors();
+}
+
+#[test]
+fn a_server_that_cannot_say_where_it_is_is_never_ready() {
+    let mut server = ledger::setup().start();
+    assert!(server.stop().success());
+    fs::create_dir_all(server.home().join("server.json/in the way")).unwrap();
+
+    let NotReady { problem, status } = server.try_start().unwrap_err();
+
+    assert!(problem.starts_with("left no ready file"), "{problem}");
+    assert_eq!(status.code(), Some(1));
+    assert!(server.log().contains("server.json"), "{}", server.log());
+    assert_eq!(server.printed().lines().count(), 1, "only the first was ready");
 }

@@ -29,7 +29,8 @@ impl SmallDisk {
     }
 
     fn make_read_only(&self) {
-        mount(&["-o", "remount,ro"], &self.path);
+        // This place alone, which is what an ordinary user may do in a name space.
+        mount(&["-o", "remount,bind,ro"], &self.path);
     }
 
     /// Takes all room but for so many pages of 4 KiB.
@@ -71,7 +72,7 @@ fn mount(arguments: &[&str], path: &Path) {
     let status = Command::new("mount").args(arguments).arg(path).status().unwrap();
     assert!(
         status.success(),
-        "a small file system could not be mounted: run the tests as root, or in `unshare --map-root-user --mount`"
+        "a small file system could not be mounted: run the tests by tests/run, or as root"
     );
 }
 

@@ -1,5 +1,6 @@
 //! The server is killed before each of its writes in turn, by strace; whatever
 //! it had acknowledged is there afterwards, and the rest is whole or absent.
+//! Whoever repeats the request then has it carried out once in all.
 
 use std::{
     collections::BTreeSet,
@@ -10,12 +11,16 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use switchboard::{id::SessionId, proto::SessionState};
+use switchboard::{
+    id::SessionId,
+    proto::{CreateSessionRequest, Session, SessionState},
+};
 use tempfile::TempDir;
+use tonic::Status;
 
 use crate::{
     harness::{Clients, NotReady, Server, Setup},
-    ledger::{self, check, create, events},
+    ledger::{self, check, events},
     restart::Random,
 };
 
@@ -94,7 +99,7 @@ async fn kill_at_each(calls: &str, numbers: impl Iterator<Item = u64>) {
         rig.order_death(calls, number);
         let (acknowledged, killed) = match rig.server.try_start() {
             Ok(()) => {
-                let acknowledged = create_and_wait(&clients, &rig.server).await;
+                let acknowledged = create_and_wait(&clients, &rig.server, number).await;
                 (acknowledged, rig.stop_traced())
             }
             Err(NotReady { status, .. }) => (None, was_killed(status)),
@@ -103,6 +108,7 @@ async fn kill_at_each(calls: &str, numbers: impl Iterator<Item = u64>) {
         rig.server.start();
         let what = format!("killed before the {number}th {calls}");
         look(&clients, &rig.server, &mut known, acknowledged, &what).await;
+        repeat(&clients, &rig.server, &mut known, number, &what).await;
         rig.server.kill();
         if !killed {
             break;
@@ -113,12 +119,50 @@ async fn kill_at_each(calls: &str, numbers: impl Iterator<Item = u64>) {
     assert!(deaths > 1, "{calls}: no server was killed");
 }
 
+/// The request of a round, which leaves a mark in the working directory for
+/// each time that its agent runs.
+fn request(server: &Server, round: u64) -> CreateSessionRequest {
+    CreateSessionRequest {
+        session: Some(Session {
+            working_directory: server.work().display().to_string(),
+            ..Session::default()
+        }),
+        prompt: format!("FAKE_AGENT=mark:ran-{round},thread,turn,print:20,completed"),
+        request_id: format!("round-{round}"),
+        ..Default::default()
+    }
+}
+
+async fn create(clients: &Clients, server: &Server, round: u64) -> Result<String, Status> {
+    let created = clients.sessions.clone().create_session(request(server, round)).await?;
+    Ok(created.into_inner().session.unwrap().session_id)
+}
+
 /// Creates a session and follows it to its end, as far as the server lives.
-async fn create_and_wait(clients: &Clients, server: &Server) -> Option<String> {
-    let script = "thread,turn,print:20,completed";
-    let id = create(clients, &server.work(), script).await.ok()?.session_id;
+async fn create_and_wait(clients: &Clients, server: &Server, round: u64) -> Option<String> {
+    let id = create(clients, server, round).await.ok()?;
     let _ = ledger::try_rest(clients, &id).await;
     Some(id)
+}
+
+/// Repeats the request of a round, as a client does that got no answer.
+async fn repeat(
+    clients: &Clients,
+    server: &Server,
+    known: &mut BTreeSet<String>,
+    round: u64,
+    what: &str,
+) {
+    let before: BTreeSet<String> = known.clone();
+    let id = create(clients, server, round).await.unwrap();
+    ledger::rest(clients, &id).await;
+    known.insert(id);
+    let listed: BTreeSet<String> =
+        ledger::list(clients).await.into_iter().map(|session| session.session_id).collect();
+    assert_eq!(&listed, known, "{what}: twice the same session");
+    assert!(known.len() <= before.len() + 1);
+    let marks = fs::read(server.work().join(format!("ran-{round}"))).unwrap_or_default();
+    assert!(marks.len() <= 1, "{what}: the turn ran {} times", marks.len());
 }
 
 /// Checks every session that is there and was not before.
@@ -186,7 +230,7 @@ async fn a_server_killed_before_any_write_keeps_its_word() {
 async fn a_directory_without_a_row_is_removed_unless_something_ran_in_it() {
     let mut server = ledger::setup().start();
     let clients = server.connect_to_socket().await;
-    let id = create(&clients, &server.work(), "thread,turn,completed").await.unwrap().session_id;
+    let id = create(&clients, &server, 1).await.unwrap();
     ledger::rest(&clients, &id).await;
     server.kill();
     let sessions = server.home().join("sessions");

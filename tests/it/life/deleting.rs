@@ -103,7 +103,7 @@ async fn a_deletion_ends_the_turn_first_with_all_that_it_started() {
     let deleted = delete(&clients, &id).await.unwrap();
 
     assert_eq!(deleted.state(), SessionState::Killed);
-    ledger::no_survivors(&server).await;
+    server.assert_no_survivors();
     assert_deleted_everywhere(&clients, &server, &id).await;
     gone(&server, &id).await;
 }
@@ -253,9 +253,15 @@ async fn a_cleanup_deletes_what_rests_and_is_old_and_nothing_else() {
         states: vec![SessionState::Failed.into()],
         ..Default::default()
     };
-    assert_eq!(clean_up(&clients, failures).await.unwrap().session_ids, [failed.clone()]);
+    assert_eq!(
+        clean_up(&clients, failures).await.unwrap().session_ids,
+        std::slice::from_ref(&failed)
+    );
     let rest = CleanupSessionsRequest { older_than: now, ..Default::default() };
-    assert_eq!(clean_up(&clients, rest).await.unwrap().session_ids, [completed.clone()]);
+    assert_eq!(
+        clean_up(&clients, rest).await.unwrap().session_ids,
+        std::slice::from_ref(&completed)
+    );
 
     let left: Vec<_> = list(&clients).await.into_iter().map(|session| session.session_id).collect();
     assert_eq!(left, [running]);

@@ -33,7 +33,7 @@ async fn a_kill_leaves_nothing_of_a_tree_that_resists() {
     assert_eq!(stopping.state(), SessionState::Stopping);
     let session = rest(&clients, &id).await;
     assert_eq!(session.state(), SessionState::Killed);
-    ledger::no_survivors(&server).await;
+    server.assert_no_survivors();
     let events = watcher.rest(1).await;
     use SessionState::{Killed, Running, Stopping};
     assert_eq!(states(&events, 1), [Running, Stopping, Killed]);
@@ -104,7 +104,7 @@ async fn a_kill_at_any_moment_of_a_start_leaves_nothing_running() {
         let turn = session.last_turn.as_ref().unwrap();
         assert!(turn.pid == 0 || !is_alive(turn.pid), "{turn:#?}");
     }
-    ledger::no_survivors(&server).await;
+    server.assert_no_survivors();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,7 +117,7 @@ async fn a_kill_is_finished_although_the_server_dies_behind_its_answer() {
 
     kill(&clients, &id).await.unwrap();
     server.kill();
-    ledger::no_survivors(&server).await;
+    server.assert_no_survivors();
     server.start();
 
     let session = rest(&clients, &id).await;

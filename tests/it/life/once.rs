@@ -64,7 +64,7 @@ async fn a_repeated_creation_and_turn_give_the_earlier_answer_also_after_a_resta
     for again in ["at once", "after a restart"] {
         assert_eq!(create(&clients, creation.clone()).await.unwrap(), created, "{again}");
         assert_eq!(start(&clients, turn.clone()).await.unwrap(), started, "{again}");
-        assert_eq!(list(&clients).await, [session.clone()], "{again}");
+        assert_eq!(list(&clients).await, std::slice::from_ref(&session), "{again}");
         assert_eq!(ledger::events(&clients, &id).await, events, "{again}");
         server.kill_and_start();
     }
@@ -100,7 +100,7 @@ async fn what_was_refused_may_be_tried_again_under_its_id() {
     let server = ledger::setup().start();
     let clients = server.connect().await;
     let work = server.work().join("later");
-    let mut request = new(&server, "thread,turn,completed", "once more");
+    let mut request = new(&server, "thread,turn,completed", "once-more");
     request.session.as_mut().unwrap().working_directory = work.display().to_string();
     let refused = create(&clients, request.clone()).await.unwrap_err();
     assert_eq!(reason(&refused), "WORKING_DIRECTORY_INVALID");
@@ -120,7 +120,7 @@ async fn every_change_has_one_effect_and_its_answer_is_kept() {
     let id = create(&clients, sleeping).await.unwrap().session_id;
     Watcher::start(&clients, &id).message("ready").await;
     let sessions = || clients.sessions.clone();
-    let request_id = || "the same".to_owned();
+    let request_id = || "the-same".to_owned();
 
     let update = UpdateSessionRequest {
         session_id: id.clone(),
@@ -167,7 +167,7 @@ async fn every_change_has_one_effect_and_its_answer_is_kept() {
         ..Default::default()
     };
     let cleaned = sessions().cleanup_sessions(cleanup.clone()).await.unwrap().into_inner();
-    assert_eq!(cleaned.session_ids, [id.clone()]);
+    assert_eq!(cleaned.session_ids, std::slice::from_ref(&id));
 
     let delete = DeleteSessionRequest {
         session_id: id.clone(),

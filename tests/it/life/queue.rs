@@ -111,7 +111,7 @@ async fn those_who_wait_keep_their_places_when_the_server_is_killed() {
     // Also where nobody runs at the start.
     server.kill();
     go(&server);
-    ledger::no_survivors(&server).await;
+    server.assert_no_survivors();
     server.start();
 
     let mut ends = Vec::new();
@@ -181,7 +181,7 @@ async fn below_the_floor_of_free_disk_no_turn_starts_and_none_is_lost() {
     let line = line(&clients, &server, 2).await;
     server.kill();
     go(&server);
-    ledger::no_survivors(&server).await;
+    server.assert_no_survivors();
     std::fs::write(server.config_file(), "[turns]\nmin_free_bytes = 1152921504606846976\n")
         .unwrap();
     server.start();

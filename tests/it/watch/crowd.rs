@@ -7,22 +7,9 @@ use switchboard::proto::{Event, ListEventsRequest, watch_events_response::Messag
 
 use crate::{
     harness::Clients,
+    restart::Random,
     subscriber::{Subscriber, create, from, is_rest, lines, millis, raws, seqs, server},
 };
-
-/// A small generator of random numbers (splitmix64), for a seed that is told
-/// when the test fails.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % bound
-    }
-}
 
 /// Reads the whole session in pieces: by watches that are dropped after a
 /// random number of messages, and by pages of random size.
@@ -66,10 +53,11 @@ async fn subscribers_that_come_and_go_get_every_event_exactly_once() {
     for _ in 0..4 {
         connections.push(server.connect().await);
     }
-    let seed = u64::from(std::process::id());
-    let subscribers = (0..24_u64).map(|number| {
-        let (clients, id) = (connections[number as usize % 4].clone(), id.clone());
-        tokio::spawn(async move { read_in_pieces(&clients, &id, Random(seed + number)).await })
+    let mut random = Random::from_environment();
+    let subscribers = (0..24).map(|number| {
+        let (clients, id) = (connections[number % 4].clone(), id.clone());
+        let random = random.split();
+        tokio::spawn(async move { read_in_pieces(&clients, &id, random).await })
     });
     let printed: Vec<_> = join_all(subscribers).await;
     let expected = lines(&server, &id, 1);
@@ -77,9 +65,9 @@ async fn subscribers_that_come_and_go_get_every_event_exactly_once() {
     for events in printed {
         let events = events.unwrap();
         let found = seqs(&events);
-        assert_eq!(found, (1..=events.len() as u64).collect::<Vec<_>>(), "seed {seed}");
-        assert!(raws(&events) == expected, "other lines with seed {seed}");
+        assert_eq!(found, (1..=events.len() as u64).collect::<Vec<_>>());
+        assert!(raws(&events) == expected, "other lines");
         all_seqs.insert(found);
     }
-    assert_eq!(all_seqs.len(), 1, "seed {seed}");
+    assert_eq!(all_seqs.len(), 1);
 }

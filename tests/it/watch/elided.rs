@@ -11,7 +11,7 @@ use switchboard::proto::{
 use crate::{
     harness::{Clients, Server},
     subscriber::{
-        Subscriber, events, finished, lines, message_text, output, problem, read_all, server,
+        Subscriber, events, finished, lines, message_text, output, problem, raws, read_all, server,
         to_end,
     },
 };
@@ -147,6 +147,34 @@ async fn lines_up_to_64_mib_and_longer_ones_are_events_and_the_server_stays_smal
     // One line of the longest, once while it grows and once more while it is moved.
     let grown = memory(&server, "VmHWM") - before;
     assert!(grown < 140 << 10, "{grown} KiB");
+}
+
+#[tokio::test]
+async fn a_line_that_fits_into_the_largest_message_comes_whole_and_what_is_said_of_it_cut() {
+    let server = server();
+    let mut clients = server.connect().await;
+    clients.events = clients.events.clone().max_decoding_message_size(64 << 20);
+    // Its text is in the event twice: once in the line, once beside it.
+    let message = 40 << 20;
+    let longest = (64 << 20) - (64 << 10);
+    let script = format!("thread,turn,big:{message},long:{longest},completed");
+    let id = finished(&server, &clients, &script).await;
+    let printed = lines(&server, &id, 1);
+
+    let request = WatchEventsRequest { max_event_bytes: 64 << 20, ..to_end(&id, 1) };
+    let taken = events(Subscriber::open(&clients, request).await.rest().await);
+
+    let large: Vec<_> = taken.iter().filter(|event| event.raw.len() > 1 << 20).collect();
+    assert!(raws(&taken) == printed, "some line is not whole");
+    let at = Elided { size: printed[2].len() as u64, turn: 1, byte_offset: large[0].byte_offset };
+    assert_eq!([large[0].elided, large[1].elided], [Some(at), None]);
+    assert_eq!(message_text(large[0]), Some(&*"x".repeat(1_024)));
+    assert!(pages(&clients, &id, 64 << 20).await == taken, "the pages differ");
+    // To those who take less it comes without its line, as any other.
+    let small = read_all(&clients, &id).await;
+    let small: Vec<_> = small.iter().filter(|event| event.elided.is_some()).collect();
+    assert_eq!((small.len(), small[0].elided), (2, Some(at)));
+    assert!(small.iter().all(|event| event.raw.is_empty()));
 }
 
 #[tokio::test]
