@@ -13,21 +13,24 @@
 //! | [`App::delete_session`] | the etag fits | the turn is killed, the session goes |
 //! | [`App::cleanup_sessions`] | always | sessions at rest go |
 //! | [`App::wait_session`] | always | – |
-//! | [`App::output`] | the turn exists | – |
+//! | [`App::output`], [`App::messages`], [`App::trajectory`] | the turn exists | – |
+//! | [`App::turns`] | always | – |
 //! | [`App::watch`], [`App::list_events`] | the cursor is in the log | – |
 //! | [`App::server_info`] | always | – |
 //!
-//! Those that change something take a [`Once`]: repeated, they change nothing and
-//! give the earlier answer.
+//! Those that change something take a [`Once`](crate::session::once::Once):
+//! repeated, they change nothing and give the earlier answer.
 //!
 //! Names no transport.
 
 mod create;
 mod life;
+mod views;
 
 pub use self::{
     create::{NewFork, NewSession},
     life::Cleanup,
+    views::TurnPage,
 };
 
 use std::{

@@ -323,6 +323,44 @@ pub(super) enum SessionsCommand {
         #[arg(long)]
         stderr: bool,
     },
+    /// Print what was said in a session: prompts, answers, what tools did
+    Messages {
+        /// Its id, or the first four or more characters of it
+        id: String,
+        /// Only in this turn
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        turn: Option<u32>,
+    },
+    /// Print what happened in a session, step by step
+    Trajectory {
+        /// Its id, or the first four or more characters of it
+        id: String,
+        /// Only in this turn
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        turn: Option<u32>,
+        /// The most characters of each text
+        #[arg(long, value_name = "N", default_value_t = 200,
+              value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        max_characters: u32,
+        /// Print texts whole
+        #[arg(long, conflicts_with = "max_characters")]
+        full: bool,
+    },
+    /// List the turns of a session, with what each used
+    Turns {
+        /// Its id, or the first four or more characters of it
+        id: String,
+    },
+    /// Print an agent's diagnostics
+    ///
+    /// Byte for byte, but for control sequences where it prints to a terminal.
+    Stderr {
+        /// Its id, or the first four or more characters of it
+        id: String,
+        /// Of which turn; by default the latest
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        turn: Option<u32>,
+    },
     /// Wait until a session is at rest
     ///
     /// Exits like `run`: 0 completed, 1 failed or the time was up, 130

@@ -27,7 +27,9 @@ mod run;
 mod serve;
 mod server;
 mod sessions;
+mod show;
 mod top;
+mod views;
 mod wait;
 
 use std::{ffi::OsString, future::Future, process::ExitCode};

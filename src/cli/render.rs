@@ -5,6 +5,7 @@
 
 mod item;
 pub(super) mod text;
+pub(super) mod transcript;
 
 use std::collections::HashMap;
 

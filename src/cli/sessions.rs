@@ -10,11 +10,11 @@ use super::{
     connect::{Connector, Server},
     follow::{End, Follower},
     keyboard::{Keyboard, OnInterrupt},
-    list, manage,
-    render::{state_word, text::one_line},
-    top, wait,
+    list, manage, show, top,
+    views::{self, Texts},
+    wait,
 };
-use crate::proto::{OutputStream, ReadOutputRequest, Session, SessionState};
+use crate::proto::{OutputStream, ReadOutputRequest, SessionState};
 
 pub(super) async fn sessions(cx: &Context, command: SessionsCommand) -> Result<(), Failure> {
     let connector = Connector::new(cx)?;
@@ -22,10 +22,7 @@ pub(super) async fn sessions(cx: &Context, command: SessionsCommand) -> Result<(
     match command {
         SessionsCommand::List(args) => list::list(cx, &server, args).await,
         SessionsCommand::Top(args) => top::top(cx, connector, args).await,
-        SessionsCommand::Show { id } => {
-            let session = server.session(&id).await?;
-            if cx.output.json { json(cx, &session) } else { cx.output.print(&shown(&session)) }
-        }
+        SessionsCommand::Show { id } => show::show(cx, &server, id).await,
         SessionsCommand::Watch { id, start, until_end } => {
             let id = server.session(&id).await?.session_id;
             let end = if until_end { End::CurrentTurn } else { End::Never };
@@ -39,6 +36,13 @@ pub(super) async fn sessions(cx: &Context, command: SessionsCommand) -> Result<(
                 ReadOutputRequest { session_id, turn, offset, length, stream: stream.into() };
             output(cx, &server, request).await
         }
+        SessionsCommand::Messages { id, turn } => views::messages(cx, &server, &id, turn).await,
+        SessionsCommand::Trajectory { id, turn, max_characters, full } => {
+            let texts = if full { Texts::Whole } else { Texts::Characters(max_characters) };
+            views::trajectory(cx, &server, &id, turn, texts).await
+        }
+        SessionsCommand::Turns { id } => views::turns(cx, &server, &id).await,
+        SessionsCommand::Stderr { id, turn } => views::stderr(cx, &server, &id, turn).await,
         SessionsCommand::Wait(args) => wait::wait(cx, &server, args).await,
         SessionsCommand::Manage(command) => manage::manage(cx, connector, &server, command).await,
     }
@@ -51,53 +55,6 @@ async fn output(cx: &Context, server: &Server, request: ReadOutputRequest) -> Re
         cx.output.print_bytes(&chunk.data)?;
     }
     Ok(())
-}
-
-/// A session as lines of name and value.
-fn shown(session: &Session) -> String {
-    let mut lines: Vec<(&str, String)> = vec![("session", session.session_id.clone())];
-    let state = match (session.state(), session.state_reason()) {
-        (SessionState::Failed, reason) => {
-            let reason = reason.as_str_name().trim_start_matches("STATE_REASON_");
-            format!("failed ({reason})")
-        }
-        (state, _) => state_word(state).to_owned(),
-    };
-    lines.push(("state", state));
-    lines.push(("agent", session.agent.clone()));
-    lines.push(("codex", session.codex_version.clone()));
-    lines.push(("model", session.model.clone()));
-    lines.push(("directory", session.working_directory.clone()));
-    lines.push(("thread", session.thread_id.clone()));
-    lines.push(("title", session.title.clone()));
-    lines.push(("source", session.source.clone()));
-    for (key, value) in &session.labels {
-        lines.push(("label", format!("{key}={value}")));
-    }
-    lines.push(("prompt", session.first_prompt.clone()));
-    lines.push(("created", time(session.create_time.as_ref())));
-    lines.push(("changed", time(session.update_time.as_ref())));
-    lines.push(("turns", session.turn_count.to_string()));
-    if let Some(turn) = &session.last_turn {
-        let mut last = format!("{} · {}", turn.number, state_word(turn.state()));
-        if turn.pid != 0 {
-            last.push_str(&format!(" · pid {}", turn.pid));
-        }
-        if let Some(code) = turn.exit_code {
-            last.push_str(&format!(" · exit {code}"));
-        }
-        if let Some(signal) = turn.signal {
-            last.push_str(&format!(" · signal {signal}"));
-        }
-        lines.push(("last turn", last));
-        lines.push(("error", turn.error.clone()));
-    }
-    if let Some(usage) = &session.usage {
-        let (input, output) = (usage.input_tokens, usage.output_tokens);
-        lines.push(("tokens", format!("{input} in, {output} out")));
-    }
-    let lines = lines.into_iter().filter(|(_, value)| !value.is_empty());
-    lines.map(|(name, value)| format!("{name:<10} {}\n", one_line(&value, 400))).collect()
 }
 
 /// A time in UTC, to the second.

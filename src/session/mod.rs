@@ -19,7 +19,7 @@
 //! state; requests and the agent's output meet in its loop. [`registry`] loads
 //! owners on demand and unloads idle ones. [`feed`] holds the newest events in
 //! memory, [`hub`] tells subscribers that there is more, [`watch`] is a
-//! subscriber: a cursor.
+//! subscriber: a cursor. [`transcript`] reads the log as people do.
 //!
 //! Called by `app` alone. Names no transport.
 
@@ -37,5 +37,6 @@ pub(crate) mod replay;
 pub(crate) mod request;
 pub(crate) mod slots;
 pub(crate) mod state;
+pub(crate) mod transcript;
 pub(crate) mod turn;
 pub(crate) mod watch;

@@ -17,6 +17,8 @@ use serde_json::Value;
 
 use crate::harness::{Server, Setup, assert_nothing_runs_in};
 
+mod views;
+
 /// The program on a home, with nothing else in its environment.
 pub(crate) fn switchboard(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));

@@ -27,6 +27,7 @@ mod prompts;
 mod run;
 mod threads;
 mod turns;
+mod views;
 
 /// The version that `tests/package.json` pins.
 const VERSION: &str = "0.169.0";

@@ -42,4 +42,5 @@ mod supervisor;
 mod terminal;
 mod toolchain;
 mod transcripts;
+mod views;
 mod watch;

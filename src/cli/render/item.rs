@@ -2,7 +2,7 @@
 
 use super::{
     View, elapsed, nanoseconds,
-    text::{clean, one_line, tail},
+    text::{Paint, clean, one_line, tail},
 };
 use crate::proto::{
     CommandExecution, Event, FileChange, Item, McpToolCall, TodoList, WebSearch, item::Details,
@@ -104,12 +104,7 @@ impl View {
             status => format!("{} {}\n", paint.cyan("patch"), paint.red(&one_line(status, 40))),
         };
         for file in &change.changes {
-            let mark = match file.kind.as_str() {
-                "add" => paint.green("A"),
-                "delete" => paint.red("D"),
-                "update" => paint.yellow("M"),
-                other => one_line(other, 20),
-            };
+            let mark = mark(&file.kind, paint);
             shown.push_str(&format!("    {mark} {}\n", one_line(self.relative(&file.path), 300)));
         }
         shown
@@ -174,9 +169,19 @@ impl View {
     }
 }
 
+/// The letter for what became of a file.
+pub(super) fn mark(kind: &str, paint: Paint) -> String {
+    match kind {
+        "add" => paint.green("A"),
+        "delete" => paint.red("D"),
+        "update" => paint.yellow("M"),
+        other => one_line(other, 20),
+    }
+}
+
 /// What codex's shell was told: `/bin/bash -lc 'ls'` is `ls` to people. A
 /// command whose quoting is less simple stays as it is.
-fn unwrapped(command: &str) -> &str {
+pub(super) fn unwrapped(command: &str) -> &str {
     let inner = ["/bin/bash -lc ", "/bin/bash -c ", "bash -lc ", "/bin/sh -c ", "/bin/zsh -lc "]
         .into_iter()
         .find_map(|shell| command.strip_prefix(shell));

@@ -3,13 +3,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use futures_util::{Stream, stream};
 use tonic::Status;
 
 use super::{
     event::parse_heartbeat,
     session::{parse_enum, parse_states},
+    token::{sealed, unsealed},
 };
 use crate::{
     Error, Result,
@@ -90,7 +90,7 @@ pub(super) fn parse(request: proto::ListSessionsRequest) -> Result<Listing> {
 impl Listing {
     /// The next page: the place, and a check that it is of this listing.
     pub(super) fn token(&self, next: ListPosition) -> String {
-        sealed(next.0, &format!("{:?}", self.filter))
+        sealed(&next.0.to_be_bytes(), &format!("{:?}", self.filter))
     }
 }
 
@@ -99,7 +99,7 @@ fn parse_token(text: &str, filter: &Filter) -> Result<Option<ListPosition>> {
         return Ok(None);
     }
     let place = unsealed(text, &format!("{filter:?}"));
-    place.map(|place| Some(ListPosition(place))).ok_or_else(|| {
+    place.map(|place| Some(ListPosition(i64::from_be_bytes(place)))).ok_or_else(|| {
         Error::invalid(
             "page_token",
             "expected the next_page_token of a listing with the same filter",
@@ -116,7 +116,7 @@ pub(super) fn parse_watch(request: proto::WatchSessionsRequest) -> Result<Reques
     let proto::WatchSessionsRequest { cursor, include_system_owned, heartbeat } = request;
     let after = match cursor.as_str() {
         "" => None,
-        text => Some(unsealed(text, CATALOGUE).ok_or_else(|| {
+        text => Some(unsealed(text, CATALOGUE).map(i64::from_be_bytes).ok_or_else(|| {
             Error::invalid("cursor", "expected the cursor of a message of this watch")
         })?),
     };
@@ -143,25 +143,10 @@ fn message(Delivery { at, news }: Delivery) -> proto::WatchSessionsResponse {
         News::Synced => Message::Synced(proto::SessionsSynced {}),
         News::Heartbeat => Message::Heartbeat(proto::SessionsHeartbeat {}),
     };
-    proto::WatchSessionsResponse { cursor: sealed(at, CATALOGUE), message: Some(message) }
-}
-
-/// A place as a text that tells whether it was issued for this `purpose`.
-fn sealed(place: i64, purpose: &str) -> String {
-    let mut bytes = place.to_be_bytes().to_vec();
-    bytes.extend(check(place, purpose).to_be_bytes());
-    BASE64_URL_SAFE_NO_PAD.encode(bytes)
-}
-
-fn unsealed(text: &str, purpose: &str) -> Option<i64> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
-    let (place, sum) = bytes.split_first_chunk::<8>()?;
-    let place = i64::from_be_bytes(*place);
-    (sum == check(place, purpose).to_be_bytes()).then_some(place)
-}
-
-fn check(place: i64, purpose: &str) -> u32 {
-    crc32c::crc32c(format!("{place}/{purpose}").as_bytes())
+    proto::WatchSessionsResponse {
+        cursor: sealed(&at.to_be_bytes(), CATALOGUE),
+        message: Some(message),
+    }
 }
 
 fn parse_time(

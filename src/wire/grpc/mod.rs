@@ -10,6 +10,8 @@ mod event;
 mod listing;
 mod session;
 mod system;
+mod token;
+mod views;
 mod watch;
 
 use axum::{Router, middleware};
@@ -64,7 +66,9 @@ impl Health {
 pub(crate) fn router(app: App, watch_body: WatchBody) -> (Router, Health) {
     let (reporter, health) = tonic_health::server::health_reporter();
     let sessions = SessionServiceServer::new(session::Service::new(app.clone()))
-        .max_decoding_message_size(MAX_PROMPT_BYTES + MAX_REQUEST_BYTES);
+        .max_decoding_message_size(MAX_PROMPT_BYTES + MAX_REQUEST_BYTES)
+        // Pages may be as large as their caller wants, up to 64 MiB.
+        .max_encoding_message_size(usize::MAX);
     let events = EventServiceServer::new(event::Service::new(app.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         // Pages may be as large as their caller wants, up to 64 MiB.

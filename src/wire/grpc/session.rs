@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
 use tonic::{Request, Response, Status};
 
-use super::{event::parse_duration, listing};
+use super::{event::parse_duration, listing, views};
 use crate::{
     Error, Result, agent,
     app::{App, Cleanup, NewFork, NewSession, Output, OutputStream, SessionPage},
@@ -204,6 +204,33 @@ impl SessionService for Service {
         let length = (length != 0).then_some(length);
         let output = self.app.output(id, turn, stream, offset, length).await?;
         Ok(Response::new(Box::pin(chunks(output))))
+    }
+
+    async fn list_turns(
+        &self,
+        request: Request<proto::ListTurnsRequest>,
+    ) -> Result<Response<proto::ListTurnsResponse>, Status> {
+        let listing = views::TurnListing::parse(request.get_ref())?;
+        let page = self.app.turns(listing.session, listing.after, listing.count).await?;
+        Ok(Response::new(listing.answer(page)))
+    }
+
+    async fn list_messages(
+        &self,
+        request: Request<proto::ListMessagesRequest>,
+    ) -> Result<Response<proto::ListMessagesResponse>, Status> {
+        let query = views::parse_messages(request.get_ref())?;
+        let page = self.app.messages(&query).await?;
+        Ok(Response::new(views::messages(&query, page)))
+    }
+
+    async fn get_trajectory(
+        &self,
+        request: Request<proto::GetTrajectoryRequest>,
+    ) -> Result<Response<proto::GetTrajectoryResponse>, Status> {
+        let query = views::parse_trajectory(request.get_ref())?;
+        let page = self.app.trajectory(&query).await?;
+        Ok(Response::new(views::trajectory(&query, page)))
     }
 }
 
