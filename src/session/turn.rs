@@ -342,6 +342,12 @@ pub(crate) fn reason_of(error: &supervise::Error) -> proto::StateReason {
     }
 }
 
+/// The prompt of a turn, as far as it can be read.
+pub(crate) fn read_prompt(files: &TurnFiles) -> String {
+    let prompt = std::fs::read(files.prompt()).unwrap_or_default();
+    String::from_utf8_lossy(&prompt).into_owned()
+}
+
 /// The statements with which a turn begins.
 pub(crate) fn first_statements(
     turn: TurnNumber,

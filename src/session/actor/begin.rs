@@ -20,7 +20,7 @@ use crate::{
         feed::{Feed, Now},
         ingest::{Fact, Ingest, Statement},
         registry::Shared,
-        request, state,
+        state,
         turn::{self, Ended, Running},
     },
     store::sqlite::{OutboxRow, Stored},
@@ -171,9 +171,8 @@ impl Actor {
                 }
                 Some(Ended::Exited(_) | Ended::Lost(_)) | None => {
                     let files = running.files.clone();
-                    // What the turn was asked for is shown as far as it can be read.
-                    let prompt = blocking(move || request::read(&files)).await?;
-                    let spawned = self.spawned(&prompt.unwrap_or_default().text);
+                    let prompt = blocking(move || turn::read_prompt(&files)).await?;
+                    let spawned = self.spawned(&prompt);
                     turn::first_statements(
                         turn.number,
                         previous,
