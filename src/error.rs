@@ -207,7 +207,7 @@ pub enum Error {
     },
     /// The disk has less room left than a turn may be started with.
     #[error(
-        "the disk that holds {path:?} has {free} bytes left; no turn starts below {floor} (turns.min_free_bytes): make room, and try again"
+        "the disk that holds {path:?} has {free} bytes left; no turn starts below {floor} (turns.min_free_disk): make room, and try again"
     )]
     StorageLow {
         /// What is on the disk.

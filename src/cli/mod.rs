@@ -17,6 +17,7 @@ mod keyboard;
 mod launch;
 mod list;
 mod manage;
+mod notify;
 mod options;
 mod output;
 mod prompt;

@@ -10,6 +10,7 @@ use super::{
     args::ServeArgs,
     config,
     connect::{Connector, Target},
+    notify::{self, Stage},
 };
 use crate::{
     config::{Config, LogConfig, LogFormat},
@@ -45,12 +46,14 @@ async fn until_signal(
     };
     let mut terminate = handle(SignalKind::terminate())?;
     let mut interrupt = handle(SignalKind::interrupt())?;
+    let environment = cx.environment.clone();
     let asked = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         tracing::info!("stopping; running turns go on, a second signal stops at once");
+        notify::notify(&environment, Stage::Stopping);
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -83,6 +86,7 @@ async fn ready(
     if let Some(path) = ready_file {
         home::Server::here(addresses.to_vec()).write_to(path)?;
     }
+    notify::notify(&cx.environment, Stage::Ready);
     let line =
         format!("switchboard {} ready on {}", env!("CARGO_PKG_VERSION"), addresses.join(" and "));
     match cx.output.line(&line) {

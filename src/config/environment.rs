@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, env, ffi::OsString, path::PathBuf};
 
 /// Every variable that the program reads itself. `RUST_LOG` is not among them:
 /// the log is set with `SWITCHBOARD_LOG`.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "CODEX_HOME",
     "HOME",
+    "NOTIFY_SOCKET",
     "NO_COLOR",
     "PATH",
     "SWITCHBOARD_CODEX",

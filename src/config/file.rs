@@ -59,9 +59,9 @@ pub struct TurnsFile {
     /// How many turns may run at once; those beyond it wait in their order. 0
     /// for no limit. Default: 64.
     pub max_running: Option<u32>,
-    /// How many bytes must be free on the disk of the home for a turn to start.
-    /// Default: 104857600 (100 MiB).
-    pub min_free_bytes: Option<u64>,
+    /// How much must be free on the disk of the home for a turn to start.
+    /// Default: `100MiB`.
+    pub min_free_disk: Option<Size>,
     /// How long an agent that is interrupted has to end by itself, after
     /// SIGINT, before it is told to by SIGTERM. Default: `10s`.
     pub interrupt_grace: Option<Span>,

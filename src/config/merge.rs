@@ -18,7 +18,7 @@ use crate::{
 const DEFAULT_MAX_RUNNING: u32 = 64;
 
 /// How much of the disk is left free by default.
-const DEFAULT_MIN_FREE_BYTES: u64 = 100 << 20;
+const DEFAULT_MIN_FREE: Size = Size(100 << 20);
 
 /// The longest path of a Unix socket in bytes (`sun_path` without its NUL).
 const MAX_SOCKET_PATH: usize = 107;
@@ -132,7 +132,7 @@ impl Merge {
         let allowed_hosts = self.pick("allowed_hosts", |layer| layer.allowed_hosts.clone());
         let drain = self.pick("drain_deadline", |layer| layer.drain_deadline);
         let max_running = self.pick("turns.max_running", |layer| layer.turns.max_running);
-        let min_free = self.pick("turns.min_free_bytes", |layer| layer.turns.min_free_bytes);
+        let min_free = self.pick("turns.min_free_disk", |layer| layer.turns.min_free_disk);
         let interrupt = self.pick("turns.interrupt_grace", |layer| layer.turns.interrupt_grace);
         let kill = self.pick("turns.kill_grace", |layer| layer.turns.kill_grace);
         let terminate = self.pick("turns.terminate_grace", |layer| layer.turns.terminate_grace);
@@ -163,7 +163,7 @@ impl Merge {
                     0 => None,
                     limit => Some(limit as usize),
                 },
-                min_free_bytes: min_free.unwrap_or(DEFAULT_MIN_FREE_BYTES),
+                min_free_bytes: min_free.unwrap_or(DEFAULT_MIN_FREE).0,
             },
             grace: Grace {
                 interrupt: interrupt.map_or(grace.interrupt, |span| span.0),
@@ -233,7 +233,7 @@ impl Merge {
                 "allowed_origins" | "allowed_hosts" => serde_json::json!([]),
                 "drain_deadline" => serde_json::json!(Span(config.drain_deadline)),
                 "turns.max_running" => DEFAULT_MAX_RUNNING.into(),
-                "turns.min_free_bytes" => DEFAULT_MIN_FREE_BYTES.into(),
+                "turns.min_free_disk" => serde_json::json!(DEFAULT_MIN_FREE),
                 "turns.interrupt_grace" => serde_json::json!(Span(config.grace.interrupt)),
                 "turns.kill_grace" => serde_json::json!(Span(config.grace.kill)),
                 "turns.terminate_grace" => serde_json::json!(Span(config.grace.terminate)),

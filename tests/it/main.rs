@@ -34,6 +34,7 @@ mod raw;
 mod raw_body;
 mod restart;
 mod retention;
+mod service;
 mod sessions;
 mod slow;
 mod stopping;

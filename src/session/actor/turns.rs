@@ -399,8 +399,8 @@ fn spec(session: &Session, number: TurnNumber, launch: &Launch, shared: &Shared)
         program: launch.program.clone(),
         args: launch.args.iter().map(text).collect(),
         env: launch.env.iter().map(|(name, value)| (text(name), text(value))).collect(),
-        // What opens this server is not the agent's business.
-        env_remove: vec!["SWITCHBOARD_TOKEN".to_owned()],
+        // What opens this server, and who manages it, is not the agent's business.
+        env_remove: ["SWITCHBOARD_TOKEN", "NOTIFY_SOCKET"].map(str::to_owned).into(),
         working_directory: session.working_directory.clone(),
         open_files: shared.agent_open_files,
         grace: shared.grace,

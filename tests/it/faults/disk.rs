@@ -59,7 +59,7 @@ impl SmallDisk {
 }
 
 /// A server that starts turns on whatever disk.
-const WITHOUT_FLOOR: &str = "[turns]\nmin_free_bytes = 0\n";
+const WITHOUT_FLOOR: &str = "[turns]\nmin_free_disk = '0B'\n";
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {

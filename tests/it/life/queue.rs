@@ -166,12 +166,11 @@ async fn a_turn_that_cannot_be_started_when_its_time_has_come_fails() {
 #[tokio::test(flavor = "multi_thread")]
 async fn below_the_floor_of_free_disk_no_turn_starts_and_none_is_lost() {
     // No disk has so much.
-    let mut server =
-        ledger::setup().config("[turns]\nmin_free_bytes = 1152921504606846976\n").start();
+    let mut server = ledger::setup().config("[turns]\nmin_free_disk = '1048576TiB'\n").start();
     let clients = server.connect_to_socket().await;
     let refused = create(&clients, &server.work(), "thread,turn,completed").await.unwrap_err();
     assert_eq!(reason(&refused), "STORAGE_FULL");
-    assert!(refused.message().contains("turns.min_free_bytes"), "{refused:?}");
+    assert!(refused.message().contains("turns.min_free_disk"), "{refused:?}");
     assert_eq!(ledger::list(&clients).await, []);
 
     // Those that wait when the floor is reached wait on.
@@ -182,8 +181,7 @@ async fn below_the_floor_of_free_disk_no_turn_starts_and_none_is_lost() {
     server.kill();
     go(&server);
     server.assert_no_survivors();
-    std::fs::write(server.config_file(), "[turns]\nmin_free_bytes = 1152921504606846976\n")
-        .unwrap();
+    std::fs::write(server.config_file(), "[turns]\nmin_free_disk = '1048576TiB'\n").unwrap();
     server.start();
     assert_eq!(rest(&clients, &line[0].session_id).await.state(), SessionState::Completed);
     assert_eq!(get(&clients, &line[1].session_id).await.state(), SessionState::Queued);
