@@ -91,6 +91,11 @@ pub struct CodexConfig {
     pub search_path: Option<OsString>,
     /// The `CODEX_HOME` of this process.
     pub codex_home: Option<PathBuf>,
+    /// Where codex's home is without one: `.codex` in the user's home.
+    pub default_codex_home: Option<PathBuf>,
+    /// What every turn is told; none for `codex.toml` in the server's home, if it
+    /// is there.
+    pub agent_config: Option<PathBuf>,
     /// Whether codex may try for ever to reach a provider.
     pub unbounded_connection_retries: bool,
 }
@@ -160,6 +165,8 @@ impl Config {
                 path: None,
                 search_path: None,
                 codex_home: None,
+                default_codex_home: None,
+                agent_config: None,
                 unbounded_connection_retries: false,
             },
             log: LogConfig { filter: "warn".into(), format: LogFormat::Text },

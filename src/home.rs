@@ -12,6 +12,7 @@
 //!   server.log             what a server started in the background prints
 //!   switchboard.sock       the server's Unix socket
 //!   state.db               sessions, turns, receipts
+//!   codex.toml             what every turn of codex is told; the operator's, if it is there
 //!   sessions/<session_id>/ one directory a session
 //! ```
 
@@ -120,6 +121,12 @@ impl Home {
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.root.join("state.db")
+    }
+
+    /// What every turn of codex is told, unless another file is named for that.
+    #[must_use]
+    pub fn agent_config(&self) -> PathBuf {
+        self.root.join("codex.toml")
     }
 
     /// The directory of the sessions' directories.

@@ -148,6 +148,15 @@ pub async fn run(
     Ok(())
 }
 
+/// The file that says what every turn of codex is told.
+#[must_use]
+pub fn agent_config(config: &Config) -> agent::ConfigFile {
+    match &config.codex.agent_config {
+        Some(path) => agent::ConfigFile { path: path.clone(), must_exist: true },
+        None => agent::ConfigFile { path: config.home.agent_config(), must_exist: false },
+    }
+}
+
 /// The two stages of going down, and what has to come to an end.
 #[derive(Debug, Default)]
 struct Stages {
@@ -179,6 +188,8 @@ fn open(config: &Config, stages: &Stages, descriptors: Descriptors) -> Result<Se
         path_var: config.codex.search_path.clone(),
         exe: config.program.clone(),
         codex_home: config.codex.codex_home.clone(),
+        default_codex_home: config.codex.default_codex_home.clone(),
+        codex_config: agent_config(config),
         unbounded_connection_retries: config.codex.unbounded_connection_retries,
     });
     let slots = Slots::new(config.turns.max_running, &directory, config.turns.min_free_bytes);

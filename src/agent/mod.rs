@@ -74,12 +74,17 @@ impl Kind {
 
     /// Whether a prompt can be given to this kind.
     ///
+    /// Blocks where the prompt has images: it looks whether they are there.
+    ///
     /// # Errors
     ///
     /// [`Error::PayloadTooLarge`] beyond [`Kind::prompt_limits`], and
-    /// [`Error::InvalidArgument`] for an empty prompt. White space alone is
-    /// empty to codex, which ends with an error when it is given nothing else.
-    pub fn check_prompt(&self, prompt: &str) -> Result<()> {
+    /// [`Error::InvalidArgument`] for an empty prompt and for images that cannot
+    /// be given. White space alone is empty to codex, which ends with an error
+    /// when it is given nothing else.
+    pub fn check_prompt(&self, prompt: &Prompt) -> Result<()> {
+        self.check_images(&prompt.images)?;
+        let prompt = prompt.text.as_str();
         let PromptLimits { max_bytes, max_characters } = self.prompt_limits();
         let too_large = |size: usize, limit: usize, unit| Error::PayloadTooLarge {
             what: "the prompt",
@@ -105,6 +110,45 @@ impl Kind {
             return Err(Error::invalid("prompt", "is empty; say what the agent shall do"));
         }
         Ok(())
+    }
+
+    /// Whether a session of this kind may have these options.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`].
+    pub fn check_options(&self, options: &proto::CodexOptions) -> Result<()> {
+        match self {
+            Self::Codex => codex::check_options(options),
+            Self::Replay(_) if *options == proto::CodexOptions::default() => Ok(()),
+            Self::Replay(_) => Err(Error::invalid(
+                "session.codex_options",
+                "a transcript is replayed as it is; leave them out, or use the agent codex",
+            )),
+        }
+    }
+
+    fn check_images(&self, images: &[PathBuf]) -> Result<()> {
+        match self {
+            Self::Codex => codex::check_images(images),
+            Self::Replay(_) if images.is_empty() => Ok(()),
+            Self::Replay(_) => Err(Error::invalid("images", "a transcript is replayed without")),
+        }
+    }
+}
+
+/// What an agent is asked to do in one turn.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Prompt {
+    /// In words.
+    pub text: String,
+    /// The absolute paths of images that belong to them.
+    pub images: Vec<PathBuf>,
+}
+
+impl From<&str> for Prompt {
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), images: Vec::new() }
     }
 }
 
@@ -146,6 +190,8 @@ pub struct TurnRequest<'a> {
     pub network: proto::NetworkAccess,
     /// What codex is told beside all this.
     pub options: &'a proto::CodexOptions,
+    /// The absolute paths of the images that belong to the prompt.
+    pub images: &'a [PathBuf],
     /// The history that the turn begins with.
     pub history: History<'a>,
 }
@@ -182,14 +228,14 @@ pub struct Launch {
 /// Other arguments for an agent that exits at once because it refuses its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fallback {
-    /// How it is told that it did: its stderr contains this text.
-    pub stderr_contains: String,
+    /// How it is told that it did: its stderr contains one of these texts.
+    pub stderr_contains: Vec<String>,
     /// The arguments to start it with then.
     pub args: Vec<OsString>,
 }
 
 /// What [`Agents`] are found and started with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// The codex to start; none for `codex` on `path_var`. A bare name is
     /// looked for there as well.
@@ -200,9 +246,33 @@ pub struct Options {
     pub exe: PathBuf,
     /// The value of `CODEX_HOME` for codex; none to leave it as it is.
     pub codex_home: Option<PathBuf>,
+    /// Where codex's home is when nothing says it; none where that is not known.
+    pub default_codex_home: Option<PathBuf>,
+    /// What every turn of codex is told, unless its session says otherwise.
+    pub codex_config: ConfigFile,
     /// Whether codex shall go on without end when its provider cannot be
     /// reached, which is what it does by default.
     pub unbounded_connection_retries: bool,
+}
+
+/// A file of settings that is read when they are needed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether it was named, so that it must be there.
+    pub must_exist: bool,
+}
+
+impl ConfigFile {
+    /// Whether turns of codex can be started with it.
+    ///
+    /// # Errors
+    ///
+    /// The text says what is wrong, and where.
+    pub fn check(&self) -> Result<(), String> {
+        codex::check_config(self)
+    }
 }
 
 /// The agents of this machine. Cheap to clone.
@@ -216,9 +286,7 @@ impl Agents {
     /// Looks at nothing yet: what is missing is found out at each turn.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let Options { codex, path_var, exe, codex_home, unbounded_connection_retries } = options;
-        let codex = codex::Codex::new(codex, path_var, codex_home, unbounded_connection_retries);
-        Self { exe: exe.into(), codex: Arc::new(codex) }
+        Self { exe: options.exe.as_path().into(), codex: Arc::new(codex::Codex::new(options)) }
     }
 
     /// Says how to start the agent of a turn.
@@ -229,8 +297,9 @@ impl Agents {
     /// # Errors
     ///
     /// [`Error::AgentUnavailable`] where codex is missing or cannot be executed,
-    /// [`Error::AgentNotFound`] where the transcript to replay cannot be read,
-    /// and [`Error::InvalidArgument`] for a model that would read as a flag.
+    /// or its agent configuration is of no use; [`Error::AgentNotFound`] where the
+    /// transcript to replay cannot be read; and [`Error::InvalidArgument`] for a
+    /// model that would read as a flag and for files that are not there.
     pub fn launch(&self, kind: &Kind, turn: &TurnRequest<'_>) -> Result<Launch> {
         let mut launch = match kind {
             Kind::Codex => self.codex.launch(turn)?,

@@ -8,6 +8,8 @@ fn agents(exe: &str) -> Agents {
         path_var: None,
         exe: exe.into(),
         codex_home: None,
+        default_codex_home: None,
+        codex_config: ConfigFile::default(),
         unbounded_connection_retries: false,
     })
 }
@@ -21,6 +23,7 @@ fn turn(session: SessionId) -> TurnRequest<'static> {
         sandbox: proto::FilesystemSandbox::ReadOnly,
         network: proto::NetworkAccess::Unspecified,
         options: Box::leak(Box::default()),
+        images: &[],
         history: History::New,
     }
 }
@@ -58,7 +61,8 @@ fn a_kind_that_is_not_there_is_refused() {
 #[test]
 fn prompts_are_bounded_by_bytes_and_for_codex_by_characters() {
     let replay = Kind::Replay("/a".into());
-    let problem = |kind: &Kind, prompt: &str| kind.check_prompt(prompt).map_err(|e| e.to_string());
+    let problem =
+        |kind: &Kind, prompt: &str| kind.check_prompt(&prompt.into()).map_err(|e| e.to_string());
     let empty = Err("prompt: is empty; say what the agent shall do".to_owned());
 
     assert_eq!(problem(&Kind::Codex, ""), empty);

@@ -48,7 +48,7 @@ pub struct NewSession {
     /// Whether a system owns it.
     pub system_owned: bool,
     /// The first prompt; none leaves the session PENDING.
-    pub prompt: Option<String>,
+    pub prompt: Option<agent::Prompt>,
 }
 
 /// What a fork of a session shall be.
@@ -134,19 +134,16 @@ impl App {
             // Codex goes on counting from there.
             session.usage = usage;
         }
-        let prompt = new.prompt;
-        if let Some(prompt) = &prompt {
-            kind.check_prompt(prompt)?;
-        }
         // What can be known before anything is made.
         let (agents, planned) = (self.agents().clone(), session.clone());
-        let has_prompt = prompt.is_some();
-        let launch = blocking(move || {
-            if has_prompt {
-                return turn::plan(&agents, &planned, TurnNumber(1)).map(Some);
-            }
-            agent::check_working_directory(&planned.working_directory)?;
-            Ok::<_, Error>(None)
+        let planned = blocking(move || {
+            let Some(prompt) = new.prompt else {
+                agent::check_working_directory(&planned.working_directory)?;
+                return Ok(None);
+            };
+            kind.check_prompt(&prompt)?;
+            let launch = turn::plan(&agents, &planned, TurnNumber(1), &prompt.images)?;
+            Ok::<_, Error>(Some((prompt, launch)))
         })
         .await??;
         match self.sessions.session(session.id).await {
@@ -154,7 +151,7 @@ impl App {
             Ok(_) => return Err(Error::SessionExists { id: session.id }),
             Err(error) => return Err(error),
         }
-        let first = match prompt.zip(launch) {
+        let first = match planned {
             Some((prompt, launch)) => {
                 Some(NewTurn { prompt, launch, place: self.sessions.admit()? })
             }
@@ -183,6 +180,7 @@ fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
     check_title(&new.title)?;
     check_length("session.model", new.model.as_deref().unwrap_or(""), MAX_MODEL_CHARACTERS)?;
     check_labels(&new.labels)?;
+    kind.check_options(&new.options)?;
     let now = crate::time::now();
     let session = Session {
         id: new.id.unwrap_or_else(SessionId::random),

@@ -12,7 +12,7 @@ use crate::{
     proto::{self, SessionState},
     row,
     session::{
-        actor::Update,
+        actor::{Update, blocking},
         once::{Begun, Once, Ticket},
     },
     supervise::StopMode,
@@ -48,13 +48,14 @@ impl App {
     pub async fn start_turn(
         &self,
         id: SessionId,
-        prompt: String,
+        prompt: agent::Prompt,
         once: Once,
     ) -> Result<proto::Session> {
         let app = self.clone();
         self.once("StartTurn", once, move |ticket| async move {
             let session = app.sessions.session(id).await?;
-            agent::Kind::parse(&session.agent)?.check_prompt(&prompt)?;
+            let kind = agent::Kind::parse(&session.agent)?;
+            let prompt = blocking(move || kind.check_prompt(&prompt).map(|()| prompt)).await??;
             app.sessions.owner(id).await?.start_turn(prompt, ticket).await
         })
         .await

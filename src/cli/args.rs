@@ -9,7 +9,10 @@ mod manage;
 pub(super) use self::manage::{
     CleanupArgs, ForkArgs, KillArgs, LabelChange, ListArgs, ManageCommand, TopArgs, WaitArgs, When,
 };
-use super::connect::Target;
+use super::{
+    connect::Target,
+    options::{CodexArgs, Network},
+};
 use crate::{
     config::{ListenAddr, LogFormat, Size, Span},
     proto::FilesystemSandbox,
@@ -157,6 +160,11 @@ pub(super) struct ConfigArgs {
     /// By default the native binary behind `codex` on the PATH.
     #[arg(long, value_name = "PATH")]
     pub codex: Option<PathBuf>,
+    /// The agent configuration: what every turn of codex is told
+    ///
+    /// By default codex.toml in the home, if it is there.
+    #[arg(long, value_name = "FILE")]
+    pub agent_config: Option<PathBuf>,
     /// What to log, such as info or info,switchboard=debug [env: SWITCHBOARD_LOG]
     #[arg(long = "log", value_name = "FILTER")]
     pub log_filter: Option<String>,
@@ -197,6 +205,18 @@ pub(super) struct RunArgs {
     /// What the agent's commands may write; by default the agent's own choice
     #[arg(short, long, value_enum, value_name = "MODE")]
     pub sandbox: Option<Sandbox>,
+    /// Let the agent's commands use the network, or say that they may not
+    ///
+    /// In the sandbox workspace-write; read-only never has a network, and
+    /// danger-full-access always has.
+    #[arg(
+        long, value_enum, value_name = "MODE", num_args = 0..=1, require_equals = true,
+        default_missing_value = "enabled"
+    )]
+    pub network: Option<Network>,
+    /// An image for the prompt; may be repeated
+    #[arg(long = "image", value_name = "FILE")]
+    pub images: Vec<PathBuf>,
     /// The kind of agent: codex, or replay:FILE for a recorded transcript
     #[arg(long, value_name = "KIND", default_value = "codex")]
     pub agent: String,
@@ -206,6 +226,9 @@ pub(super) struct RunArgs {
     /// Print the session's id and return, without following it
     #[arg(long)]
     pub detach: bool,
+    /// What else codex is told in each turn.
+    #[command(flatten)]
+    pub codex: CodexArgs,
 }
 
 /// What the agent's commands may write.
@@ -367,6 +390,9 @@ pub(super) struct SendArgs {
     pub id: String,
     /// What the agent shall do next; - or nothing reads it from standard input
     pub prompt: Option<String>,
+    /// An image for the prompt; may be repeated
+    #[arg(long = "image", value_name = "FILE")]
+    pub images: Vec<PathBuf>,
     /// Return at once, without following the turn
     #[arg(long)]
     pub detach: bool,

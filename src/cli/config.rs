@@ -4,22 +4,33 @@ use super::{
     Context, Failure,
     args::{ConfigArgs, ConfigCommand, RetainEvents},
 };
-use crate::config::{CodexFile, ConfigFile, EventsFile, Flags, Loaded, LogFile, Source, TurnsFile};
+use crate::{
+    config::{CodexFile, ConfigFile, EventsFile, Flags, Loaded, LogFile, Source, TurnsFile},
+    server,
+};
 
 pub(super) fn config(cx: &Context, command: ConfigCommand) -> Result<(), Failure> {
     match command {
         ConfigCommand::Check(args) => {
             let loaded = load(cx, args)?;
-            let read = match &loaded.file {
-                Some(path) => path.display().to_string(),
-                None => "no configuration file".into(),
-            };
+            let agent_config = server::agent_config(&loaded.config);
+            agent_config.check().map_err(Failure::Usage)?;
+            let agent_config = Some(agent_config.path).filter(|path| path.exists());
+            let file = loaded.file.as_ref();
             if cx.output.json {
-                let file = loaded.file.as_ref();
-                return cx
-                    .output
-                    .line(&serde_json::json!({"valid": true, "file": file}).to_string());
+                let said =
+                    serde_json::json!({"valid": true, "file": file, "agent_config": agent_config});
+                return cx.output.line(&said.to_string());
             }
+            let read: Vec<_> = file
+                .into_iter()
+                .chain(agent_config.as_ref())
+                .map(|path| path.display().to_string())
+                .collect();
+            let read = match read.as_slice() {
+                [] => "no configuration file".to_owned(),
+                files => files.join(" and "),
+            };
             cx.output.line(&format!("valid ({read})"))
         }
         ConfigCommand::Show(args) => {
@@ -46,7 +57,11 @@ pub(super) fn load(cx: &Context, args: ConfigArgs) -> Result<Loaded, Failure> {
         drain_deadline: args.drain_deadline,
         turns: TurnsFile::default(),
         events: retained(&args.retain_events)?,
-        codex: CodexFile { path: args.codex, unbounded_connection_retries: None },
+        codex: CodexFile {
+            path: args.codex,
+            agent_config: args.agent_config,
+            unbounded_connection_retries: None,
+        },
         log: LogFile { filter: args.log_filter, format: args.log_format },
     };
     let flags = Flags { home: cx.global.home.clone(), file: args.file, keys };

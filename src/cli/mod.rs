@@ -18,6 +18,7 @@ mod launch;
 mod list;
 mod manage;
 mod notify;
+mod options;
 mod output;
 mod prompt;
 mod render;

@@ -9,10 +9,11 @@ use super::{
     connect::{Connector, present},
     follow::{End, Follower, outcome},
     keyboard::{Keyboard, OnInterrupt},
-    launch, prompt, retry,
+    launch, options, prompt, retry,
 };
 use crate::proto::{
-    CreateSessionRequest, FilesystemSandbox, ListEventsRequest, Session, StartTurnRequest,
+    CreateSessionRequest, FilesystemSandbox, ListEventsRequest, NetworkAccess, Session,
+    StartTurnRequest,
 };
 
 pub(super) async fn run(cx: &Context, args: RunArgs) -> Result<(), Failure> {
@@ -24,11 +25,15 @@ pub(super) async fn run(cx: &Context, args: RunArgs) -> Result<(), Failure> {
         working_directory: absolute(&args.directory)?,
         model: args.model.unwrap_or_default(),
         filesystem_sandbox: args.sandbox.map_or(FilesystemSandbox::Unspecified, Into::into).into(),
+        network_access: args.network.map_or(NetworkAccess::Unspecified, Into::into).into(),
+        codex_options: options::codex(args.codex)?,
         ..Session::default()
     };
+    let images = options::paths(&args.images)?;
     let mut keyboard = Keyboard::new(cx, OnInterrupt::StopTurn)?;
     let (connector, server) = keyboard.unless_left(launch::connect_or_start(cx)).await??;
-    let request = CreateSessionRequest { session: Some(session), prompt, ..Default::default() };
+    let request =
+        CreateSessionRequest { session: Some(session), prompt, images, ..Default::default() };
     let created = retry::change(&server, cx.output, request);
     let session = present(keyboard.unless_left(created).await??.session)?;
     if args.detach {
@@ -40,6 +45,7 @@ pub(super) async fn run(cx: &Context, args: RunArgs) -> Result<(), Failure> {
 
 pub(super) async fn send(cx: &Context, args: SendArgs) -> Result<(), Failure> {
     let prompt = prompt::read(args.prompt)?;
+    let images = options::paths(&args.images)?;
     let mut keyboard = Keyboard::new(cx, OnInterrupt::StopTurn)?;
     let connector = Connector::new(cx)?;
     let server = keyboard.unless_left(connector.connect()).await??;
@@ -57,7 +63,7 @@ pub(super) async fn send(cx: &Context, args: SendArgs) -> Result<(), Failure> {
         async move { events.list_events(page).await }
     });
     let page = keyboard.unless_left(page).await??;
-    let request = StartTurnRequest { session_id, prompt, ..Default::default() };
+    let request = StartTurnRequest { session_id, prompt, images, ..Default::default() };
     let started = retry::change(&server, cx.output, request);
     let session = present(keyboard.unless_left(started).await??.session)?;
     if args.detach {

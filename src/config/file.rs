@@ -102,6 +102,9 @@ pub struct CodexFile {
     /// The codex binary: a path, or a name to look for on the PATH. Default:
     /// the native binary behind `codex`.
     pub path: Option<PathBuf>,
+    /// The agent configuration: the file that says what every turn of codex is
+    /// told. Default: `codex.toml` in the home, if it is there.
+    pub agent_config: Option<PathBuf>,
     /// Whether codex may try for ever to reach a provider that does not answer.
     /// Default: false, so that such a turn fails.
     pub unbounded_connection_retries: Option<bool>,

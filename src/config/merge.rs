@@ -80,7 +80,7 @@ pub(super) fn from_environment(environment: &Environment) -> Result<ConfigFile, 
             .map_err(|error| wrong("listen", "SWITCHBOARD_LISTEN", error.to_string()))?,
         codex: CodexFile {
             path: environment.raw("SWITCHBOARD_CODEX").map(PathBuf::from),
-            unbounded_connection_retries: None,
+            ..CodexFile::default()
         },
         log: LogFile {
             filter: environment.text("SWITCHBOARD_LOG"),
@@ -143,6 +143,8 @@ impl Merge {
         let retain_age = self.pick("events.retain_age", |layer| layer.events.retain_age);
         let segment = self.pick("events.segment_bytes", |layer| layer.events.segment_bytes);
         let codex_path = self.pick("codex.path", |layer| layer.codex.path.clone());
+        let agent_config =
+            self.pick("codex.agent_config", |layer| layer.codex.agent_config.clone());
         let retries = self.pick("codex.unbounded_connection_retries", |layer| {
             layer.codex.unbounded_connection_retries
         });
@@ -183,6 +185,10 @@ impl Merge {
                 path: codex_path,
                 search_path: environment.raw("PATH"),
                 codex_home: environment.raw("CODEX_HOME").map(PathBuf::from),
+                default_codex_home: environment
+                    .directory("HOME")
+                    .map(|directory| directory.join(".codex")),
+                agent_config,
                 unbounded_connection_retries: retries.unwrap_or(false),
             },
             log: LogConfig {
@@ -343,6 +349,14 @@ impl Merge {
         {
             *path = std::path::absolute(&*path)
                 .map_err(|error| self.wrong("codex.path", error.to_string()))?;
+        }
+        if let Some(path) = &mut config.codex.agent_config {
+            *path = std::path::absolute(&*path)
+                .map_err(|error| self.wrong("codex.agent_config", error.to_string()))?;
+            if !path.is_file() {
+                let problem = format!("{}: there is no such file", path.display());
+                return Err(self.wrong("codex.agent_config", problem));
+            }
         }
         Ok(())
     }

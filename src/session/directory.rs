@@ -102,14 +102,18 @@ impl SessionDirectory {
         fs::rename(temporary, self.path.join("meta.json"))
     }
 
-    /// Whether nothing has run in the session: there may be a prompt, and
-    /// nothing else.
+    /// Whether nothing has run in the session: there may be a prompt and what came
+    /// with it, and nothing else.
     pub(crate) fn never_ran(&self) -> bool {
-        let is_prompt = |entry: io::Result<fs::DirEntry>| {
-            entry.is_ok_and(|entry| entry.file_name().to_string_lossy().contains(".prompt"))
+        let is_asked = |entry: io::Result<fs::DirEntry>| {
+            entry.is_ok_and(|entry| {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                name.contains(".prompt") || name.contains(".request.json")
+            })
         };
         match fs::read_dir(self.turns()) {
-            Ok(mut entries) => entries.all(is_prompt),
+            Ok(mut entries) => entries.all(is_asked),
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         }
     }

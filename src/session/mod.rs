@@ -35,6 +35,7 @@ pub(crate) mod once;
 pub(crate) mod orphans;
 pub(crate) mod registry;
 pub(crate) mod replay;
+pub(crate) mod request;
 pub(crate) mod slots;
 pub(crate) mod state;
 pub(crate) mod transcript;

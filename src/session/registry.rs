@@ -6,7 +6,6 @@ use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
 };
 
 use prost::Message as _;
@@ -29,6 +28,7 @@ use crate::{
         once::{Begun, Once, Requests, Ticket},
         orphans::Orphans,
         replay::Replays,
+        request,
         slots::{Place, Slots},
     },
     store::sqlite::{Database, Stored},
@@ -389,7 +389,7 @@ impl Sessions {
             files.create()?;
             let Some(prompt) = prompt else { return Ok(()) };
             let files = (TurnFiles::new(files.turns(), TurnNumber(1)), files);
-            files.0.write_prompt(prompt.as_bytes()).map_err(|error| {
+            request::write(&files.0, &prompt).map_err(|error| {
                 files.1.remove();
                 storage_error(error, &files.0.prompt())
             })

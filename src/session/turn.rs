@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io,
     os::{fd::OwnedFd, unix::fs::FileExt as _},
-    path::Path,
+    path::{Path, PathBuf},
     time::SystemTime,
 };
 
@@ -125,8 +125,14 @@ impl Running {
 ///
 /// # Errors
 ///
-/// WORKING_DIRECTORY_INVALID, AGENT_NOT_FOUND, AGENT_UNAVAILABLE.
-pub(crate) fn plan(agents: &Agents, session: &Session, number: TurnNumber) -> Result<Launch> {
+/// WORKING_DIRECTORY_INVALID, AGENT_NOT_FOUND, AGENT_UNAVAILABLE, and
+/// INVALID_ARGUMENT for files that are not there.
+pub(crate) fn plan(
+    agents: &Agents,
+    session: &Session,
+    number: TurnNumber,
+    images: &[PathBuf],
+) -> Result<Launch> {
     agent::check_working_directory(&session.working_directory)?;
     let kind = agent::Kind::parse(&session.agent)?;
     agents.launch(
@@ -139,6 +145,7 @@ pub(crate) fn plan(agents: &Agents, session: &Session, number: TurnNumber) -> Re
             sandbox: session.sandbox,
             network: session.network,
             options: &session.options,
+            images,
             history: history(session),
         },
     )

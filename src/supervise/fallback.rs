@@ -18,8 +18,8 @@ const BLOCK_BYTES: u64 = 16 << 10;
 /// stderr in the words that are expected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fallback {
-    /// The words: text that its stderr contains.
-    pub stderr_contains: String,
+    /// The words: texts of which its stderr contains one.
+    pub stderr_contains: Vec<String>,
     /// The arguments of the second run, in place of the spec's.
     pub args: Vec<String>,
 }
@@ -29,8 +29,8 @@ impl Fallback {
     /// it is not.
     pub(super) fn is_for(&self, files: &TurnFiles) -> bool {
         let printed_nothing = fs::metadata(files.stdout()).is_ok_and(|found| found.len() == 0);
-        printed_nothing
-            && contains(&files.stderr(), self.stderr_contains.as_bytes()).unwrap_or(false)
+        let is_said = |text: &String| contains(&files.stderr(), text.as_bytes()).unwrap_or(false);
+        printed_nothing && self.stderr_contains.iter().any(is_said)
     }
 }
 

@@ -64,6 +64,12 @@ impl TurnFiles {
         self.path("prompt")
     }
 
+    /// `turn_<n>.request.json`: what came with the prompt; the server's own.
+    #[must_use]
+    pub fn request(&self) -> PathBuf {
+        self.path("request.json")
+    }
+
     /// `turn_<n>.spec.json`, a [`Spec`].
     #[must_use]
     pub fn spec(&self) -> PathBuf {
@@ -113,6 +119,15 @@ impl TurnFiles {
     /// Those of the file system.
     pub fn write_prompt(&self, prompt: &[u8]) -> io::Result<()> {
         write_durably(&self.prompt(), prompt)
+    }
+
+    /// Writes what came with the prompt durably, and before it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub fn write_request(&self, request: &[u8]) -> io::Result<()> {
+        write_durably(&self.request(), request)
     }
 
     fn path(&self, suffix: &str) -> PathBuf {

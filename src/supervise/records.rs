@@ -361,7 +361,7 @@ mod tests {
                     output_bytes: Some(4096),
                 },
                 fallback: Some(Fallback {
-                    stderr_contains: "no".to_owned(),
+                    stderr_contains: vec!["no".to_owned(), "none".to_owned()],
                     args: vec!["anew".to_owned()],
                 }),
             },
@@ -371,7 +371,7 @@ mod tests {
                 r#""open_files":1024,"#,
                 r#""grace":{"interrupt_ms":10000,"kill_ms":2000,"terminate_ms":2000,"storage_ms":60000},"#,
                 r#""limits":{"inactivity_ms":60000,"wall_clock_ms":null,"output_bytes":4096},"#,
-                r#""fallback":{"stderr_contains":"no","args":["anew"]}}"#,
+                r#""fallback":{"stderr_contains":["no","none"],"args":["anew"]}}"#,
             ),
         );
         check(

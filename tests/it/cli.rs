@@ -1,6 +1,8 @@
 //! The command line as a person or a script uses it: real processes, real
 //! signals, real exit codes.
 
+mod options;
+
 use std::{
     ffi::OsStr,
     fs,

@@ -19,10 +19,13 @@ use crate::{
     toolchain,
 };
 
+mod agent_config;
 mod binary;
+mod options;
 mod outcomes;
 mod prompts;
 mod run;
+mod threads;
 mod turns;
 mod views;
 

@@ -1,8 +1,9 @@
 //! The codex CLI: `codex exec --json`, one process for each turn.
 //!
-//! Where the binary is ([`binary`]), what it says about itself ([`probe`]), its
-//! arguments ([`command`]), its lines ([`parse`]) and its last words
-//! ([`stderr`]).
+//! Where the binary is ([`binary`]), what it says about itself ([`probe`]), what
+//! it is told by the operator ([`config`]) and by clients ([`options`]), as
+//! [`settings`] and other arguments ([`command`]), its lines ([`parse`]) and its
+//! last words ([`stderr`]).
 
 use std::{
     ffi::OsString,
@@ -13,23 +14,37 @@ use std::{
 };
 
 use crate::{
-    agent::{CodexStatus, Launch, TurnRequest},
+    agent::{CodexStatus, ConfigFile, Fallback, History, Launch, Options, TurnRequest},
     error::{Error, Result},
     proto::Warning,
 };
 
 mod binary;
 mod command;
+mod config;
+mod options;
 pub(crate) mod parse;
 mod probe;
+mod settings;
 mod stderr;
 
 use binary::Binary;
 use command::Retries;
+use config::AgentConfig;
+pub(super) use options::{check as check_options, check_images};
 pub(crate) use stderr::last_error;
 
 /// The longest prompt that codex takes; beyond it, it exits with status 1.
 pub(super) const MAX_PROMPT_CHARACTERS: usize = 1_048_576;
+
+/// What codex says when it is to resume a thread that it has not, or of which a
+/// part is gone.
+const LOST_THREAD: [&str; 2] = ["no rollout found for thread id", "missing source rollout"];
+
+/// Whether turns can be started with this agent configuration.
+pub(super) fn check_config(file: &ConfigFile) -> Result<(), String> {
+    AgentConfig::read(file).map(drop)
+}
 
 /// How codex is found and started, and what is known about it.
 #[derive(Debug)]
@@ -37,6 +52,8 @@ pub(super) struct Codex {
     explicit: Option<PathBuf>,
     path_var: Option<OsString>,
     home: Option<PathBuf>,
+    default_home: Option<PathBuf>,
+    config: ConfigFile,
     unbounded_connection_retries: bool,
     /// The binary asked last. Held while one is asked, so that turns that start
     /// together do not all ask: a lock of the standard library, because callers
@@ -77,19 +94,27 @@ impl FileIdentity {
 }
 
 impl Codex {
-    pub(super) fn new(
-        explicit: Option<PathBuf>,
-        path_var: Option<OsString>,
-        home: Option<PathBuf>,
-        unbounded_connection_retries: bool,
-    ) -> Self {
+    pub(super) fn new(options: Options) -> Self {
+        let Options {
+            codex: explicit,
+            path_var,
+            exe: _,
+            codex_home: home,
+            default_codex_home: default_home,
+            codex_config: config,
+            unbounded_connection_retries,
+        } = options;
         let known = Mutex::new(None);
-        Self { explicit, path_var, home, unbounded_connection_retries, known }
+        Self { explicit, path_var, home, default_home, config, unbounded_connection_retries, known }
     }
 
     /// Says how to start a turn.
     pub(super) fn launch(&self, turn: &TurnRequest<'_>) -> Result<Launch> {
         let unavailable = |problem| Error::AgentUnavailable { problem };
+        let config = AgentConfig::read(&self.config).map_err(unavailable)?;
+        let home = self.home.as_deref().or(self.default_home.as_deref());
+        options::check_files(turn.options, home)?;
+        check_images(turn.images)?;
         let binary = self.resolve().map_err(unavailable)?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.ask_version(&binary, &mut known).map_err(unavailable)?;
@@ -105,15 +130,22 @@ impl Codex {
         }
         let retries = self.retries(&binary, known, &mut warnings);
         let version = known.version.clone().unwrap_or_default();
-        let args = command::arguments(turn, retries)?;
-        Ok(Launch {
-            program: binary.program,
-            args,
-            env: binary.env,
-            version,
-            warnings,
-            fallback: None,
-        })
+        warnings.extend(self.danger(turn, &config));
+        let args = command::arguments(turn, retries, &config)?;
+        let fallback = match turn.history {
+            History::Resume(_) => {
+                let anew = TurnRequest { history: History::New, ..*turn };
+                let args = command::arguments(&anew, retries, &config)?;
+                let stderr_contains = LOST_THREAD.map(str::to_owned).into();
+                Some(Fallback { stderr_contains, args })
+            }
+            // A fork that has no history is not what was asked for.
+            History::New | History::Fork(_) => None,
+        };
+        let mut env = binary.env;
+        let asked = turn.options.environment.iter();
+        env.extend(asked.map(|(name, value)| (name.into(), value.into())));
+        Ok(Launch { program: binary.program, args, env, version, warnings, fallback })
     }
 
     /// Which binary a turn would start.
@@ -141,6 +173,24 @@ impl Codex {
             return Err(format!("{thread:?} is no thread of codex"));
         }
         probe::run_to_success(&self.resolve()?, &["delete", "--force", thread])
+    }
+
+    /// Says that approvals and sandbox are bypassed, and who wants that.
+    fn danger(&self, turn: &TurnRequest<'_>, config: &AgentConfig) -> Option<Warning> {
+        let by_whom = match (turn.options.full_danger, config.full_danger) {
+            (false, false) => return None,
+            (true, _) => "the session's option full_danger".to_owned(),
+            (false, true) => format!("full_danger in {}", self.config.path.display()),
+        };
+        let beats = command::sandbox_mode(turn.sandbox)
+            .map(|mode| format!(", although the session asks for the sandbox {mode}"))
+            .unwrap_or_default();
+        Some(Warning {
+            code: "FULL_DANGER".to_owned(),
+            message: format!(
+                "commands run without a sandbox and without approvals by {by_whom}{beats}"
+            ),
+        })
     }
 
     fn resolve(&self) -> Result<Binary, String> {

@@ -55,7 +55,16 @@ impl Fake {
     }
 
     fn codex(&self) -> Codex {
-        Codex::new(Some(self.program.clone()), None, Some("/home/dev/.codex".into()), false)
+        self.codex_with(Options::default())
+    }
+
+    /// The same where nothing but the binary and its home is as it is.
+    fn codex_with(&self, options: Options) -> Codex {
+        Codex::new(Options {
+            codex: Some(self.program.clone()),
+            codex_home: Some("/home/dev/.codex".into()),
+            ..options
+        })
     }
 }
 
@@ -70,6 +79,7 @@ fn turn() -> TurnRequest<'static> {
         sandbox: FilesystemSandbox::ReadOnly,
         network: NetworkAccess::Unspecified,
         options: Box::leak(Box::default()),
+        images: &[],
         history: History::New,
     }
 }
@@ -78,7 +88,7 @@ fn turn() -> TurnRequest<'static> {
 fn launch(fake: &Fake, turn: &TurnRequest<'_>, version: &str, retries: Retries) -> Launch {
     Launch {
         program: fake.program.clone(),
-        args: command::arguments(turn, retries).unwrap(),
+        args: command::arguments(turn, retries, &AgentConfig::default()).unwrap(),
         env: vec![("CODEX_HOME".into(), "/home/dev/.codex".into())],
         version: version.to_owned(),
         warnings: Vec::new(),
@@ -181,4 +191,47 @@ fn the_status_says_what_a_turn_would_meet() {
     assert_eq!(codex.status(), gone);
     let error = codex.launch(&turn()).unwrap_err();
     assert!(matches!(error, Error::AgentUnavailable { problem: said } if said == problem));
+}
+
+#[test]
+fn a_thread_that_is_lost_is_begun_anew_and_a_fork_is_not() {
+    let fake = Fake::new("codex-cli 0.169.0", WITH_FEATURE);
+    let thread = "01a1fbeb-e716-7023-89e2-0851ae85c769";
+    let resuming = TurnRequest { history: History::Resume(thread), ..turn() };
+    let started = fake.codex().launch(&resuming).unwrap();
+    let fallback = started.fallback.unwrap();
+    let anew = TurnRequest { history: History::New, ..resuming };
+    assert_eq!(fallback.args, launch(&fake, &anew, "0.169.0", Retries::Bounded).args);
+    assert_eq!(fallback.stderr_contains, LOST_THREAD);
+    let forking = TurnRequest { history: History::Fork(thread), ..resuming };
+    assert_eq!(fake.codex().launch(&forking).unwrap().fallback, None);
+}
+
+#[test]
+fn full_danger_is_said_with_who_wants_it_and_variables_are_added() {
+    let fake = Fake::new("codex-cli 0.169.0", WITH_FEATURE);
+    let path = fake.directory.path().join("codex.toml");
+    let codex_config = ConfigFile { path: path.clone(), must_exist: false };
+    let codex = fake.codex_with(Options { codex_config, ..Options::default() });
+    assert_eq!(codex.launch(&turn()).unwrap().warnings, []);
+
+    fs::write(&path, "full_danger = true\n").unwrap();
+    let started = codex.launch(&turn()).unwrap();
+    let message = format!(
+        "commands run without a sandbox and without approvals by full_danger in {}, although the \
+         session asks for the sandbox read-only",
+        path.display()
+    );
+    assert_eq!(started.warnings, [Warning { code: "FULL_DANGER".to_owned(), message }]);
+
+    let options = crate::proto::CodexOptions {
+        environment: [("PATH".to_owned(), "/mine".to_owned())].into(),
+        ..Default::default()
+    };
+    let started = codex.launch(&TurnRequest { options: &options, ..turn() }).unwrap();
+    assert_eq!(started.env.last(), Some(&("PATH".into(), "/mine".into())));
+
+    fs::write(&path, "full_danger = ").unwrap();
+    let problem = codex.launch(&turn()).unwrap_err();
+    assert!(matches!(problem, Error::AgentUnavailable { .. }), "{problem}");
 }

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Error, Result, proto,
+    Error, Result,
+    agent::Prompt,
+    proto,
     session::{
         feed::{Feed, Opening},
         once::Ticket,
@@ -16,7 +18,7 @@ use crate::{
 /// What an owner is asked.
 #[derive(Debug)]
 pub(super) enum Command {
-    StartTurn { prompt: String, ticket: Ticket, reply: Reply },
+    StartTurn { prompt: Prompt, ticket: Ticket, reply: Reply },
     Stop { mode: StopMode, actor: String, ticket: Ticket, reply: Reply },
     Update { change: Update, etag: String, ticket: Ticket, reply: Reply },
     Expire { reply: oneshot::Sender<()> },
@@ -63,15 +65,15 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// SESSION_RUNNING, WORKING_DIRECTORY_INVALID, AGENT_UNAVAILABLE,
-    /// STORAGE_FULL, OVERLOADED: nothing was started.
+    /// INVALID_ARGUMENT, SESSION_RUNNING, WORKING_DIRECTORY_INVALID,
+    /// AGENT_UNAVAILABLE, STORAGE_FULL, OVERLOADED: nothing was started.
     ///
     /// # Cancel safety
     ///
     /// As of all these: the owner goes on when the caller does not wait any more.
     pub(crate) async fn start_turn(
         &self,
-        prompt: String,
+        prompt: Prompt,
         ticket: Ticket,
     ) -> Result<proto::Session> {
         self.call(|reply| Command::StartTurn { prompt, ticket, reply }).await

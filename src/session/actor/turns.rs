@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{Actor, RETRY, blocking};
 use crate::{
     Error, Result,
-    agent::{History, Launch},
+    agent::{History, Launch, Prompt},
     id::TurnNumber,
     proto::{self, SessionState, StateReason, event::Kind},
     row::{PROMPT_PREVIEW_CHARACTERS, Session, head},
@@ -15,6 +15,7 @@ use crate::{
         ingest::{Fact, Statement},
         once::Ticket,
         registry::{Shared, report, storage_error},
+        request,
         slots::{Place, Slot, Waiting},
         state,
         turn::{self, Running},
@@ -26,7 +27,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct NewTurn {
     /// What the agent shall do; written to the turn's files before the row.
-    pub prompt: String,
+    pub prompt: Prompt,
     /// How the agent is started.
     pub launch: Launch,
     /// Whether it starts now.
@@ -46,7 +47,7 @@ impl NewTurn {
         let time = crate::time::now();
         let number = TurnNumber(session.turn_count() + 1);
         if session.first_prompt.is_empty() {
-            session.first_prompt = head(&self.prompt, PROMPT_PREVIEW_CHARACTERS);
+            session.first_prompt = head(&self.prompt.text, PROMPT_PREVIEW_CHARACTERS);
         }
         session.codex_version.clone_from(&self.launch.version);
         let state = match self.place {
@@ -212,7 +213,7 @@ impl Actor {
 
     pub(super) async fn start_turn(
         &mut self,
-        prompt: String,
+        prompt: Prompt,
         ticket: &Ticket,
     ) -> Result<proto::Session> {
         let id = self.session.id;
@@ -223,20 +224,17 @@ impl Actor {
         }
         let number = TurnNumber(self.session.turn_count() + 1);
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
-        let mut launch = blocking(move || turn::plan(&agents, &planned, number)).await??;
+        let images = prompt.images.clone();
+        let mut launch = blocking(move || turn::plan(&agents, &planned, number, &images)).await??;
         if number.0 > 1 && turn::history(&self.session) == History::New {
             launch.warnings.push(turn::thread_restarted("the session has no thread yet"));
         }
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
         let place = self.shared.slots.admit()?;
-        let (prompt_files, bytes) = (files.clone(), prompt.clone().into_bytes());
-        blocking(move || {
-            // There already, unless somebody took it away.
-            std::fs::create_dir_all(prompt_files.directory())?;
-            prompt_files.write_prompt(&bytes)
-        })
-        .await?
-        .map_err(|error| storage_error(error, &files.prompt()))?;
+        let (asked_files, asked) = (files.clone(), prompt.clone());
+        blocking(move || request::write(&asked_files, &asked))
+            .await?
+            .map_err(|error| storage_error(error, &files.prompt()))?;
 
         let previous = self.session.state();
         let turn = NewTurn { prompt, launch, place };
@@ -256,7 +254,7 @@ impl Actor {
     pub(super) async fn begin(&mut self, turn: NewTurn, previous: SessionState) -> Result<()> {
         let NewTurn { prompt, launch, place } = turn;
         match place {
-            Place::Now(slot) => self.launch(&prompt, launch, slot, previous).await,
+            Place::Now(slot) => self.launch(&prompt.text, launch, slot, previous).await,
             Place::Later(place) => {
                 let number = TurnNumber(self.session.turn_count());
                 self.queued = Some(Queued { number, place });
@@ -308,10 +306,14 @@ impl Actor {
             return Ok(());
         }
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
-        let prompt = blocking(move || turn::read_prompt(&files)).await?;
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
-        match blocking(move || turn::plan(&agents, &planned, number)).await? {
-            Ok(mut launch) => {
+        let planned = blocking(move || {
+            let Prompt { text, images } = request::read(&files).map_err(Error::internal)?;
+            let launch = turn::plan(&agents, &planned, number, &images)?;
+            Ok::<_, Error>((text, launch))
+        });
+        match planned.await? {
+            Ok((prompt, mut launch)) => {
                 if number.0 > 1 && turn::history(&self.session) == History::New {
                     launch.warnings.push(turn::thread_restarted("the session has no thread yet"));
                 }

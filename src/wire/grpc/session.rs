@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::{event::parse_duration, listing, views};
 use crate::{
-    Error, Result,
+    Error, Result, agent,
     app::{App, Cleanup, NewFork, NewSession, Output, OutputStream, SessionPage},
     id::{SessionId, TurnNumber},
     proto::{self, SessionState, session_service_server::SessionService},
@@ -109,8 +109,9 @@ impl SessionService for Service {
     ) -> Result<Response<proto::StartTurnResponse>, Status> {
         let mut request = request.into_inner();
         let once = once(&mut request, |request| &mut request.request_id);
-        let proto::StartTurnRequest { session_id, prompt, request_id: _ } = request;
+        let proto::StartTurnRequest { session_id, prompt, request_id: _, images } = request;
         let id = parse_id("session_id", &session_id)?;
+        let prompt = agent::Prompt { text: prompt, images: parse_paths(images) };
         let session = self.app.start_turn(id, prompt, once).await?;
         Ok(Response::new(proto::StartTurnResponse { session: Some(session) }))
     }
@@ -279,7 +280,8 @@ fn once<R: prost::Message>(request: &mut R, id: impl FnOnce(&mut R) -> &mut Stri
 }
 
 fn parse_new(request: proto::CreateSessionRequest) -> Result<NewSession> {
-    let proto::CreateSessionRequest { session, session_id, prompt, request_id: _ } = request;
+    let proto::CreateSessionRequest { session, session_id, prompt, request_id: _, images } =
+        request;
     let session = session.unwrap_or_default();
     if session.working_directory.is_empty() {
         return Err(Error::invalid(
@@ -287,18 +289,38 @@ fn parse_new(request: proto::CreateSessionRequest) -> Result<NewSession> {
             "is empty; give the absolute path of the directory to work in",
         ));
     }
-    parse_session(session, "session_id", &session_id, prompt)
+    parse_session(session, "session_id", &session_id, parse_prompt(prompt, images)?)
 }
 
 fn parse_fork(request: proto::ForkSessionRequest) -> Result<NewFork> {
-    let proto::ForkSessionRequest { session_id, session, new_session_id, prompt, request_id: _ } =
-        request;
+    let proto::ForkSessionRequest {
+        session_id,
+        session,
+        new_session_id,
+        prompt,
+        request_id: _,
+        images,
+    } = request;
     let session = session.unwrap_or_default();
     if !session.agent.is_empty() {
         return Err(Error::invalid("session.agent", "a fork has the agent of its session"));
     }
     let of = parse_id("session_id", &session_id)?;
+    let prompt = parse_prompt(prompt, images)?;
     Ok(NewFork { of, new: parse_session(session, "new_session_id", &new_session_id, prompt)? })
+}
+
+/// The first prompt of a session; none leaves it PENDING.
+fn parse_prompt(text: String, images: Vec<String>) -> Result<Option<agent::Prompt>> {
+    match (text.is_empty(), images.is_empty()) {
+        (true, true) => Ok(None),
+        (true, false) => Err(Error::invalid("images", "they belong to a prompt; give one")),
+        (false, _) => Ok(Some(agent::Prompt { text, images: parse_paths(images) })),
+    }
+}
+
+fn parse_paths(paths: Vec<String>) -> Vec<PathBuf> {
+    paths.into_iter().map(PathBuf::from).collect()
 }
 
 /// What a client says about a session that shall be.
@@ -306,7 +328,7 @@ fn parse_session(
     session: proto::Session,
     id_field: &'static str,
     id: &str,
-    prompt: String,
+    prompt: Option<agent::Prompt>,
 ) -> Result<NewSession> {
     let sandbox = parse_enum("session.filesystem_sandbox", session.filesystem_sandbox)?;
     let network = parse_enum("session.network_access", session.network_access)?;
@@ -341,7 +363,7 @@ fn parse_session(
         network,
         options: session.codex_options.unwrap_or_default(),
         system_owned: session.system_owned,
-        prompt: (!prompt.is_empty()).then_some(prompt),
+        prompt,
     })
 }
 

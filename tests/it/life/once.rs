@@ -54,6 +54,7 @@ async fn a_repeated_creation_and_turn_give_the_earlier_answer_also_after_a_resta
         session_id: id.clone(),
         prompt: "FAKE_AGENT=thread,turn,message:second,completed".to_owned(),
         request_id: "turn-1".to_owned(),
+        ..StartTurnRequest::default()
     };
     let started = start(&clients, turn.clone()).await.unwrap();
     assert_eq!(started.turn_count, 2);

@@ -1,11 +1,15 @@
 //! Turns that wait for a place: in order, with their place, across restarts.
 
-use switchboard::proto::{InterruptTurnRequest, Session, SessionState, StateReason, event::Kind};
+use switchboard::proto::{
+    CreateSessionRequest, InterruptTurnRequest, Session, SessionState, StateReason, event::Kind,
+};
 
 use super::{delete, kill};
 use crate::{
     harness::{Clients, Server},
-    ledger::{self, Watcher, check, create, events, get, reason, rest, start_turn, states},
+    ledger::{
+        self, Watcher, check, create, events, get, reason, rest, start_turn, states, turn_files,
+    },
 };
 
 /// A server that runs one turn at a time.
@@ -208,4 +212,52 @@ async fn a_turn_whose_launch_the_servers_death_cut_short_goes_back_in_line() {
         assert_eq!(session.state(), SessionState::Completed, "{session:#?}");
         check(&server, &session, &events(&clients, &session.session_id).await);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_that_waited_across_a_restart_is_started_with_its_images() {
+    let mut server = one_at_a_time();
+    let clients = server.connect().await;
+    let image = server.work().join("a.png").display().to_string();
+    std::fs::write(&image, "a picture").unwrap();
+    let line = line(&clients, &server, 1).await;
+    let session =
+        Session { working_directory: server.work().display().to_string(), ..Session::default() };
+    let request = |images: &[&str]| CreateSessionRequest {
+        session: Some(session.clone()),
+        prompt: "FAKE_AGENT=thread,turn,argv,completed".to_owned(),
+        images: images.iter().map(|&image| image.to_owned()).collect(),
+        ..CreateSessionRequest::default()
+    };
+    let mut waiting = Vec::new();
+    let lost = server.work().join("lost.png").display().to_string();
+    std::fs::write(&lost, "another").unwrap();
+    for images in [&[image.as_str()][..], &[], &[image.as_str(), lost.as_str()]] {
+        let created = clients.sessions.clone().create_session(request(images)).await.unwrap();
+        let created = created.into_inner().session.unwrap();
+        assert_eq!(created.state(), SessionState::Queued);
+        waiting.push(created.session_id);
+    }
+
+    server.kill_and_start();
+    std::fs::remove_file(&lost).unwrap();
+    go(&server);
+
+    let clients = server.connect().await;
+    rest(&clients, &line[0].session_id).await;
+    let mut told: Vec<Vec<String>> = Vec::new();
+    for id in &waiting[..2] {
+        assert_eq!(rest(&clients, id).await.state(), SessionState::Completed);
+        let spec = switchboard::supervise::read_spec(&turn_files(&server, id, 1)).unwrap().unwrap();
+        told.push(spec.args.into_iter().filter(|arg| arg.starts_with("--image")).collect());
+    }
+    assert_eq!(told, [vec![format!("--image={image}")], vec![]]);
+    // One whose images went meanwhile does not start without them.
+    let failed = rest(&clients, &waiting[2]).await;
+    assert_eq!(
+        (failed.state(), failed.state_reason()),
+        (SessionState::Failed, StateReason::SpawnFailed)
+    );
+    let error = &failed.last_turn.as_ref().unwrap().error;
+    assert!(error.contains(&format!("{lost}: there is no such file")), "{error}");
 }

@@ -16,7 +16,7 @@ fn resuming(script: &str) -> Turn {
     let mut turn = Turn::new(script);
     turn.spec.args = words(&["exec", "resume", "t1"]);
     turn.spec.fallback = Some(Fallback {
-        stderr_contains: "no rollout found for thread id".to_owned(),
+        stderr_contains: words(&["missing source rollout", "no rollout found for thread id"]),
         args: words(&["exec", "--json", "-"]),
     });
     turn

@@ -1,0 +1,312 @@
+//! Settings of codex's configuration, in layers, and how they are written as
+//! its arguments `-c KEY=VALUE`.
+//!
+//! Codex splits the key at every dot, whatever quotes it has, and lets an inline
+//! table replace what earlier arguments said below its key. So the layers are
+//! merged here, table by table as codex merges its files, and each setting is
+//! said once: a key that has a dot or a quote inside an inline table.
+
+use toml::{Table, Value};
+
+/// The most bytes of one argument; the kernel takes no longer ones.
+const MAX_ARGUMENT_BYTES: usize = 131_071;
+
+/// Settings, as a tree of tables.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Settings(Table);
+
+impl Settings {
+    /// The settings that a file holds.
+    pub(super) fn new(table: Table) -> Self {
+        Self(table)
+    }
+
+    /// Puts a value where the dotted key says, in place of what is there.
+    ///
+    /// # Errors
+    ///
+    /// Where a part of the key is a setting that is no table: the text names it.
+    pub(super) fn set(&mut self, key: &str, value: Value) -> Result<(), String> {
+        let mut table = &mut self.0;
+        let mut rest = key;
+        let mut begins = 0;
+        while let Some((part, below)) = rest.split_once('.') {
+            begins += part.len();
+            let inner = table.entry(part).or_insert_with(|| Table::new().into());
+            let Value::Table(inner) = inner else {
+                return Err(format!("{:?} has a value that is no table", &key[..begins]));
+            };
+            (table, rest) = (inner, below);
+            begins += 1;
+        }
+        table.insert(rest.to_owned(), value);
+        Ok(())
+    }
+
+    /// The value at a dotted key.
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        let (tables, name) = key.rsplit_once('.').unwrap_or(("", key));
+        let mut table = &self.0;
+        for part in tables.split('.').filter(|part| !part.is_empty()) {
+            table = table.get(part)?.as_table()?;
+        }
+        table.get(name)
+    }
+
+    /// Takes the value of a key of the top level out.
+    pub(super) fn take(&mut self, key: &str) -> Option<Value> {
+        self.0.remove(key)
+    }
+
+    /// Lays others over these: tables merge, any other value is replaced.
+    pub(super) fn overlay(&mut self, over: Self) {
+        merge(&mut self.0, over.0);
+    }
+
+    /// What follows each `-c`.
+    ///
+    /// # Errors
+    ///
+    /// The text says which setting codex cannot be given so.
+    pub(super) fn arguments(&self) -> Result<Vec<String>, String> {
+        if let Some(key) = self.0.keys().find(|key| !is_plain(key)) {
+            return Err(format!(
+                "{key:?}: a key outside of tables has letters, digits, dashes and underscores, \
+                 and begins with no dash"
+            ));
+        }
+        let mut arguments = Vec::new();
+        for (key, value) in &self.0 {
+            write_setting(&mut arguments, key, value);
+        }
+        let too_long = arguments.iter().find(|argument| argument.len() > MAX_ARGUMENT_BYTES);
+        if let Some(argument) = too_long {
+            let key = argument.split('=').next().unwrap_or_default();
+            let size = argument.len();
+            return Err(format!(
+                "{key}: {size} bytes long when it is written for codex; at most \
+                 {MAX_ARGUMENT_BYTES} are possible"
+            ));
+        }
+        Ok(arguments)
+    }
+}
+
+/// Reads the value of one setting.
+///
+/// # Errors
+///
+/// The text says in what it is no value of TOML.
+pub(super) fn parse_value(text: &str) -> Result<Value, String> {
+    text.trim().parse::<Value>().map_err(|error| error.message().trim_end().replace('\n', ", "))
+}
+
+/// Whether a part of a key means the same to codex's `-c` and to TOML.
+pub(super) fn is_plain(part: &str) -> bool {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    !part.is_empty() && !part.starts_with('-') && part.bytes().all(is_bare)
+}
+
+fn merge(base: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(base)), Value::Table(over)) => merge(base, over),
+            (_, value) => drop(base.insert(key, value)),
+        }
+    }
+}
+
+/// Writes a setting, or each of those in its table, where their keys allow it.
+fn write_setting(arguments: &mut Vec<String>, key: &str, value: &Value) {
+    match value {
+        Value::Table(table) if !table.is_empty() && table.keys().all(|key| is_plain(key)) => {
+            for (name, value) in table {
+                write_setting(arguments, &format!("{key}.{name}"), value);
+            }
+        }
+        Value::String(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_)
+        | Value::Array(_)
+        | Value::Table(_) => {
+            let mut argument = format!("{key}=");
+            write_value(&mut argument, value);
+            arguments.push(argument);
+        }
+    }
+}
+
+/// Writes a value as TOML on one line.
+fn write_value(text: &mut String, value: &Value) {
+    match value {
+        Value::String(string) => write_string(text, string),
+        Value::Integer(integer) => text.push_str(&integer.to_string()),
+        Value::Float(float) if float.is_nan() => text.push_str("nan"),
+        // With a point or an exponent always, so that it stays a float.
+        Value::Float(float) => text.push_str(&format!("{float:?}")),
+        Value::Boolean(boolean) => text.push_str(&boolean.to_string()),
+        Value::Datetime(datetime) => text.push_str(&datetime.to_string()),
+        Value::Array(values) => {
+            text.push('[');
+            for (index, value) in values.iter().enumerate() {
+                text.push_str(if index == 0 { "" } else { "," });
+                write_value(text, value);
+            }
+            text.push(']');
+        }
+        Value::Table(table) => {
+            text.push('{');
+            for (index, (key, value)) in table.iter().enumerate() {
+                text.push_str(if index == 0 { "" } else { "," });
+                if is_plain(key) {
+                    text.push_str(key);
+                } else {
+                    write_string(text, key);
+                }
+                text.push('=');
+                write_value(text, value);
+            }
+            text.push('}');
+        }
+    }
+}
+
+fn write_string(text: &mut String, string: &str) {
+    text.push('"');
+    for character in string.chars() {
+        match character {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            control if control.is_control() => {
+                text.push_str(&format!("\\u{:04X}", u32::from(control)));
+            }
+            other => text.push(other),
+        }
+    }
+    text.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn settings(toml: &str) -> Settings {
+        Settings::new(toml.parse().unwrap())
+    }
+
+    /// Checks how settings are written, one on each line.
+    fn check(toml: &str, expected: &str) {
+        let expected: Vec<_> = expected.lines().map(str::trim).collect();
+        assert_eq!(settings(toml).arguments().unwrap(), expected);
+    }
+
+    #[test]
+    fn values_are_written_as_toml_on_one_line() {
+        check(
+            "a = 'true'\nb = true\nc = \"1\"\nd = 1\ne = 1.0\nf = 1e300\ng = inf\nh = nan\n\
+             i = 1979-05-27T07:32:00Z\nj = ['x', 2, {k = 'v'}]\nl = \"\"\"\ntwo \"lines\"\\\\\n\\u007f\"\"\"\n",
+            "a=\"true\"
+            b=true
+            c=\"1\"
+            d=1
+            e=1.0
+            f=1e300
+            g=inf
+            h=nan
+            i=1979-05-27T07:32:00Z
+            j=[\"x\",2,{k=\"v\"}]
+            l=\"two \\\"lines\\\"\\\\\\n\\u007F\"",
+        );
+    }
+
+    #[test]
+    fn tables_become_dotted_keys_as_far_as_codex_can_read_them() {
+        check(
+            "[features]\ngoals = false\n[a.b]\nc = 1\n[a.d]\n[projects.\"/home/dev/a.b\"]\n\
+             trust_level = 'trusted'\n[projects.plain]\nx = 1\n[deep.er]\n\"it's\" = {\"-y\" = 2}\n",
+            "a.b.c=1
+            a.d={}
+            deep.er={\"it's\"={\"-y\"=2}}
+            features.goals=false
+            projects={\"/home/dev/a.b\"={trust_level=\"trusted\"},plain={x=1}}",
+        );
+        for key in ["'a.b'", "'-a'", "'a=b'", "''", "'ü'"] {
+            settings(&format!("{key} = 1")).arguments().unwrap_err();
+        }
+    }
+
+    #[test]
+    fn layers_merge_table_by_table() {
+        let mut below = settings("a = 1\n[t]\nb = 1\nc = [1, 2]\n[t.\"x.y\"]\nk = 1\n");
+        below.overlay(settings("a = {z = 1}\n[t]\nc = [3]\n[t.\"x.y\"]\nl = 2\n"));
+        let expected = settings("a = {z = 1}\n[t]\nb = 1\nc = [3]\n[t.\"x.y\"]\nk = 1\nl = 2\n");
+        assert_eq!(below, expected);
+    }
+
+    #[test]
+    fn a_dotted_key_goes_into_its_tables() {
+        let mut found = settings("[a.b]\nc = 1\n");
+        found.set("a.b.d", 2.into()).unwrap();
+        found.set("e.f", true.into()).unwrap();
+        assert_eq!(found, settings("[a.b]\nc = 1\nd = 2\n[e]\nf = true\n"));
+        assert_eq!(found.get("a.b.d"), Some(&2.into()));
+        assert_eq!((found.get("a.x.d"), found.get("a.b.c.d")), (None, None));
+        assert_eq!(
+            found.set("a.b.c.d", 1.into()).unwrap_err(),
+            "\"a.b.c\" has a value that is no table"
+        );
+    }
+
+    #[test]
+    fn one_value_is_read_and_nothing_beside_it() {
+        assert_eq!(parse_value(" 'x' ").unwrap(), "x".into());
+        assert_eq!(parse_value("{a = 1}").unwrap(), toml::toml!(a = 1).into());
+        for text in ["", "high", "null", "1\nb = 2", "1 2", "'x", "{a = null}"] {
+            let problem = parse_value(text).unwrap_err();
+            assert!(!problem.is_empty() && !problem.contains('\n'), "{text:?}: {problem}");
+        }
+    }
+
+    #[test]
+    fn an_argument_is_as_long_as_the_kernel_takes_it() {
+        let long = |length: usize| {
+            Settings::new(Table::from_iter([("k".to_owned(), Value::from("x".repeat(length)))]))
+        };
+        let fits = MAX_ARGUMENT_BYTES - "k=\"\"".len();
+        assert_eq!(long(fits).arguments().unwrap()[0].len(), MAX_ARGUMENT_BYTES);
+        assert!(long(fits + 1).arguments().unwrap_err().starts_with("k: 131072 bytes long"));
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            any::<String>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_filter("NaN is not itself", |it| !it.is_nan()).prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(any::<String>(), inner, 0..4)
+                    .prop_map(|map| Value::Table(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_as_it_was(value in value()) {
+            let mut text = String::new();
+            write_value(&mut text, &value);
+            prop_assert!(!text.contains('\n'));
+            prop_assert_eq!(parse_value(&text).unwrap(), value);
+        }
+    }
+}
