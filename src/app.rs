@@ -371,7 +371,8 @@ impl App {
     ///
     /// # Errors
     ///
-    /// SESSION_NOT_FOUND, INVALID_ARGUMENT, CURSOR_EXPIRED, SHUTTING_DOWN.
+    /// SESSION_NOT_FOUND, INVALID_ARGUMENT, CURSOR_EXPIRED, EVENTS_DAMAGED,
+    /// SHUTTING_DOWN.
     pub async fn list_events(&self, mut query: EventQuery) -> Result<EventPage> {
         let deadline = Instant::now() + query.wait;
         let registration = self.sessions.hub().register(Scope::Sessions(vec![query.session]));

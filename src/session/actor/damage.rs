@@ -2,6 +2,8 @@
 //! took away: it has made again what can be, says what cannot, and brings a turn
 //! to its end without the log where it must.
 
+use std::path::PathBuf;
+
 use tokio::time::Instant;
 
 use super::{Actor, LOOK, blocking};
@@ -13,7 +15,7 @@ use crate::{
     session::{
         feed::Opening,
         ingest::{Ingest, Statement},
-        registry::report,
+        registry::storage_error,
         state,
     },
     store::log::{Opened, Options, Verify},
@@ -108,13 +110,15 @@ impl Actor {
         }
         self.files_at = now + LOOK;
         let directory = self.directory.clone();
-        let (has_events, has_turns) =
-            blocking(move || (directory.events().exists(), directory.turns().exists())).await?;
-        if !has_turns && self.running.is_some() {
+        // What cannot be looked at is not gone.
+        let is_gone = |path: PathBuf| path.try_exists().is_ok_and(|exists| !exists);
+        let (events_gone, turns_gone) =
+            blocking(move || (is_gone(directory.events()), is_gone(directory.turns()))).await?;
+        if turns_gone && self.running.is_some() {
+            self.restore().await?;
             tracing::error!(session = %self.session.id, "somebody removed the files of a turn that runs");
-            self.restore().await;
         }
-        if !has_events {
+        if events_gone {
             self.mend(self.feed.opening()).await?;
         }
         Ok(())
@@ -127,12 +131,10 @@ impl Actor {
     }
 
     /// Makes the session's directories again where they are missing.
-    pub(super) async fn restore(&self) {
+    async fn restore(&self) -> Result<()> {
         let directory = self.directory.clone();
-        let restored = blocking(move || directory.restore().map_err(crate::Error::internal)).await;
-        if let Err(error) = restored.and_then(|restored| restored) {
-            tracing::error!(session = %self.session.id, error = %report(&error), "cannot make the session's directories again");
-        }
+        let path = directory.path().to_owned();
+        blocking(move || directory.restore()).await?.map_err(|error| storage_error(error, &path))
     }
 }
 

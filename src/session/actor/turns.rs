@@ -347,10 +347,9 @@ impl Actor {
         } else if let Some(running) = &self.running {
             let (number, files) = (running.number, running.files.clone());
             let path = files.stop();
-            // The supervisor looks for the request where its files were.
-            if !self.directory.turns().exists() {
-                self.restore().await;
-            }
+            // The supervisor looks for the request where its files were. What cannot
+            // be made again there, the request itself fails for.
+            let _ = self.check_files().await;
             let stop = Stop::now(mode, actor);
             blocking(move || supervise::request_stop(&files, &stop))
                 .await?
