@@ -11,7 +11,10 @@ use std::{fs, io};
 use toml::Value;
 
 use super::settings::Settings;
-use crate::agent::ConfigFile;
+use crate::{
+    agent::ConfigFile,
+    error::{Error, Result, is_out_of_descriptors},
+};
 
 /// The most bytes of the file.
 const MAX_FILE_BYTES: usize = 64 << 10;
@@ -34,15 +37,19 @@ impl AgentConfig {
     ///
     /// # Errors
     ///
-    /// The text begins with the file's name, and has line and column where it is
-    /// no TOML.
-    pub(super) fn read(file: &ConfigFile) -> Result<Self, String> {
-        let of_file = |problem: &str| format!("{}: {problem}", file.path.display());
+    /// AGENT_UNAVAILABLE: the text begins with the file's name, and has line and
+    /// column where it is no TOML. OVERLOADED where no file can be opened.
+    pub(super) fn read(file: &ConfigFile) -> Result<Self> {
+        let of_file = |problem: &str| {
+            let problem = format!("{}: {problem}", file.path.display());
+            Error::AgentUnavailable { problem }
+        };
         let text = match fs::read_to_string(&file.path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !file.must_exist => {
                 return Ok(Self::default());
             }
+            Err(error) if is_out_of_descriptors(&error) => return Err(Error::system(error)),
             Err(error) => return Err(of_file(&format!("cannot be read: {error}"))),
         };
         Self::parse(&text).map_err(|problem| of_file(&problem))
@@ -133,10 +140,10 @@ mod tests {
         let path = home.path().join("codex.toml");
         let file = |must_exist| ConfigFile { path: path.clone(), must_exist };
         assert_eq!(AgentConfig::read(&file(false)).unwrap(), AgentConfig::default());
-        let problem = AgentConfig::read(&file(true)).unwrap_err();
+        let problem = AgentConfig::read(&file(true)).unwrap_err().to_string();
         assert!(problem.starts_with(&format!("{}: cannot be read: ", path.display())), "{problem}");
         fs::write(&path, "=").unwrap();
-        let problem = AgentConfig::read(&file(false)).unwrap_err();
+        let problem = AgentConfig::read(&file(false)).unwrap_err().to_string();
         let begin = format!("{}: TOML parse error at line 1, column 1\n", path.display());
         assert!(problem.starts_with(&begin), "{problem}");
     }

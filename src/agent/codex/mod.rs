@@ -43,7 +43,7 @@ const LOST_THREAD: [&str; 2] = ["no rollout found for thread id", "missing sourc
 
 /// Whether turns can be started with this agent configuration.
 pub(super) fn check_config(file: &ConfigFile) -> Result<(), String> {
-    AgentConfig::read(file).map(drop)
+    AgentConfig::read(file).map(drop).map_err(|error| error.to_string())
 }
 
 /// How codex is found and started, and what is known about it.
@@ -111,7 +111,7 @@ impl Codex {
     /// Says how to start a turn.
     pub(super) fn launch(&self, turn: &TurnRequest<'_>) -> Result<Launch> {
         let unavailable = |problem| Error::AgentUnavailable { problem };
-        let config = AgentConfig::read(&self.config).map_err(unavailable)?;
+        let config = AgentConfig::read(&self.config)?;
         let home = self.home.as_deref().or(self.default_home.as_deref());
         options::check_files(turn.options, home)?;
         check_images(turn.images)?;
