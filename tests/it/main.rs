@@ -32,6 +32,7 @@ mod programs;
 mod proxy;
 mod raw;
 mod raw_body;
+mod readme;
 mod restart;
 mod retention;
 mod service;
