@@ -14,9 +14,12 @@ use super::{
     render::{View, state_word},
     retry::lost,
 };
-use crate::proto::{
-    Event, SessionState, WatchEventsRequest, WatchEventsResponse, WatchHeader, event::Kind,
-    watch_events_response::Message,
+use crate::{
+    proto::{
+        Event, SessionState, WatchEventsRequest, WatchEventsResponse, WatchHeader, event::Kind,
+        watch_events_response::Message,
+    },
+    row::is_at_rest,
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -200,7 +203,7 @@ impl Follower {
         self.next += 1;
         let Some(Kind::StateChanged(changed)) = &event.kind else { return Ok(None) };
         self.state = changed.state();
-        let over = is_rest(self.state) && self.end == End::Turn(event.turn);
+        let over = is_at_rest(self.state) && self.end == End::Turn(event.turn);
         Ok(over.then_some(self.state))
     }
 }
@@ -218,20 +221,5 @@ pub(super) fn outcome(state: SessionState) -> Result<(), Failure> {
         | SessionState::Stopping => {
             Err(Failure::Failed(format!("the session is {}, not at rest", state_word(state))))
         }
-    }
-}
-
-/// Whether no turn runs in this state and one did.
-pub(super) fn is_rest(state: SessionState) -> bool {
-    match state {
-        SessionState::Completed
-        | SessionState::Failed
-        | SessionState::Interrupted
-        | SessionState::Killed => true,
-        SessionState::Unspecified
-        | SessionState::Pending
-        | SessionState::Queued
-        | SessionState::Running
-        | SessionState::Stopping => false,
     }
 }

@@ -1,14 +1,16 @@
 //! All sessions of the server: finds the owner of a session, loading it when
 //! nobody is, and starts the owners that a restart needs.
 
+mod adopt;
+mod create;
+
 use std::{
-    collections::{HashMap, HashSet},
-    fmt, fs, io,
+    collections::HashMap,
+    fmt, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use prost::Message as _;
 use tokio::sync::OnceCell;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -16,23 +18,22 @@ use crate::{
     Error, Result,
     agent::Agents,
     config::EventsConfig,
-    id::{Seq, SessionId, TurnNumber},
-    proto::{self, event::Kind},
+    id::{Seq, SessionId},
+    proto,
     row::Session,
     session::{
-        actor::{self, Actor, Ended, Handle, NewTurn, Thread},
-        directory::{self, SessionDirectory},
+        actor::{self, Actor, Ended, Handle, Thread},
+        directory::SessionDirectory,
         feed::{Feed, Span},
         follow::Follower,
         hub::Hub,
         once::{Begun, Once, Requests, Ticket},
         orphans::Orphans,
         replay::Replays,
-        request,
         slots::{Place, Slots},
     },
     store::sqlite::{Database, Stored},
-    supervise::{Grace, Limits, TurnFiles},
+    supervise::{Grace, Limits},
 };
 
 /// What all owners share.
@@ -336,92 +337,6 @@ impl Sessions {
         }
     }
 
-    /// Makes a session durable, with its first turn where it is given one, and
-    /// starts that.
-    ///
-    /// # Errors
-    ///
-    /// SESSION_EXISTS, STORAGE_FULL, SHUTTING_DOWN; nothing is left behind.
-    pub(crate) async fn create(
-        &self,
-        session: Session,
-        first: Option<NewTurn>,
-        ticket: &Ticket,
-    ) -> Result<proto::Session> {
-        let id = session.id;
-        let slot = self.slot(id)?;
-        let mut created = None;
-        // Whoever asks for the owner meanwhile waits until the turn is launched.
-        let made = slot
-            .get_or_try_init(|| async { self.make(session, first, ticket, &mut created).await })
-            .await
-            .map(drop);
-        drop(slot);
-        match (made, created) {
-            (Ok(()), Some(session)) => {
-                self.hub().publish(id);
-                Ok(session)
-            }
-            (Ok(()), None) => Err(Error::SessionExists { id }),
-            (Err(error), Some(session)) => {
-                tracing::error!(session = %id, error = %report(&error), "a new session cannot be loaded; trying again");
-                self.forget(id);
-                self.orphans.add(id);
-                Ok(session)
-            }
-            (Err(error), None) => {
-                self.forget(id);
-                Err(error)
-            }
-        }
-    }
-
-    async fn make(
-        &self,
-        mut session: Session,
-        first: Option<NewTurn>,
-        ticket: &Ticket,
-        created: &mut Option<proto::Session>,
-    ) -> Result<Handle> {
-        let directory = self.directory(session.id);
-        let (files, prompt) = (directory.clone(), first.as_ref().map(|turn| turn.prompt.clone()));
-        actor::blocking(move || {
-            files.create()?;
-            let Some(prompt) = prompt else { return Ok(()) };
-            let files = (TurnFiles::new(files.turns(), TurnNumber(1)), files);
-            request::write(&files.0, &prompt).map_err(|error| {
-                files.1.remove();
-                storage_error(error, &files.0.prompt())
-            })
-        })
-        .await??;
-        let event = proto::Event {
-            time: Some(crate::time::timestamp(session.create_time)),
-            kind: Some(Kind::SessionCreated(proto::SessionCreated {
-                session: Some(Box::new((&session).into())),
-            })),
-            ..proto::Event::default()
-        };
-        if let Some(turn) = &first {
-            turn.begin(&mut session);
-        }
-        let (row, receipt) = (session.clone(), ticket.receipt_of(&session));
-        let inserted = self.shared.database.insert_session(row, event.encode_to_vec(), receipt);
-        if let Err(error) = inserted.await {
-            directory.remove();
-            return Err(error.into());
-        }
-        // From here on the session exists, whatever happens.
-        *created = Some((&session).into());
-        let id = session.id;
-        let stored = Stored { session, applied: Seq::ZERO };
-        let (actor, handle) =
-            Actor::load(Arc::clone(&self.shared), directory, stored, first).await?;
-        *created = Some(actor.acknowledge(ticket).await?);
-        self.spawn(id, actor);
-        Ok(handle)
-    }
-
     /// Forgets an owner that nobody uses; whether it may end.
     fn retire(&self, id: SessionId, in_use: &Weak<()>) -> bool {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
@@ -449,76 +364,6 @@ impl Sessions {
         if owners.get(&id).is_some_and(|slot| Arc::strong_count(slot) == 1 && slot.get().is_none())
         {
             owners.remove(&id);
-        }
-    }
-
-    /// Removes what a crash left of sessions that were being created, and loads
-    /// the owners of all that were not at rest when the server went down. One
-    /// that cannot be loaded is reported once and left to [`Orphans`].
-    ///
-    /// No turn starts before all are taken up: those that waited keep their order.
-    pub(crate) async fn adopt(&self) -> Result<usize> {
-        self.remove_unfinished().await?;
-        let ids = self.shared.database.unsettled_ids().await?;
-        let count = ids.len();
-        for id in ids {
-            if let Err(error) = self.owner(id).await {
-                tracing::error!(session = %id, error = %report(&error), "session cannot be adopted; trying again");
-                self.orphans.add(id);
-            }
-        }
-        let sessions = self.clone();
-        self.shared.tasks.spawn(async move {
-            let orphans = Arc::clone(&sessions.orphans);
-            orphans.run(sessions).await;
-        });
-        self.shared.slots.open();
-        let slots = self.shared.slots.clone();
-        let stopped = self.shared.stopped.clone();
-        self.shared.tasks.spawn(async move { stopped.run_until_cancelled(slots.run()).await });
-        Ok(count)
-    }
-
-    /// Removes the directories of sessions whose creation did not come to its
-    /// row, and what a crash left of those that were deleted.
-    async fn remove_unfinished(&self) -> Result<()> {
-        let known = self.shared.database.all_ids().await?.into_iter().collect::<HashSet<_>>();
-        let root = self.shared.directory.clone();
-        let strangers = actor::blocking(move || strangers(&root, &known)).await?;
-        for id in strangers {
-            let directory = self.directory(id);
-            let is_deleted = self.shared.database.tombstone(id).await?.is_some();
-            let trash = self.shared.trash.clone();
-            actor::blocking(move || {
-                if is_deleted {
-                    directory.discard(&trash);
-                } else if directory.never_ran() {
-                    tracing::info!(session = %id, "removing the directory of a session that was not created");
-                    directory.remove();
-                } else {
-                    tracing::warn!(path = %directory.path().display(), "the database knows no such session; its files are left alone");
-                }
-            })
-            .await?;
-        }
-        let trash = self.shared.trash.clone();
-        actor::blocking(move || directory::empty_trash(&trash)).await
-    }
-}
-
-/// The sessions that have a directory and no row: the server died between
-/// making the one and the other, or removing them. Whatever else is there is
-/// left alone.
-fn strangers(root: &Path, known: &HashSet<SessionId>) -> Vec<SessionId> {
-    match fs::read_dir(root) {
-        Ok(entries) => entries
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse::<SessionId>().ok())
-            .filter(|id| !known.contains(id))
-            .collect(),
-        Err(error) => {
-            tracing::warn!(path = %root.display(), %error, "cannot list the sessions' directories");
-            Vec::new()
         }
     }
 }

@@ -7,7 +7,6 @@ use super::{
     super::{
         Context, Failure,
         connect::{Connector, Server, present},
-        follow::is_rest,
         render::{View, short_id, text::Paint},
     },
     Stage,
@@ -136,7 +135,7 @@ impl<'a> Scene<'a> {
             let Some(Message::Event(event)) = message.message else { continue };
             print(&event)?;
             let ended = match &event.kind {
-                Some(Kind::StateChanged(changed)) => is_rest(changed.state()),
+                Some(Kind::StateChanged(changed)) => crate::row::is_at_rest(changed.state()),
                 Some(_) | None => false,
             };
             events.push(event);

@@ -9,7 +9,6 @@ use crate::{
         args::{CleanupArgs, KillArgs},
         confirm::Consent,
         connect::present,
-        follow::is_rest,
         keyboard::{Keyboard, OnInterrupt},
         render::{about, state_word, table},
         sessions::{json, time},
@@ -87,7 +86,7 @@ impl Commands<'_> {
 
     pub(super) async fn clean_up(&self, args: CleanupArgs) -> Result<(), Failure> {
         let states: Vec<SessionState> = args.state.into_iter().map(Into::into).collect();
-        if let Some(state) = states.iter().find(|state| !is_rest(**state)) {
+        if let Some(state) = states.iter().find(|state| !crate::row::is_at_rest(**state)) {
             return Err(Failure::Usage(format!(
                 "--state: {} is no state at rest; expected completed, failed, interrupted or killed",
                 state_word(*state)
