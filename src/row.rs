@@ -307,19 +307,23 @@ impl From<&Turn> for proto::Turn {
     }
 }
 
-/// What a turn used, from what its thread had used after it and before it. A
-/// thread that began anew counts from zero.
+/// What a turn used, from what its thread had used after it and before it. An
+/// agent that counts down is not believed.
 fn used(after: proto::Usage, before: Option<proto::Usage>) -> proto::Usage {
-    let before = before.filter(|before| {
-        before.input_tokens <= after.input_tokens && before.output_tokens <= after.output_tokens
-    });
     let before = before.unwrap_or_default();
+    let less = |after: i64, before: i64| after.saturating_sub(before).max(0);
     proto::Usage {
-        input_tokens: after.input_tokens - before.input_tokens,
-        cached_input_tokens: after.cached_input_tokens - before.cached_input_tokens,
-        cache_write_input_tokens: after.cache_write_input_tokens - before.cache_write_input_tokens,
-        output_tokens: after.output_tokens - before.output_tokens,
-        reasoning_output_tokens: after.reasoning_output_tokens - before.reasoning_output_tokens,
+        input_tokens: less(after.input_tokens, before.input_tokens),
+        cached_input_tokens: less(after.cached_input_tokens, before.cached_input_tokens),
+        cache_write_input_tokens: less(
+            after.cache_write_input_tokens,
+            before.cache_write_input_tokens,
+        ),
+        output_tokens: less(after.output_tokens, before.output_tokens),
+        reasoning_output_tokens: less(
+            after.reasoning_output_tokens,
+            before.reasoning_output_tokens,
+        ),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     session::{
         actor::{Update, blocking},
         once::{Begun, Once, Ticket},
+        registry::report,
     },
     supervise::StopMode,
 };
@@ -33,6 +34,8 @@ pub struct Cleanup {
     pub states: Vec<SessionState>,
     /// Whether they are only told.
     pub dry_run: bool,
+    /// Also those of systems.
+    pub include_system_owned: bool,
 }
 
 impl App {
@@ -172,7 +175,7 @@ impl App {
         cleanup: Cleanup,
         ticket: &Ticket,
     ) -> Result<proto::CleanupSessionsResponse> {
-        let Cleanup { older_than, mut states, dry_run } = cleanup;
+        let Cleanup { older_than, mut states, dry_run, include_system_owned } = cleanup;
         if states.is_empty() {
             states = row::AT_REST.to_vec();
         }
@@ -180,10 +183,12 @@ impl App {
         let before = now.checked_sub(older_than).unwrap_or(std::time::UNIX_EPOCH);
         // One more than is deleted says whether there are more.
         let limit = u32::try_from(MAX_CLEANUP + 1).unwrap_or(u32::MAX);
-        let mut ids = self.sessions.database().stale_ids(states, before, limit).await?;
+        let stale = self.sessions.database().stale_ids(states, before, include_system_owned, limit);
+        let mut ids = stale.await?;
         let more = ids.len() > MAX_CLEANUP;
         ids.truncate(MAX_CLEANUP);
         let mut session_ids = Vec::with_capacity(ids.len());
+        let mut failed = None;
         for id in ids {
             if !dry_run {
                 match self.try_delete(id, "", &Ticket::default()).await {
@@ -194,10 +199,18 @@ impl App {
                         | Error::SessionDeleted { .. }
                         | Error::SessionNotFound { .. },
                     ) => continue,
-                    Err(error) => return Err(error),
+                    // One that cannot be deleted does not keep the others.
+                    Err(error) => {
+                        tracing::warn!(session = %id, error = %report(&error), "a session is not cleaned up");
+                        failed = Some(error);
+                        continue;
+                    }
                 }
             }
             session_ids.push(id.to_string());
+        }
+        if let Some(error) = failed.filter(|_| session_ids.is_empty()) {
+            return Err(error);
         }
         let answer = proto::CleanupSessionsResponse { session_ids, more };
         if let Some(receipt) = ticket.receipt(&answer) {

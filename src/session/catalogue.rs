@@ -17,7 +17,7 @@ use crate::{
         hub::{Registration, Scope},
         registry::Sessions,
     },
-    store::sqlite::Change,
+    store::sqlite::{Change, Place},
 };
 
 /// How many changes are read at once.
@@ -30,7 +30,7 @@ const PACE: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The place after which to begin; none for all sessions that are there.
-    pub after: Option<i64>,
+    pub after: Option<Place>,
     /// Also sessions of systems.
     pub include_system_owned: bool,
     /// The longest silence.
@@ -41,7 +41,7 @@ pub struct Request {
 #[derive(Debug)]
 pub struct Delivery {
     /// The place.
-    pub at: i64,
+    pub place: Place,
     /// What is told.
     pub news: News,
 }
@@ -66,6 +66,7 @@ pub struct Watch {
     registration: Registration,
     request: Request,
     at: i64,
+    catalogue: [u8; 8],
     /// Up to where is told before synced; none afterwards.
     sync_to: Option<i64>,
     /// Deletions before this are not told.
@@ -80,13 +81,13 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// INVALID_ARGUMENT for a place that the clock has not come to.
+    /// INVALID_ARGUMENT for a place of another catalogue, or that the clock has not
+    /// come to.
     pub(crate) async fn open(sessions: Sessions, request: Request) -> Result<Self> {
         // Registered first, so that nothing published from here on is missed.
         let registration = sessions.hub().register(Scope::All);
-        let clock = sessions.database().clock().await?;
-        let at = request.after.unwrap_or(0);
-        if at > clock {
+        let Place { at: clock, catalogue } = sessions.database().clock().await?;
+        if request.after.is_some_and(|after| after.catalogue != catalogue || after.at > clock) {
             return Err(Error::invalid(
                 "cursor",
                 "is not of this server's catalogue; begin anew without a cursor",
@@ -94,9 +95,10 @@ impl Watch {
         }
         Ok(Self {
             registration,
-            at,
+            at: request.after.map_or(0, |after| after.at),
+            catalogue,
             sync_to: Some(clock),
-            deletions_after: request.after.unwrap_or(clock),
+            deletions_after: request.after.map_or(clock, |after| after.at),
             changes: VecDeque::new(),
             heartbeat_at: Instant::now() + request.heartbeat,
             not_before: Instant::now(),
@@ -122,7 +124,7 @@ impl Watch {
             news = self.advance() => news?,
         };
         self.heartbeat_at = Instant::now() + self.request.heartbeat;
-        Ok(Delivery { at: self.at, news })
+        Ok(Delivery { place: Place { at: self.at, catalogue: self.catalogue }, news })
     }
 
     async fn advance(&mut self) -> Result<News> {

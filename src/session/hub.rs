@@ -76,6 +76,8 @@ struct Lists {
 pub(crate) struct Hub {
     /// Held to look up or to exchange a list only.
     lists: Arc<Mutex<Lists>>,
+    /// How many read each session's events. Held for single changes only.
+    attended: Arc<Mutex<HashMap<SessionId, usize>>>,
 }
 
 impl Hub {
@@ -96,6 +98,20 @@ impl Hub {
         Registration { hub: self.clone(), scope, wake }
     }
 
+    /// Counts a reader of a session's events.
+    pub(crate) fn attend(&self, id: SessionId) -> Attendance {
+        let mut attended = self.attended.lock().unwrap_or_else(PoisonError::into_inner);
+        *attended.entry(id).or_default() += 1;
+        drop(attended);
+        Attendance { hub: self.clone(), id }
+    }
+
+    /// How many read a session's events and have not come to its last one.
+    pub(crate) fn readers(&self, id: SessionId) -> usize {
+        let attended = self.attended.lock().unwrap_or_else(PoisonError::into_inner);
+        attended.get(&id).copied().unwrap_or(0)
+    }
+
     /// Tells everybody concerned that `id` has something new, and says how many
     /// they are.
     pub(crate) fn publish(&self, id: SessionId) -> usize {
@@ -111,11 +127,23 @@ impl Hub {
     }
 }
 
-impl Hub {
-    /// How many subscribers would be told about `id`.
-    pub(crate) fn watchers(&self, id: SessionId) -> usize {
-        let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
-        lists.by_session.get(&id).map_or(0, |own| own.len()) + lists.all.len()
+/// A reader that is on its way to a session's last event. Dropping it says that
+/// it is there, or comes no more.
+#[derive(Debug)]
+pub(crate) struct Attendance {
+    hub: Hub,
+    id: SessionId,
+}
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        let mut attended = self.hub.attended.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = attended.get_mut(&self.id) {
+            *count -= 1;
+            if *count == 0 {
+                attended.remove(&self.id);
+            }
+        }
     }
 }
 

@@ -62,7 +62,15 @@ pub(crate) fn apply(session: &mut Session, number: TurnNumber, kind: &Kind, time
         return;
     };
     match kind {
-        Kind::ThreadStarted(event) => session.thread_id = Some(event.thread_id.clone()),
+        Kind::ThreadStarted(event) => {
+            let another = session.thread_id.as_ref().is_some_and(|had| *had != event.thread_id);
+            if another {
+                // A new thread counts from zero.
+                session.usage = None;
+                (turn.usage_before, turn.usage_after) = (None, None);
+            }
+            session.thread_id = Some(event.thread_id.clone());
+        }
         Kind::TurnCompleted(event) => {
             turn.verdict = Some(Verdict::Completed);
             // Cumulative for the thread: a later report replaces an earlier one.

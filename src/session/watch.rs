@@ -28,7 +28,7 @@ use crate::{
     row,
     session::{
         feed::{Feed, Now, Span},
-        hub::{Registration, Scope},
+        hub::{Attendance, Registration, Scope},
         registry::{Sessions, report},
     },
 };
@@ -40,6 +40,8 @@ struct Cursor {
     told: Seq,
     replay_to: Seq,
     end: End,
+    /// A deleted session stays for those who have not read its last event.
+    _attendance: Attendance,
 }
 
 /// When the watch is done with a session.
@@ -332,7 +334,9 @@ impl Watch {
             (Until::EndOfTurns, Some(turn)) => End::AfterTurn(turn),
             (Until::EndOfTurns, None) => End::At(latest),
         };
-        self.cursors.insert(id, Cursor { next, told: next, replay_to: latest, end });
+        let attendance = self.sessions.hub().attend(id);
+        let cursor = Cursor { next, told: next, replay_to: latest, end, _attendance: attendance };
+        self.cursors.insert(id, cursor);
         Ok(Header { session, oldest, latest, epoch, start: next })
     }
 

@@ -111,10 +111,7 @@ impl Table {
     }
 
     fn row(&self, session: &Session, now: SystemTime, widths: &Widths) -> String {
-        let mut state = state_word(session.state()).to_owned();
-        if session.queue_position > 0 {
-            state.push_str(&format!(" {}", session.queue_position));
-        }
+        let state = state_word(session.state()).to_owned();
         let about = if session.title.is_empty() { &session.first_prompt } else { &session.title };
         let tokens =
             session.usage.map_or(0, |usage| usage.input_tokens.saturating_add(usage.output_tokens));

@@ -55,7 +55,7 @@ fn those_that_run_come_first_and_then_the_latest_change() {
         session("aaaaaaaa", SessionState::Completed, 100),
         Session { usage: Some(usage), ..session("bbbbbbbb", SessionState::Running, 65) },
         session("cccccccc", SessionState::Failed, 50),
-        Session { queue_position: 2, ..session("dddddddd", SessionState::Queued, 10) },
+        session("dddddddd", SessionState::Queued, 10),
         session("eeeeeeee", SessionState::Running, 3_723),
     ]);
     let frame = table.frame(now(), WIDE, "");
@@ -66,7 +66,7 @@ fn those_that_run_come_first_and_then_the_latest_change() {
             "ID        STATE        TURN       TIME  TOKENS  DIRECTORY          TITLE",
             "bbbbbbbb  running         1       1:05     12k  /home/dev/project  title of bbbbbbbb",
             "eeeeeeee  running         1    1:02:03          /home/dev/project  title of eeeeeeee",
-            "dddddddd  queued 2        1       0:10          /home/dev/project  title of dddddddd",
+            "dddddddd  queued          1       0:10          /home/dev/project  title of dddddddd",
             "cccccccc  failed          1       0:05          /home/dev/project  title of cccccccc",
             "aaaaaaaa  completed       1       0:05          /home/dev/project  title of aaaaaaaa",
         ]

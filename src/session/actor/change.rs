@@ -102,7 +102,7 @@ impl Actor {
     pub(super) async fn linger(&mut self, tombstone: &Tombstone) {
         let until = Instant::now() + DRAIN;
         let stopped = self.shared.stopped.clone();
-        while self.shared.hub.watchers(tombstone.id) > 0 && Instant::now() < until {
+        while self.shared.hub.readers(tombstone.id) > 0 && Instant::now() < until {
             let next = (Instant::now() + LOOK).min(until);
             tokio::select! {
                 () = stopped.cancelled() => return,
@@ -112,6 +112,10 @@ impl Actor {
                     Err(_) => {}
                 }
             }
+        }
+        let readers = self.shared.hub.readers(tombstone.id);
+        if readers > 0 {
+            tracing::info!(session = %tombstone.id, readers, "the files of a deleted session go though they are still read");
         }
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {

@@ -133,10 +133,16 @@ impl Actor {
         }
         running.ended = running.ended.take().or(ended);
         let ended = running.ended.is_some();
+        let restarted = step.as_ref().ok().and_then(|step| self.restarted(&step.facts));
+        if restarted.is_some()
+            && let Some(turn) = &mut self.session.last_turn
+        {
+            // The one that could not resume is not the one that runs now.
+            turn.pid = None;
+        }
         self.learn_pid().await;
         let step = step?;
         let at_end = step.at_end;
-        let restarted = self.restarted(&step.facts);
         let pause = self.show(step).await;
         self.say(restarted.into_iter().collect()).await;
         if at_end && ended {
@@ -165,6 +171,7 @@ impl Actor {
         let Ok(Ok(Some(supervise::PidFile { agent_pid: Some(pid), .. }))) = pid else { return };
         turn.pid = Some(pid);
         self.store_row(self.feed.now().latest).await;
+        self.shared.hub.publish(self.session.id);
     }
 
     /// The turn's output was read to its end, and how it ended is known.

@@ -80,6 +80,37 @@ fn the_agents_last_words_explain_a_turn_without_a_verdict() {
     assert_eq!(judge(&end).2, "Error: no such model");
 }
 
+#[test]
+fn a_thread_that_begins_anew_counts_from_zero() {
+    let mut session = session();
+    let report = |input: i64, cached: i64, output: i64| {
+        let usage = proto::Usage {
+            input_tokens: input,
+            cached_input_tokens: cached,
+            output_tokens: output,
+            ..proto::Usage::default()
+        };
+        Kind::TurnCompleted(proto::TurnCompleted { usage: Some(usage) })
+    };
+    let thread = |id: &str| Kind::ThreadStarted(proto::ThreadStarted { thread_id: id.to_owned() });
+    let used = |session: &Session| {
+        let used = proto::Session::from(session).last_turn.unwrap().usage.unwrap();
+        (used.input_tokens, used.cached_input_tokens, used.output_tokens)
+    };
+    let mut turn = |number: u32, events: [Kind; 2]| {
+        let running = SessionState::Running;
+        session.last_turn = Some(new_turn(TurnNumber(number), running, session.usage, at(1)));
+        for kind in events {
+            apply(&mut session, TurnNumber(number), &kind, at(1));
+        }
+        used(&session)
+    };
+    assert_eq!(turn(1, [thread("one"), report(100, 90, 20)]), (100, 90, 20));
+    assert_eq!(turn(2, [thread("one"), report(150, 95, 30)]), (50, 5, 10));
+    assert_eq!(turn(3, [thread("two"), report(200, 10, 40)]), (200, 10, 40), "another thread");
+    assert_eq!(turn(4, [thread("two"), report(210, 10, 40)]), (10, 0, 0));
+}
+
 /// What can happen to a session, in the words of its owner.
 #[derive(Debug, Clone)]
 enum Step {
@@ -141,7 +172,12 @@ impl Model {
                 self.state = Some(if place { Running } else { Queued });
             }
             Step::Grant if self.state == Some(Queued) => self.state = Some(Running),
-            Step::Thread(thread) if runs => self.thread = Some(thread),
+            Step::Thread(thread) if runs => {
+                if self.thread.is_some_and(|had| had != thread) {
+                    (self.tokens, self.tokens_before) = (0, 0);
+                }
+                self.thread = Some(thread);
+            }
             Step::Verdict { completed, tokens } if runs => {
                 self.said = Some(completed);
                 if completed {

@@ -136,6 +136,15 @@ pub enum Archived {
     All,
 }
 
+/// A place in the order of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Where the clock of the catalogue stood.
+    pub at: i64,
+    /// Which catalogue's clock: random, made with it.
+    pub catalogue: [u8; 8],
+}
+
 /// What became of a session.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
@@ -308,10 +317,13 @@ impl Database {
     }
 
     /// How far the clock of the catalogue is: the place of the latest change.
-    pub async fn clock(&self) -> Result<i64> {
+    pub async fn clock(&self) -> Result<Place> {
         self.reader
             .call(|db| {
-                Ok(db.prepare_cached("SELECT value FROM clock")?.query_row([], |row| row.get(0))?)
+                let mut statement = db.prepare_cached("SELECT value, catalogue FROM clock")?;
+                let place = statement
+                    .query_row([], |row| Ok(Place { at: row.get(0)?, catalogue: row.get(1)? }));
+                Ok(place?)
             })
             .await
     }
@@ -323,11 +335,12 @@ impl Database {
     }
 
     /// Sessions in one of `states` that did not change since `before`, oldest
-    /// first, at most `limit`.
+    /// first, at most `limit`; those of systems only where that is asked for.
     pub async fn stale_ids(
         &self,
         states: Vec<SessionState>,
         before: SystemTime,
+        include_system_owned: bool,
         limit: u32,
     ) -> Result<Vec<SessionId>> {
         self.reader
@@ -336,9 +349,9 @@ impl Database {
                 let states = states.collect::<Vec<_>>().join(",");
                 let sql = format!(
                     "SELECT id FROM sessions WHERE update_time <= ?1 AND state IN ({states}) \
-                     ORDER BY update_time, number LIMIT ?2"
+                     AND (?2 OR NOT system_owned) ORDER BY update_time, number LIMIT ?3"
                 );
-                rows::ids(db, &sql, params![micros(before), limit])
+                rows::ids(db, &sql, params![micros(before), include_system_owned, limit])
             })
             .await
     }

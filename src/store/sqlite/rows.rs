@@ -1,6 +1,6 @@
 //! Rows to domain types and back.
 
-use std::path::PathBuf;
+use std::{collections::HashMap, path::PathBuf};
 
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
@@ -20,7 +20,6 @@ const SESSION_COLUMNS: &str = "s.number, s.id, s.agent, s.source, s.title, s.lab
      s.usage, s.create_time, s.update_time, s.applied_seq, \
      s.network, s.archived, s.system_owned, s.forked_session, s.forked_thread, s.options, \
      s.revision, s.changed, \
-     (SELECT count(*) FROM sessions q WHERE q.queued <= s.queued), \
      t.number, t.state, t.reason, t.verdict, t.verdict_message, t.pid, t.exit_code, t.signal, \
      t.start_time, t.end_time, t.error, t.usage_before, t.usage_after";
 const LAST_TURN: &str =
@@ -28,7 +27,7 @@ const LAST_TURN: &str =
 /// Where the clock at the last change is in [`SESSION_COLUMNS`].
 const CHANGED: usize = 23;
 /// Where the turn's columns begin in [`SESSION_COLUMNS`].
-const TURN: usize = 25;
+const TURN: usize = 24;
 const TURN_COLUMNS: &str = "number, state, reason, verdict, verdict_message, pid, exit_code, \
      signal, start_time, end_time, error, usage_before, usage_after";
 
@@ -164,7 +163,23 @@ pub(super) fn insert_event(db: &Connection, id: SessionId, event: &[u8]) -> Resu
 pub(super) fn session(db: &Connection, id: SessionId) -> Result<Option<Stored>> {
     let sql = format!("SELECT {SESSION_COLUMNS} FROM {LAST_TURN} WHERE s.id = ?1");
     let found = db.prepare_cached(&sql)?.query_row([id.as_bytes()], session_of).optional()?;
-    Ok(found.map(|(_, stored)| stored))
+    let Some((_, mut stored)) = found else { return Ok(None) };
+    if stored.session.state() == SessionState::Queued {
+        let mut statement = db.prepare_cached(
+            "SELECT count(*) FROM sessions WHERE queued <= (SELECT queued FROM sessions WHERE id = ?1)",
+        )?;
+        let place = statement.query_row([id.as_bytes()], |row| row.get(0))?;
+        stored.session.queue_position = Some(place);
+    }
+    Ok(Some(stored))
+}
+
+/// The places of those that wait.
+fn places(db: &Connection) -> Result<HashMap<SessionId, u32>> {
+    let mut statement =
+        db.prepare_cached("SELECT id FROM sessions WHERE queued IS NOT NULL ORDER BY queued")?;
+    let ids = statement.query_map([], |row| id_of(row, 0))?;
+    (1..).zip(ids).map(|(place, id)| Ok((id?, place))).collect()
 }
 
 pub(super) fn turn(db: &Connection, id: SessionId, number: TurnNumber) -> rusqlite::Result<Turn> {
@@ -244,7 +259,15 @@ pub(super) fn list(
     wanted.values.push(i64::from(limit).into());
     let mut statement = db.prepare_cached(&sql)?;
     let rows = statement.query_map(rusqlite::params_from_iter(wanted.values), session_of)?;
-    rows.map(|row| Ok(row.map(|(position, stored)| (position, stored.session))?)).collect()
+    let rows = rows.map(|row| row.map(|(position, stored)| (position, stored.session)));
+    let mut sessions = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    if sessions.iter().any(|(_, session)| session.state() == SessionState::Queued) {
+        let places = places(db)?;
+        for (_, session) in &mut sessions {
+            session.queue_position = places.get(&session.id).copied();
+        }
+    }
+    Ok(sessions)
 }
 
 /// The conditions of a query, with the values that they name in order.
@@ -269,8 +292,12 @@ impl Conditions {
 }
 
 /// The sessions that changed after the clock stood at `after`, in the order of
-/// their last changes, and those that were deleted.
+/// their last changes, and those that were deleted. Places in the queue change
+/// with others, and are not told.
 pub(super) fn changes(db: &Connection, after: i64, limit: u32) -> Result<Vec<(i64, Change)>> {
+    // Both look at the same moment: what one commit changed and deleted must not
+    // be seen by halves, or the place would move past what was not seen.
+    let moment = db.unchecked_transaction()?;
     let sql = format!(
         "SELECT {SESSION_COLUMNS} FROM {LAST_TURN} WHERE s.changed > ?1 ORDER BY s.changed LIMIT ?2"
     );
@@ -290,6 +317,7 @@ pub(super) fn changes(db: &Connection, after: i64, limit: u32) -> Result<Vec<(i6
     changes.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
     changes.sort_by_key(|(changed, _)| *changed);
     changes.truncate(limit as usize);
+    moment.finish()?;
     Ok(changes)
 }
 
@@ -437,7 +465,7 @@ fn session_of(row: &Row<'_>) -> rusqlite::Result<(ListPosition, Stored)> {
         forked_from,
         options: message_of(row, 21)?.unwrap_or_default(),
         revision: row.get::<_, i64>(22)?.unsigned_abs(),
-        queue_position: row.get::<_, Option<u32>>(24)?.filter(|place| *place > 0),
+        queue_position: None,
         last_turn,
         create_time: from_micros(row.get(13)?),
         update_time: from_micros(row.get(14)?),

@@ -76,9 +76,10 @@ ALTER TABLE turns ADD COLUMN usage_after BLOB;
 
 CREATE TABLE clock (                     -- one row; rises with every change of the catalogue
     id INTEGER PRIMARY KEY CHECK (id = 1),
-    value INTEGER NOT NULL
+    value INTEGER NOT NULL,
+    catalogue BLOB NOT NULL              -- eight random bytes, for as long as the clock is the same
 ) STRICT;
-INSERT INTO clock SELECT 1, coalesce(max(number), 0) FROM sessions;
+INSERT INTO clock SELECT 1, coalesce(max(number), 0), randomblob(8) FROM sessions;
 
 CREATE TABLE tombstones (
     id BLOB PRIMARY KEY,

@@ -448,3 +448,27 @@ async fn a_full_disk_in_the_middle_of_a_commit_is_told_to_those_that_it_concerns
     place.insert(&session(id(4))).await;
     assert_eq!(place.open_again().database.all_ids().await.unwrap(), [id(2), id(3), id(4)]);
 }
+
+#[tokio::test]
+async fn places_in_the_queue_are_those_of_the_moment() {
+    let place = Place::new();
+    for number in 1..=4 {
+        let state = if number == 2 { SessionState::Running } else { SessionState::Queued };
+        let last_turn = Some(turn(1, state));
+        place.insert(&Session { last_turn, ..session(id(number)) }).await;
+    }
+    let places = async || {
+        let listed = place.database.list(Filter::default(), None, 10).await.unwrap();
+        let mut places = Vec::new();
+        for (_, session) in listed.into_iter().rev() {
+            let alone = place.stored(session.id).await.session.queue_position;
+            assert_eq!(session.queue_position, alone);
+            places.push(alone);
+        }
+        places
+    };
+    assert_eq!(places().await, [Some(1), None, Some(2), Some(3)]);
+    let first = Session { last_turn: Some(turn(1, SessionState::Running)), ..session(id(1)) };
+    place.database.apply(first, Seq(1), 0).await.unwrap();
+    assert_eq!(places().await, [None, None, Some(1), Some(2)]);
+}

@@ -15,7 +15,7 @@ use crate::{
     Error, Result,
     proto::{self, watch_sessions_response::Message},
     session::catalogue::{Delivery, News, Request, Watch},
-    store::sqlite::{Archived, Filter, ListPosition},
+    store::sqlite::{Archived, Filter, ListPosition, Place},
 };
 
 const MAX_PAGE: u32 = 1_000;
@@ -116,7 +116,7 @@ pub(super) fn parse_watch(request: proto::WatchSessionsRequest) -> Result<Reques
     let proto::WatchSessionsRequest { cursor, include_system_owned, heartbeat } = request;
     let after = match cursor.as_str() {
         "" => None,
-        text => Some(unsealed(text, CATALOGUE).map(i64::from_be_bytes).ok_or_else(|| {
+        text => Some(unsealed(text, CATALOGUE).map(place_of).ok_or_else(|| {
             Error::invalid("cursor", "expected the cursor of a message of this watch")
         })?),
     };
@@ -136,7 +136,7 @@ pub(super) fn changes(
     })
 }
 
-fn message(Delivery { at, news }: Delivery) -> proto::WatchSessionsResponse {
+fn message(Delivery { place, news }: Delivery) -> proto::WatchSessionsResponse {
     let message = match news {
         News::Session(session) => Message::Session((&*session).into()),
         News::Deleted(tombstone) => Message::Deleted((&tombstone).into()),
@@ -144,9 +144,22 @@ fn message(Delivery { at, news }: Delivery) -> proto::WatchSessionsResponse {
         News::Heartbeat => Message::Heartbeat(proto::SessionsHeartbeat {}),
     };
     proto::WatchSessionsResponse {
-        cursor: sealed(&at.to_be_bytes(), CATALOGUE),
+        cursor: sealed(&bytes_of(place), CATALOGUE),
         message: Some(message),
     }
+}
+
+fn bytes_of(Place { at, catalogue }: Place) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&at.to_be_bytes());
+    bytes[8..].copy_from_slice(&catalogue);
+    bytes
+}
+
+fn place_of(bytes: [u8; 16]) -> Place {
+    let (at, catalogue) = bytes.split_at(8);
+    let eight = |half: &[u8]| half.try_into().expect("a half of sixteen bytes is eight");
+    Place { at: i64::from_be_bytes(eight(at)), catalogue: eight(catalogue) }
 }
 
 fn parse_time(

@@ -166,12 +166,19 @@ impl SessionService for Service {
     ) -> Result<Response<proto::CleanupSessionsResponse>, Status> {
         let mut request = request.into_inner();
         let once = once(&mut request, |request| &mut request.request_id);
-        let proto::CleanupSessionsRequest { older_than, dry_run, states, request_id: _ } = request;
+        let proto::CleanupSessionsRequest {
+            older_than,
+            dry_run,
+            states,
+            request_id: _,
+            include_system_owned,
+        } = request;
         let older_than = parse_duration("older_than", older_than, Duration::ZERO, MAX_AGE)?;
         let cleanup = Cleanup {
             older_than: older_than.unwrap_or(DEFAULT_AGE),
             states: parse_states("states", &states)?,
             dry_run,
+            include_system_owned,
         };
         Ok(Response::new(self.app.cleanup_sessions(cleanup, once).await?))
     }

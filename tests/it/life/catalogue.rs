@@ -214,7 +214,12 @@ async fn a_cursor_that_was_not_issued_here_is_refused() {
     other.synced().await;
     let later = other.cursor.clone();
     let young = ledger::setup().start();
-    let young = young.connect().await;
+    let young_clients = young.connect().await;
+    for _ in 0..3 {
+        // Its clock comes as far.
+        completed(&young_clients, &young).await;
+    }
+    let young = young_clients;
     for cursor in ["x", "AAAAAAAAAAAAAAAA", later.as_str()] {
         let Err(refused) = Catalogue::open(&young, cursor).await else {
             panic!("{cursor} is taken")

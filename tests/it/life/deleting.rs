@@ -184,6 +184,27 @@ async fn a_watch_of_several_goes_on_with_those_that_are_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_session_is_off_the_disk_when_all_have_read_its_end() {
+    let server = quick();
+    let clients = server.connect().await;
+    let id = create(&clients, &server.work(), "thread,turn,completed").await.unwrap().session_id;
+    rest(&clients, &id).await;
+    // They watch all, and the catalogue, and go on to.
+    let everything = switchboard::proto::WatchEventsRequest::default();
+    let mut all = Subscriber::open(&clients, everything).await;
+    all.until_synced().await;
+    let request = switchboard::proto::WatchSessionsRequest::default();
+    let _catalogue = clients.sessions.clone().watch_sessions(request).await.unwrap();
+
+    delete(&clients, &id).await.unwrap();
+    all.until(|event| matches!(event.kind, Some(Kind::SessionDeleted(_)))).await;
+    gone(&server, &id).await;
+
+    let log = server.log();
+    assert!(!log.contains("still read"), "nobody had to be waited for: {log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_etag_keeps_a_session_that_has_changed() {
     let server = quick();
     let clients = server.connect().await;
@@ -268,6 +289,22 @@ async fn a_cleanup_deletes_what_rests_and_is_old_and_nothing_else() {
     for id in [&completed, &failed] {
         assert_deleted(ledger::try_get(&clients, id).await, id);
     }
+    let owned = CreateSessionRequest {
+        session: Some(Session {
+            working_directory: server.work().display().to_string(),
+            system_owned: true,
+            ..Session::default()
+        }),
+        prompt: "FAKE_AGENT=thread,turn,completed".to_owned(),
+        ..Default::default()
+    };
+    let owned = clients.sessions.clone().create_session(owned).await.unwrap().into_inner();
+    let owned = owned.session.unwrap().session_id;
+    ledger::rest(&clients, &owned).await;
+    let plain = CleanupSessionsRequest { older_than: now, ..Default::default() };
+    assert_eq!(clean_up(&clients, plain.clone()).await.unwrap().session_ids, Vec::<String>::new());
+    let with_systems = CleanupSessionsRequest { include_system_owned: true, ..plain };
+    assert_eq!(clean_up(&clients, with_systems).await.unwrap().session_ids, [owned]);
     let busy =
         CleanupSessionsRequest { states: vec![SessionState::Running.into()], ..Default::default() };
     assert_eq!(reason(&clean_up(&clients, busy).await.unwrap_err()), "INVALID_ARGUMENT");
