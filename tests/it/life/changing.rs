@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use switchboard::proto::{Session, event::Kind};
+use switchboard::proto::{Event, Session, event::Kind};
 
 use super::{rename, update};
 use crate::ledger::{self, check, create, events, get, reason, rest};
@@ -125,4 +125,28 @@ async fn what_cannot_be_changed_is_refused_with_the_field() {
         assert!(refused.message().starts_with(at), "{refused:?}");
     }
     assert_eq!(get(&clients, &id).await, session);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thread_that_is_lost_is_begun_anew_by_a_process_that_is_known() {
+    let server = ledger::setup().start();
+    let clients = server.connect().await;
+    let id = create(&clients, &server.work(), "thread,turn,completed").await.unwrap().session_id;
+    rest(&clients, &id).await;
+
+    let script = "refuse-resume:no rollout found for thread id,thread,turn,message:ready,sleep";
+    ledger::start_turn(&clients, &id, script).await.unwrap();
+    let mut watcher = ledger::Watcher::start(&clients, &id);
+    watcher.message("ready").await;
+    let warned = |event: &Event| match &event.kind {
+        Some(Kind::Warning(warning)) => warning.code == "THREAD_RESTARTED",
+        _ => false,
+    };
+    let events = watcher.until("the warning", |events| events.iter().any(warned)).await;
+
+    assert_eq!(events.iter().filter(|event| warned(event)).count(), 1);
+    let session = get(&clients, &id).await;
+    let known = session.last_turn.unwrap().pid;
+    assert_eq!(Some(known), ledger::agent_of(&server, &id, 2), "not the one that was refused");
+    assert!(std::path::Path::new(&format!("/proc/{known}")).exists());
 }
