@@ -22,6 +22,7 @@ use crate::{
 };
 
 pub(crate) mod codex;
+mod file;
 pub mod lines;
 
 /// The largest prompt in bytes, whatever the agent.
@@ -328,17 +329,8 @@ impl Agents {
     }
 
     fn replay(&self, file: &Path) -> Result<Launch> {
-        // Not opened before it is known to be a file: a pipe would wait for its
-        // writer.
-        let found = fs::metadata(file).and_then(|metadata| {
-            let is_file = metadata.is_file();
-            if is_file {
-                fs::File::open(file)?;
-            }
-            Ok(is_file)
-        });
-        let problem = match found {
-            Ok(true) => {
+        let problem = match file::open_regular(file) {
+            Ok(_) => {
                 return Ok(Launch {
                     program: self.exe.to_path_buf(),
                     args: vec!["replay".into(), file.into()],
@@ -348,7 +340,9 @@ impl Agents {
                     fallback: None,
                 });
             }
-            Ok(false) => "the transcript is not a file".to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                "the transcript is not a file".to_owned()
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 "there is no such transcript".to_owned()
             }

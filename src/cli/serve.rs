@@ -1,7 +1,19 @@
 //! `switchboard serve`: the server in this process, until a signal.
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag::register_conditional_shutdown,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
@@ -16,6 +28,11 @@ use crate::{
     config::{Config, LogConfig, LogFormat},
     home, server,
 };
+
+/// How long what still runs on blocking threads may take when the server has
+/// stopped. It is safe to be cut off as a kill would: a disk that hangs must not
+/// keep the process.
+const LAST_GRACE: Duration = Duration::from_secs(1);
 
 pub(super) fn serve(cx: &Context, args: ServeArgs) -> Result<(), Failure> {
     if args.own_session {
@@ -33,7 +50,9 @@ pub(super) fn serve(cx: &Context, args: ServeArgs) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
-    runtime.block_on(until_signal(cx, config, args.ready_file.as_deref()))
+    let ended = runtime.block_on(until_signal(cx, config, args.ready_file.as_deref()));
+    runtime.shutdown_timeout(LAST_GRACE);
+    ended
 }
 
 async fn until_signal(
@@ -41,9 +60,13 @@ async fn until_signal(
     config: Config,
     ready_file: Option<&Path>,
 ) -> Result<(), Failure> {
-    let handle = |kind| {
-        signal(kind).map_err(|error| Failure::Failed(format!("cannot handle signals: {error}")))
-    };
+    let cannot = |error: io::Error| Failure::Failed(format!("cannot handle signals: {error}"));
+    let handle = |kind| signal(kind).map_err(cannot);
+    // In the handler itself, which works whatever the runtime does.
+    let asked_before = Arc::new(AtomicBool::new(false));
+    for kind in [SIGTERM, SIGINT] {
+        register_conditional_shutdown(kind, 1, Arc::clone(&asked_before)).map_err(cannot)?;
+    }
     let mut terminate = handle(SignalKind::terminate())?;
     let mut interrupt = handle(SignalKind::interrupt())?;
     let environment = cx.environment.clone();
@@ -53,14 +76,8 @@ async fn until_signal(
             _ = interrupt.recv() => {}
         }
         tracing::info!("stopping; running turns go on, a second signal stops at once");
+        asked_before.store(true, Ordering::SeqCst);
         notify::notify(&environment, Stage::Stopping);
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            std::process::exit(1);
-        });
     };
     let listeners = server::bind(&config).await.map_err(|error| failed(&error))?;
     let addresses = listeners.addresses();

@@ -48,11 +48,14 @@ pub(crate) async fn run(sessions: Sessions) {
 }
 
 async fn round(sessions: &Sessions) -> Result<()> {
-    for id in sessions.database().all_ids().await? {
+    let ids = sessions.database().all_ids().await?;
+    let count = ids.len();
+    for id in ids {
         if let Err(error) = visit(sessions, id).await {
             tracing::warn!(session = %id, error = %report(&error), "cannot let events expire");
         }
     }
+    tracing::info!(sessions = count, "looked for events that have expired");
     Ok(())
 }
 

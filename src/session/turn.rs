@@ -171,6 +171,18 @@ pub(crate) fn thread_restarted(problem: &str) -> proto::Warning {
     }
 }
 
+/// What is to be said when the agent refused the session's thread and then began
+/// no other.
+fn thread_refused(thread: &str) -> proto::Warning {
+    proto::Warning {
+        code: "THREAD_RESTARTED".to_owned(),
+        message: format!(
+            "the thread {thread} could not be resumed: the agent was started without it, and \
+             began no other"
+        ),
+    }
+}
+
 /// Looks for the exit file. To be asked before the output is read to its end.
 pub(crate) fn look_for_exit(files: &TurnFiles) -> io::Result<Option<Ended>> {
     Ok(supervise::read_exit(files)?.map(|exit| Ended::Exited(Box::new(exit))))
@@ -230,11 +242,12 @@ fn lost(cause: &str, strays_ended: usize) -> Ended {
     })
 }
 
-/// What is to be said at the end of a turn whose output was read to its end.
-/// Blocks.
+/// What is to be said at the end of a turn whose output was read to its end, by
+/// a session that has this thread now. Blocks.
 pub(crate) fn last_statements(
     files: &TurnFiles,
     turn: &crate::row::Turn,
+    thread_id: Option<&str>,
     ended: &Ended,
     disk_was_full: bool,
 ) -> Vec<Statement> {
@@ -242,7 +255,16 @@ pub(crate) fn last_statements(
         Ended::Exited(exit) => Some(exit),
         Ended::Lost(_) | Ended::NotStarted(_) => None,
     };
+    let refused = exit.filter(|exit| exit.fell_back).and_then(|_| read_spec(files));
     let mut statements = Vec::new();
+    // Where the agent began another thread, the session has that by now, and it
+    // was said.
+    if turn.exit.is_none()
+        && let (Some(spec), Some(thread)) = (&refused, thread_id)
+        && spec.args.iter().any(|argument| argument == thread)
+    {
+        statements.push(Statement::now(turn.number, Kind::Warning(thread_refused(thread))));
+    }
     if let Some(exit) = exit
         && turn.exit.is_none()
         && let Some(exited) = turn_exited(exit)
@@ -254,7 +276,7 @@ pub(crate) fn last_statements(
             verdict: turn.verdict.clone(),
             stop: stop_asked(files, ended),
             cause: cause(files, ended, disk_was_full),
-            last_words: last_words(files, turn.verdict.as_ref()),
+            last_words: last_words(files, turn.verdict.as_ref(), refused.as_ref()),
         };
         statements.push(Statement::now(
             turn.number,
@@ -317,17 +339,32 @@ fn stop_asked(files: &TurnFiles, ended: &Ended) -> StopAsked {
         (Some(StopMode::Interrupt), _) => StopAsked::Interrupt,
         (Some(StopMode::Kill), _) => StopAsked::Kill,
         (None, Some(limit)) => {
-            let spec = supervise::read_spec(files).ok().flatten();
-            StopAsked::Limit(limit, spec.map(|spec| spec.limits).unwrap_or_default())
+            StopAsked::Limit(limit, read_spec(files).map(|spec| spec.limits).unwrap_or_default())
         }
         (None, None) => StopAsked::No,
     }
 }
 
-fn last_words(files: &TurnFiles, verdict: Option<&Verdict>) -> Option<String> {
+fn read_spec(files: &TurnFiles) -> Option<supervise::Spec> {
+    supervise::read_spec(files).ok().flatten()
+}
+
+/// Why the agent says that it ended with an error. What it said when it refused
+/// the arguments of `refused`, and was started with others, is not why.
+fn last_words(
+    files: &TurnFiles,
+    verdict: Option<&Verdict>,
+    refused: Option<&supervise::Spec>,
+) -> Option<String> {
     match verdict {
         Some(_) => None,
-        None => agent::last_error(&agent::Kind::Codex, &stderr_tail(files).ok()?),
+        None => {
+            let said = agent::last_error(&agent::Kind::Codex, &stderr_tail(files).ok()?)?;
+            let fallback = refused.and_then(|spec| spec.fallback.as_ref());
+            let is_refusal = fallback
+                .is_some_and(|it| it.stderr_contains.iter().any(|text| said.contains(text)));
+            (!is_refusal).then_some(said)
+        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::{io::Write as _, net::TcpStream, time::Duration};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use switchboard::proto::{
-    SessionState, WaitSessionRequest, WatchEventsRequest, watch_events_response::Message,
+    OutputStream, ReadOutputRequest, SessionState, WaitSessionRequest, WatchEventsRequest,
+    watch_events_response::Message,
 };
 use tonic::{
     Code, Status,
@@ -16,7 +18,7 @@ use tonic_types::StatusExt as _;
 
 use crate::{
     harness::{Clients, Server},
-    ledger::{self, Watcher, check, create, events, pid_file, reason, rest},
+    ledger::{self, Watcher, check, create, events, pid_file, reason, rest, turn_files},
 };
 
 /// Longer than the harness waits: whoever is told to wait so long must not.
@@ -153,6 +155,43 @@ async fn a_second_signal_ends_the_server_at_once() {
     server.start();
     let clients = server.connect().await;
     assert_eq!(ledger::list(&clients).await.len(), 1);
+}
+
+/// A call whose thread in the server waits for ever: a pipe is in a file's place.
+async fn stuck_thread(server: &Server) -> impl Sized + use<> {
+    let clients = server.connect().await;
+    let id = create(&clients, &server.work(), "thread,turn,completed").await.unwrap().session_id;
+    rest(&clients, &id).await;
+    let pipe = turn_files(server, &id, 1).stderr();
+    std::fs::remove_file(&pipe).unwrap();
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let request = ReadOutputRequest {
+        session_id: id.clone(),
+        stream: OutputStream::Stderr.into(),
+        ..ReadOutputRequest::default()
+    };
+    let mut sessions = clients.sessions.clone();
+    let mut call = Box::pin(async move { sessions.read_output(request).await.map(drop) });
+    // It is with the server when that has answered a later call.
+    tokio::select! {
+        biased;
+        answer = &mut call => panic!("the pipe was read: {answer:?}"),
+        _ = ledger::get(&clients, &id) => {}
+    }
+    call
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thread_that_hangs_does_not_keep_a_server_that_has_stopped() {
+    let mut server = ledger::setup().arg("--drain-deadline").arg("200ms").start();
+    let _stuck = stuck_thread(&server).await;
+
+    server.ask_to_stop();
+
+    assert_eq!(server.stopped().code(), Some(0));
+    for said in ["closing connections that did not finish in time", "stopped"] {
+        assert!(server.log().contains(said), "{}", server.log());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,13 @@
 //! What becomes of sessions after they were made: changed, killed, queued,
-//! deleted; asked for twice; watched as a catalogue.
+//! deleted; asked for twice; watched as a catalogue; their thread refused.
 
-mod catalogue;
+pub(crate) mod catalogue;
 mod changing;
 mod deleting;
 mod killing;
 mod once;
 mod queue;
+mod refused;
 
 use switchboard::proto::{DeleteSessionRequest, KillSessionRequest, Session, UpdateSessionRequest};
 use tonic::Status;

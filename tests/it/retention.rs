@@ -47,6 +47,20 @@ impl Configured {
     }
 }
 
+/// How often all sessions were looked at, over all starts of the server.
+fn rounds(server: &Server) -> usize {
+    server.log().matches("looked for events that have expired").count()
+}
+
+/// Waits until all sessions were looked at once more than so often.
+async fn looked_again(server: &Server, before: usize) {
+    let begin = Instant::now();
+    while rounds(server) == before {
+        assert!(begin.elapsed() < GIVE_UP, "nobody looks for what has expired");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// The files of a session's log, the oldest first.
 fn segments(server: &Server, id: &str) -> BTreeSet<PathBuf> {
     let entries = fs::read_dir(session_directory(server, id).join("events")).unwrap();
@@ -204,8 +218,10 @@ async fn a_running_turn_loses_nothing_however_much_it_prints() {
     let mut watcher = Watcher::start(&clients, &id);
     watcher.message("waiting").await;
     // A start finds it running, and so does the look at what has grown old.
-    server.kill_and_start();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    server.kill();
+    let before = rounds(&server);
+    server.start();
+    looked_again(&server, before).await;
     let clients = server.connect_to_socket().await;
     assert_eq!(header(&clients, &id).await.oldest_seq, 1);
     fs::write(&go, "").unwrap();
@@ -228,7 +244,7 @@ async fn what_grew_old_in_a_session_at_rest_goes_some_time_after_the_start() {
     rest(&clients, &other).await;
 
     configured.restart("[events]\nsegment_bytes = '8KiB'\nretain_age = '30d'\n");
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    looked_again(&configured.server, 0).await;
     let clients = configured.server.connect_to_socket().await;
     assert_eq!(header(&clients, &id).await.oldest_seq, 1, "nothing is as old");
 

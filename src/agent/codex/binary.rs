@@ -16,6 +16,8 @@ use std::{
 
 use rustix::fs::{Access, access};
 
+use crate::agent::file::open_regular;
+
 /// What npm calls the wrapper's package.
 const WRAPPER_PACKAGE: &str = "@openai/codex";
 /// The script in it, as shims of package managers name it.
@@ -101,7 +103,7 @@ fn wrapper_package(found: &Path) -> Option<PathBuf> {
         return package_of(&real);
     }
     let mut head = String::new();
-    fs::File::open(&real).ok()?.take(8192).read_to_string(&mut head).ok()?;
+    open_regular(&real).ok()?.take(8192).read_to_string(&mut head).ok()?;
     if !head.starts_with("#!") {
         return None;
     }

@@ -6,13 +6,13 @@
 //! `--strict-config`. It is read again for each turn, so that a change holds for
 //! the next without a restart.
 
-use std::{fs, io};
+use std::io;
 
 use toml::Value;
 
 use super::settings::Settings;
 use crate::{
-    agent::ConfigFile,
+    agent::{ConfigFile, file::read_at_most},
     error::{Error, Result, is_out_of_descriptors},
 };
 
@@ -44,21 +44,21 @@ impl AgentConfig {
             let problem = format!("{}: {problem}", file.path.display());
             Error::AgentUnavailable { problem }
         };
-        let text = match fs::read_to_string(&file.path) {
-            Ok(text) => text,
+        let bytes = match read_at_most(&file.path, MAX_FILE_BYTES) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(of_file(&format!("larger than {MAX_FILE_BYTES} bytes"))),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !file.must_exist => {
                 return Ok(Self::default());
             }
             Err(error) if is_out_of_descriptors(&error) => return Err(Error::system(error)),
             Err(error) => return Err(of_file(&format!("cannot be read: {error}"))),
         };
+        let text = String::from_utf8(bytes)
+            .map_err(|error| of_file(&format!("not UTF-8: {}", error.utf8_error())))?;
         Self::parse(&text).map_err(|problem| of_file(&problem))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        if text.len() > MAX_FILE_BYTES {
-            return Err(format!("{} bytes; at most {MAX_FILE_BYTES} are allowed", text.len()));
-        }
         let table = text
             .parse()
             .map_err(|error: toml::de::Error| error.to_string().trim_end().to_owned())?;
@@ -96,6 +96,10 @@ fn take_flag(settings: &mut Settings, key: &str) -> Result<bool, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
 
     fn parse(text: &str) -> Result<AgentConfig, String> {
@@ -131,6 +135,9 @@ mod tests {
             assert_eq!(problem(&text), "model: expected the name of a model");
         }
         assert!(problem("profile = 'work'").starts_with("profile: codex takes no profile"));
+        for key in ["shell_environment_policy", "sandbox_workspace_write"] {
+            assert_eq!(problem(&format!("{key} = 1")), format!("{key}: expected a table"));
+        }
         assert!(problem("'a.b' = 1").starts_with("\"a.b\": a key outside of tables"));
     }
 
@@ -146,5 +153,31 @@ mod tests {
         let problem = AgentConfig::read(&file(false)).unwrap_err().to_string();
         let begin = format!("{}: TOML parse error at line 1, column 1\n", path.display());
         assert!(problem.starts_with(&begin), "{problem}");
+    }
+
+    #[test]
+    fn what_cannot_be_the_file_is_refused_at_once() {
+        let home = tempfile::tempdir().unwrap();
+        let problem = |path: &Path| {
+            let file = ConfigFile { path: path.to_owned(), must_exist: false };
+            let error = AgentConfig::read(&file).unwrap_err();
+            assert!(matches!(error, Error::AgentUnavailable { .. }), "{error:?}");
+            let said = error.to_string();
+            said.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&said).to_owned()
+        };
+        let path = home.path().join("codex.toml");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        assert_eq!(problem(&path), "cannot be read: it is not a file");
+        assert_eq!(problem(home.path()), "cannot be read: it is not a file");
+        // It has no end.
+        assert_eq!(problem(Path::new("/dev/zero")), "cannot be read: it is not a file");
+        fs::remove_file(&path).unwrap();
+        let file = fs::File::create(&path).unwrap();
+        // More than the memory holds.
+        file.set_len(1 << 42).unwrap();
+        assert_eq!(problem(&path), "larger than 65536 bytes");
+        file.set_len(0).unwrap();
+        fs::write(&path, b"a = '\xff'").unwrap();
+        assert!(problem(&path).starts_with("not UTF-8: invalid utf-8 sequence"));
     }
 }

@@ -8,6 +8,10 @@
 
 use toml::{Table, Value};
 
+/// The tables that every turn may add settings of its own to, for which a value
+/// in their place leaves no room.
+const TABLES: [&str; 2] = ["sandbox_workspace_write", "shell_environment_policy.set"];
+
 /// The most bytes of one argument; the kernel takes no longer ones.
 const MAX_ARGUMENT_BYTES: usize = 131_071;
 
@@ -63,6 +67,22 @@ impl Settings {
         merge(&mut self.0, over.0);
     }
 
+    /// Whether there is a table at a dotted key, or room for one.
+    fn check_table(&self, key: &str) -> Result<(), String> {
+        let mut table = &self.0;
+        let mut ends = 0;
+        for part in key.split('.') {
+            ends += part.len();
+            table = match table.get(part) {
+                None => return Ok(()),
+                Some(Value::Table(table)) => table,
+                Some(_) => return Err(format!("{}: expected a table", &key[..ends])),
+            };
+            ends += 1;
+        }
+        Ok(())
+    }
+
     /// What follows each `-c`.
     ///
     /// # Errors
@@ -74,6 +94,9 @@ impl Settings {
                 "{key:?}: a key outside of tables has letters, digits, dashes and underscores, \
                  and begins with no dash"
             ));
+        }
+        for key in TABLES {
+            self.check_table(key)?;
         }
         let mut arguments = Vec::new();
         for (key, value) in &self.0 {
@@ -240,6 +263,21 @@ mod tests {
         for key in ["'a.b'", "'-a'", "'a=b'", "''", "'ü'"] {
             settings(&format!("{key} = 1")).arguments().unwrap_err();
         }
+    }
+
+    #[test]
+    fn a_value_in_the_place_of_a_table_that_turns_add_to_is_refused() {
+        for (toml, key) in [
+            ("shell_environment_policy = 1", "shell_environment_policy"),
+            ("shell_environment_policy.set = 3", "shell_environment_policy.set"),
+            ("shell_environment_policy.set = ['A']", "shell_environment_policy.set"),
+            ("sandbox_workspace_write = true", "sandbox_workspace_write"),
+        ] {
+            let problem = settings(toml).arguments().unwrap_err();
+            assert_eq!(problem, format!("{key}: expected a table"));
+        }
+        settings("[shell_environment_policy]\ninherit = 'all'\n").arguments().unwrap();
+        settings("[shell_environment_policy.set]\nA = 'b'\n").arguments().unwrap();
     }
 
     #[test]

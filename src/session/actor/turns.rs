@@ -182,8 +182,11 @@ impl Actor {
             return Ok(());
         };
         let (files, disk_was_full) = (running.files.clone(), running.disk_was_full);
-        let statements =
-            blocking(move || turn::last_statements(&files, &turn, &ended, disk_was_full)).await?;
+        let thread = self.session.thread_id.clone();
+        let statements = blocking(move || {
+            turn::last_statements(&files, &turn, thread.as_deref(), &ended, disk_was_full)
+        });
+        let statements = statements.await?;
         self.try_say(statements).await?;
         if let Some(launched) = self.running.take().and_then(|running| running.launched) {
             // Reaps the supervisor, now or in a thread of its own.

@@ -1,6 +1,7 @@
 //! The operator's `codex.toml`: what every turn of codex is told unless its
 //! session says otherwise.
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::json;
 use switchboard::proto::{FilesystemSandbox, Session, SessionState, StartTurnRequest};
 use tonic::Code;
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     harness::Setup,
-    ledger::{get, reason},
+    ledger::{self, get, reason},
     model::Reply,
     toolchain,
 };
@@ -144,6 +145,27 @@ async fn a_file_that_is_no_toml_refuses_the_turn_and_names_the_place() {
     stage.start_turn(&session.session_id, "Go on.").await;
     let (session, _) = stage.rest(&session).await;
     assert_eq!(session.state(), SessionState::Completed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_or_a_contradiction_in_it_refuses_the_turn_and_holds_nothing_up() {
+    let mut server = ledger::setup().start();
+    let clients = server.connect_to_socket().await;
+    let file = server.home().join("codex.toml");
+    let problem = async || {
+        let refused = ledger::create(&clients, &server.work(), "thread,turn,completed").await;
+        let refused = refused.unwrap_err();
+        assert_eq!(reason(&refused), "AGENT_UNAVAILABLE");
+        refused.message().to_owned()
+    };
+    std::fs::write(&file, "shell_environment_policy.set = 3\n").unwrap();
+    let expected = format!("{}: shell_environment_policy.set: expected a table", file.display());
+    assert!(problem().await.contains(&expected));
+    std::fs::remove_file(&file).unwrap();
+    mknodat(CWD, &file, FileType::Fifo, Mode::RUSR, 0).unwrap();
+    let expected = format!("{}: cannot be read: it is not a file", file.display());
+    assert!(problem().await.contains(&expected));
+    assert_eq!(server.stop().code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

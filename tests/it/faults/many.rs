@@ -1,14 +1,17 @@
 //! Many sessions at once, processes that die under them, and a clock that jumps.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use switchboard::proto::{CleanupSessionsRequest, Session, SessionState, StateReason};
+use switchboard::proto::{
+    CleanupSessionsRequest, CreateSessionRequest, Session, SessionState, StateReason,
+};
 use tokio::task::JoinSet;
 
 use crate::{
     harness::{Clients, Server},
     ledger::{self, Watcher, agent_of, check, create, events, rest, start_turn},
+    life::catalogue::Catalogue,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,43 +95,90 @@ fn shift_times(server: &Server, by: i64) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_jumps_changes_no_order_and_deletes_nothing() {
-    const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
+const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// Lets the clock jump while the server is down: what was is a year ago, or will
+/// be in a year.
+fn jump(server: &mut Server, forward: bool) {
     let micros = i64::try_from(YEAR.as_micros()).unwrap();
+    server.kill();
+    shift_times(server, if forward { -micros } else { micros });
+    server.start();
+}
+
+async fn completed(clients: &Clients, server: &Server) -> String {
+    let id = create(clients, &server.work(), "thread,turn,completed").await.unwrap().session_id;
+    rest(clients, &id).await;
+    id
+}
+
+async fn cleanup(clients: &Clients, request: CleanupSessionsRequest) -> Vec<String> {
+    let mut sessions = clients.sessions.clone();
+    sessions.cleanup_sessions(request).await.unwrap().into_inner().session_ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_changes_no_order_and_no_outcome() {
     let mut server = ledger::setup().start();
     let clients = server.connect_to_socket().await;
-    let mut ids = Vec::new();
-    // Backwards in the end: what was is in the future.
-    for by in [-micros, 2 * micros] {
-        let id = create(&clients, &server.work(), "thread,turn,completed").await;
-        let id = id.unwrap().session_id;
-        rest(&clients, &id).await;
-        ids.push(id);
-        server.kill();
-        shift_times(&server, by);
-        server.start();
+    let mut ids = vec![completed(&clients, &server).await];
+    let mut catalogue = Catalogue::open(&clients, "").await.unwrap();
+    catalogue.synced().await;
+    // What was there is older, then younger than what comes.
+    for forward in [true, false, false] {
+        jump(&mut server, forward);
+        let id = completed(&clients, &server).await;
+        // A cursor of before brings what came since, and nothing else.
+        catalogue = Catalogue::open(&clients, &catalogue.cursor).await.unwrap();
+        catalogue.synced().await;
+        assert_eq!(catalogue.sessions.keys().collect::<Vec<_>>(), [&id]);
+        ids.insert(0, id);
     }
-    let last = create(&clients, &server.work(), "thread,turn,completed").await.unwrap();
-    rest(&clients, &last.session_id).await;
-    ids.push(last.session_id);
 
     let listed: Vec<_> = ledger::list(&clients).await.into_iter().map(|s| s.session_id).collect();
-    ids.reverse();
     assert_eq!(listed, ids, "in the order of their creation");
     for id in &ids {
         start_turn(&clients, id, "thread,turn,message:on,completed").await.unwrap();
         let session = rest(&clients, id).await;
-        assert_eq!(session.state(), SessionState::Completed);
+        assert_eq!((session.state(), session.turn_count), (SessionState::Completed, 2));
         check(&server, &session, &events(&clients, id).await);
     }
-    let request = CleanupSessionsRequest::default();
-    let cleaned = clients.sessions.clone().cleanup_sessions(request).await.unwrap().into_inner();
-    assert_eq!(cleaned.session_ids, Vec::<String>::new());
-    let turns: BTreeMap<_, _> = ledger::list(&clients)
-        .await
-        .into_iter()
-        .map(|session| (session.session_id, session.turn_count))
-        .collect();
-    assert!(turns.values().all(|count| *count == 2), "{turns:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_by_age_goes_by_the_clock() {
+    let mut server = ledger::setup().start();
+    let clients = server.connect_to_socket().await;
+    let creation = CreateSessionRequest {
+        session: Some(Session {
+            working_directory: server.work().display().to_string(),
+            ..Session::default()
+        }),
+        request_id: "once".to_owned(),
+        ..CreateSessionRequest::default()
+    };
+    let create = async || {
+        let answer = clients.sessions.clone().create_session(creation.clone()).await.unwrap();
+        answer.into_inner().session.unwrap().session_id
+    };
+    let id = create().await;
+    let ended = completed(&clients, &server).await;
+    let at_once =
+        CleanupSessionsRequest { older_than: Some(Duration::ZERO.into()), ..Default::default() };
+
+    // Backward: what will be in a year is not old, however little age is asked for.
+    jump(&mut server, false);
+    assert_eq!(cleanup(&clients, at_once).await, Vec::<String>::new());
+    assert_eq!(create().await, id, "the answer to a request is kept as well");
+    // Others are answered meanwhile, which lets go of what is too old.
+    let other = CreateSessionRequest { request_id: "other".to_owned(), ..creation.clone() };
+    clients.sessions.clone().create_session(other).await.unwrap();
+    assert_eq!(create().await, id);
+    assert_eq!(ledger::list(&clients).await.len(), 3);
+
+    // Forward: by the clock a year has passed.
+    jump(&mut server, true);
+    jump(&mut server, true);
+    assert_ne!(create().await, id, "the answer was kept for a day");
+    assert_eq!(cleanup(&clients, CleanupSessionsRequest::default()).await, [ended]);
 }

@@ -16,15 +16,15 @@ use crate::{
 };
 
 /// A subscriber of the catalogue and what it knows.
-struct Catalogue {
+pub(crate) struct Catalogue {
     stream: Streaming<WatchSessionsResponse>,
-    cursor: String,
-    sessions: BTreeMap<String, Session>,
+    pub(crate) cursor: String,
+    pub(crate) sessions: BTreeMap<String, Session>,
     deleted: Vec<String>,
 }
 
 impl Catalogue {
-    async fn open(clients: &Clients, cursor: &str) -> Result<Self, Status> {
+    pub(crate) async fn open(clients: &Clients, cursor: &str) -> Result<Self, Status> {
         let request = WatchSessionsRequest { cursor: cursor.to_owned(), ..Default::default() };
         let stream = clients.sessions.clone().watch_sessions(request).await?.into_inner();
         let (cursor, sessions) = (cursor.to_owned(), BTreeMap::new());
@@ -50,7 +50,7 @@ impl Catalogue {
         Ok(message)
     }
 
-    async fn synced(&mut self) {
+    pub(crate) async fn synced(&mut self) {
         while !matches!(self.next().await.unwrap(), Message::Synced(_)) {}
     }
 

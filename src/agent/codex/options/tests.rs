@@ -63,6 +63,18 @@ fn what_has_a_field_is_told_which() {
 }
 
 #[test]
+fn what_a_turn_adds_to_must_be_a_table() {
+    for (key, value) in [
+        ("shell_environment_policy", "1"),
+        ("shell_environment_policy.set", "3"),
+        ("sandbox_workspace_write", "true"),
+    ] {
+        let expected = format!("session.codex_options.config: {key}: expected a table");
+        refused(&config(&[(key, value)]), &expected);
+    }
+}
+
+#[test]
 fn everything_is_bounded() {
     let many = |count: usize| (0..count).map(|n| (format!("k{n}"), "1".to_owned())).collect();
     let some = CodexOptions { config: many(MAX_SETTINGS), ..CodexOptions::default() };
