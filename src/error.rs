@@ -122,9 +122,10 @@ pub enum Error {
         /// Its state.
         state: SessionState,
     },
-    /// The session's event log is damaged, so that nothing can be added to it.
+    /// The session's event log is damaged, or cannot be opened, so that nothing can
+    /// be added to it.
     #[error(
-        "session {id} can be read but not continued, because its event log is damaged: {problem}"
+        "session {id} cannot be continued, because nothing can be added to its event log: {problem}"
     )]
     SessionReadOnly {
         /// The session.

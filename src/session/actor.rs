@@ -82,6 +82,8 @@ pub(crate) struct Actor {
     mended_in_vain: bool,
     /// When to look next whether the session's files are still there.
     files_at: Instant,
+    /// The log could not be opened when the session was loaded, and now can be.
+    can_be_opened: bool,
     /// The last look failed, and that was said.
     in_trouble: bool,
     /// There is something to read, or to try again.
@@ -91,12 +93,15 @@ pub(crate) struct Actor {
 }
 
 /// How an owner ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Ended {
     /// Nobody needed it, or the server goes down.
     Orderly,
     /// It lost its writer, and is of no more use.
     Broken,
+    /// It did without the log, which can be opened now; the place of its turn,
+    /// to be held until that has another owner.
+    Outdated(Option<Slot>),
     /// Its session was deleted; the thread that its agent may forget.
     Deleted(Option<Thread>),
 }
@@ -176,6 +181,10 @@ impl Actor {
             if self.ingest.is_none() {
                 tracing::error!(session = %self.session.id, "the session's writer was lost to a panic");
                 return Ended::Broken;
+            }
+            // Whoever has asked already gets an answer.
+            if self.can_be_opened && self.commands.is_empty() {
+                return Ended::Outdated(self.running.take().map(Running::into_slot));
             }
         }
     }

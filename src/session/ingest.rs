@@ -31,7 +31,7 @@ use crate::{
     event::{self, Envelope},
     id::{Seq, SessionId, TurnNumber},
     proto::{self, TimeSource, event::Kind},
-    session::{directory::SessionDirectory, state},
+    session::{directory::SessionDirectory, registry::report, state},
     store::log::{
         self, Batch, Chunk, Expired, Gap, Log, Meta, Missing, Opened, Retention, Tail, Verify,
     },
@@ -59,6 +59,8 @@ pub(crate) struct Ingest {
     batch: Batch,
     source: Option<Source>,
     read_only: Option<String>,
+    /// The log is a stand-in for one that could not be opened.
+    is_unopened: bool,
 }
 
 /// A turn's output.
@@ -161,7 +163,36 @@ impl Ingest {
         }
         let batch = Batch::new(log.tail().last.next());
         let read_only = opened.read_only.clone();
-        Ok((Self { id, log, batch, source: None, read_only }, opened))
+        Ok((Self { id, log, batch, source: None, read_only, is_unopened: false }, opened))
+    }
+
+    /// As [`open`](Self::open). Where the log cannot be opened for a reason that
+    /// lasts, a stand-in takes its place that is read-only and shows nothing, so
+    /// that a turn comes to its end; the log's files stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// Where the same may be tried again soon, or the log is not there.
+    pub(crate) fn open_or_stand_in(
+        id: SessionId,
+        directory: &SessionDirectory,
+        durable: Seq,
+        printing: Option<TurnNumber>,
+        options: log::Options,
+    ) -> Result<(Self, Opened), log::Error> {
+        match Self::open(id, directory, durable, printing, options.clone()) {
+            Err(error) if error.is_lasting() => {
+                let problem = format!("it cannot be opened: {}", report(&error));
+                let log = Log::stand_in(&directory.events(), options, problem.clone());
+                let tail = *log.tail();
+                let batch = Batch::new(tail.last.next());
+                let read_only = Some(problem);
+                let opened =
+                    Opened { tail, cut: None, repairs: Vec::new(), read_only: read_only.clone() };
+                Ok((Self { id, log, batch, source: None, read_only, is_unopened: true }, opened))
+            }
+            opened => opened,
+        }
     }
 
     /// The end of the log.
@@ -177,6 +208,11 @@ impl Ingest {
     /// Why nothing can be appended, where that is so.
     pub(crate) fn read_only(&self) -> Option<&str> {
         self.read_only.as_deref()
+    }
+
+    /// Whether the log could not be opened.
+    pub(crate) fn is_unopened(&self) -> bool {
+        self.is_unopened
     }
 
     /// Removes the oldest events, as far as they are not to be kept.

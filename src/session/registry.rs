@@ -217,13 +217,22 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// SESSION_NOT_FOUND, SESSION_DELETED; INTERNAL when its log cannot be opened.
+    /// SESSION_NOT_FOUND, SESSION_DELETED; SESSION_READ_ONLY when its log cannot
+    /// be opened.
     pub(crate) async fn feed(&self, id: SessionId) -> Result<Arc<Feed>> {
-        let feed = self.feed_to_its_end(id).await?;
-        match feed.tombstone() {
-            Some(tombstone) => Err(tombstone.into()),
-            None => Ok(feed),
+        let owner = self.owner(id).await?;
+        let feed = owner.feed();
+        if let Some(tombstone) = feed.tombstone() {
+            return Err(tombstone.into());
         }
+        if owner.is_unopened() {
+            let problem = feed.closed().unwrap_or_default().to_owned();
+            // It is tried again, for the next one who asks: this one has no part in
+            // how that ends.
+            let _ = owner.mend(feed.opening()).await;
+            return Err(Error::SessionReadOnly { id, problem });
+        }
+        Ok(Arc::clone(feed))
     }
 
     /// A session's events, for whoever reads them already: those of a session
@@ -231,7 +240,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// As [`Sessions::feed`].
+    /// SESSION_NOT_FOUND, SESSION_DELETED; else as [`Sessions::owner`].
     pub(crate) async fn feed_to_its_end(&self, id: SessionId) -> Result<Arc<Feed>> {
         Ok(Arc::clone(self.owner(id).await?.feed()))
     }
@@ -264,7 +273,8 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// SESSION_NOT_FOUND; INTERNAL when its log cannot be opened.
+    /// SESSION_NOT_FOUND; OVERLOADED, STORAGE_FULL and INTERNAL when it cannot be
+    /// loaded.
     pub(crate) async fn owner(&self, id: SessionId) -> Result<Handle> {
         if let Some(handle) = self.slot(id)?.get() {
             return Ok(handle.clone());
@@ -303,6 +313,13 @@ impl Sessions {
                 Ended::Broken => {
                     sessions.remove_owner(id);
                     sessions.orphans.add(id);
+                }
+                Ended::Outdated(slot) => {
+                    sessions.remove_owner(id);
+                    if sessions.owner(id).await.is_err() {
+                        sessions.orphans.add(id);
+                    }
+                    drop(slot);
                 }
                 Ended::Deleted(thread) => {
                     sessions.remove_owner(id);

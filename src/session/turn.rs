@@ -52,7 +52,7 @@ pub(crate) struct Running {
     /// How it ended, once that is known.
     pub ended: Option<Ended>,
     /// Its place among those that run at once, given up with this.
-    _slot: Slot,
+    slot: Slot,
 }
 
 /// How a turn is known to have ended.
@@ -81,8 +81,13 @@ impl Running {
             adopted: false,
             disk_was_full: false,
             ended: None,
-            _slot: slot,
+            slot,
         }
+    }
+
+    /// Lets go of everything but its place.
+    pub(crate) fn into_slot(self) -> Slot {
+        self.slot
     }
 
     /// Watches over the supervisor by this descriptor.

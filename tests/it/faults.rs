@@ -9,3 +9,4 @@ mod killing;
 mod many;
 mod racing;
 mod segments;
+mod unopened;

@@ -32,11 +32,13 @@ use crate::{
 
 impl Actor {
     /// Opens a session's log, lets its row catch up, appends what the outbox
-    /// has for it, and launches its new turn or takes up one that runs.
+    /// has for it, and launches its new turn or takes up one that runs. A log that
+    /// cannot be opened is as one that is damaged as a whole.
     ///
     /// # Errors
     ///
-    /// INTERNAL when the log cannot be opened.
+    /// OVERLOADED and STORAGE_FULL when the log cannot be opened for want of these
+    /// things; INTERNAL when it is not there and cannot be made.
     pub(crate) async fn load(
         shared: Arc<Shared>,
         directory: SessionDirectory,
@@ -48,10 +50,12 @@ impl Actor {
         let printing = damage::printing(&session);
         let options = log::Options::segments_of(shared.events.segment_bytes);
         let (ingest, opened) =
-            blocking(move || Ingest::open(id, &place, applied, printing, options)).await??;
+            blocking(move || Ingest::open_or_stand_in(id, &place, applied, printing, options))
+                .await??;
         let feed = Arc::new(Feed::new(ingest.reader(), shared.replays.clone()));
         let (tx, commands) = mpsc::channel(16);
         let in_use = Arc::new(());
+        let is_unopened = ingest.is_unopened();
         let mut actor = Self {
             shared,
             directory,
@@ -68,6 +72,7 @@ impl Actor {
             row_behind: false,
             mended_in_vain: false,
             files_at: Instant::now(),
+            can_be_opened: false,
             in_trouble: false,
             due: true,
             not_before: Instant::now(),
@@ -86,11 +91,12 @@ impl Actor {
             (Some(turn), None) => actor.begin(turn, SessionState::Pending).await?,
             (Some(_), Some(problem)) => {
                 let number = TurnNumber(actor.session.turn_count());
-                actor.fail_unstarted(number, SessionState::Pending, problem).await;
+                let failed = damage::cannot_be_told(&problem);
+                actor.fail_unstarted(number, SessionState::Pending, failed).await;
             }
             (None, problem) => actor.take_up_turn(problem).await?,
         }
-        Ok((actor, Handle::new(tx, feed, in_use)))
+        Ok((actor, Handle::new(tx, feed, in_use, is_unopened)))
     }
 
     /// Lets the row follow what is in the log after `applied`, as far as that can
@@ -158,7 +164,8 @@ impl Actor {
         let has_events = self.writer()?.tail().turn >= turn.number.0 || problem.is_some();
         if waited && !files.lock().exists() {
             if let Some(problem) = problem {
-                self.fail_unstarted(turn.number, SessionState::Queued, problem).await;
+                let failed = damage::cannot_be_told(&problem);
+                self.fail_unstarted(turn.number, SessionState::Queued, failed).await;
                 return Ok(());
             }
             return self.line_up_again(turn.number, has_events).await;
@@ -194,25 +201,26 @@ impl Actor {
             } else {
                 self.state_before(turn.number).await?
             };
-            let statements = match &ended {
+            match &ended {
                 Some(Ended::NotStarted(problem)) => {
-                    let failed = (SessionState::Failed, StateReason::SpawnFailed, problem.clone());
-                    vec![Statement::now(turn.number, state::state_changed(previous, failed))]
+                    let failed = (StateReason::SpawnFailed, problem.clone());
+                    self.fail_unstarted(turn.number, previous, failed).await;
                 }
                 Some(Ended::Exited(_) | Ended::Lost(_)) | None => {
                     let files = running.files.clone();
                     let prompt = blocking(move || turn::read_prompt(&files)).await?;
                     let spawned = self.spawned(&prompt);
-                    turn::first_statements(
+                    let now = crate::time::now();
+                    self.say(turn::first_statements(
                         turn.number,
                         previous,
                         spawned,
                         Vec::new(),
-                        crate::time::now(),
-                    )
+                        now,
+                    ))
+                    .await;
                 }
-            };
-            self.say(statements).await;
+            }
         }
         running.ended = ended;
         running.adopted = true;

@@ -2,7 +2,7 @@
 //! took away: it has made again what can be, says what cannot, and brings a turn
 //! to its end without the log where it must.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use tokio::time::Instant;
 
@@ -12,14 +12,12 @@ use crate::{
     id::{Seq, TurnNumber},
     proto::{SessionState, StateReason},
     row::Session,
-    session::{
-        feed::Opening,
-        ingest::{Ingest, Statement},
-        registry::storage_error,
-        state,
-    },
+    session::{feed::Opening, ingest::Ingest, registry::storage_error},
     store::log::{Opened, Options, Verify},
 };
+
+/// How often is looked whether a log can be opened that could not be before.
+const REOPEN: Duration = Duration::from_secs(5);
 
 impl Actor {
     /// Opens the log again and verifies all of it, after somebody met damage who
@@ -30,6 +28,9 @@ impl Actor {
     ///
     /// Where the log cannot be opened; it stays open as it was.
     pub(super) async fn mend(&mut self, opening: Opening) -> Result<()> {
+        if self.writer()?.is_unopened() {
+            return self.try_log().await;
+        }
         let is_closed = self.writer()?.read_only().is_some();
         if self.feed.opening() != opening || is_closed || self.mended_in_vain {
             return Ok(());
@@ -60,7 +61,8 @@ impl Actor {
         if let Some(problem) = opened.read_only
             && let Some(queued) = self.queued.take()
         {
-            self.fail_unstarted(queued.number, SessionState::Queued, problem).await;
+            let failed = cannot_be_told(&problem);
+            self.fail_unstarted(queued.number, SessionState::Queued, failed).await;
         }
         // Those who watch learn that the log is closed, or read on.
         self.shared.hub.publish(self.session.id);
@@ -82,22 +84,30 @@ impl Actor {
             tracing::warn!(session = %id, ?repair, "rebuilt a damaged segment of the event log");
         }
         if let Some(problem) = &opened.read_only {
-            tracing::error!(session = %id, problem, "the event log is damaged; the session is read-only");
+            tracing::error!(session = %id, problem, "the event log is damaged, or cannot be opened; the session is read-only");
             self.feed.close(problem.clone());
         }
     }
 
-    /// Ends a turn that never had an agent and gets none, because nothing can be
-    /// added to the log.
-    pub(super) async fn fail_unstarted(
-        &mut self,
-        number: TurnNumber,
-        previous: SessionState,
-        problem: String,
-    ) {
-        let problem = format!("the session's event log is damaged: {problem}");
-        let failed = (SessionState::Failed, StateReason::SpawnFailed, problem);
-        self.say(vec![Statement::now(number, state::state_changed(previous, failed))]).await;
+    /// Looks whether the log can be opened that could not be. The owner then makes
+    /// way for one that has the log: only a new one finds out what it lacks.
+    async fn try_log(&mut self) -> Result<()> {
+        if self.can_be_opened {
+            return Ok(());
+        }
+        let (id, place, durable) = (self.session.id, self.directory.clone(), self.applied);
+        let printing = printing(&self.session);
+        let options = Options::segments_of(self.shared.events.segment_bytes);
+        // As the new owner will: what only looks as if it could be opened would have
+        // owner follow owner.
+        let opened = blocking(move || {
+            Ingest::open(id, &place, durable, printing, options).map(|(_, opened)| opened)
+        });
+        if let Ok(opened) = opened.await? {
+            self.can_be_opened = true;
+            tracing::info!(session = %id, repairs = ?opened.repairs, "the event log can be opened again");
+        }
+        Ok(())
     }
 
     /// Looks now and then whether the session's files are still there. The turn's
@@ -108,7 +118,8 @@ impl Actor {
         if now < self.files_at {
             return Ok(());
         }
-        self.files_at = now + LOOK;
+        let is_unopened = self.writer()?.is_unopened();
+        self.files_at = now + if is_unopened { REOPEN } else { LOOK };
         let directory = self.directory.clone();
         // What cannot be looked at is not gone.
         let is_gone = |path: PathBuf| path.try_exists().is_ok_and(|exists| !exists);
@@ -118,7 +129,7 @@ impl Actor {
             self.restore().await?;
             tracing::error!(session = %self.session.id, "somebody removed the files of a turn that runs");
         }
-        if events_gone {
+        if events_gone || is_unopened {
             self.mend(self.feed.opening()).await?;
         }
         Ok(())
@@ -136,6 +147,12 @@ impl Actor {
         let path = directory.path().to_owned();
         blocking(move || directory.restore()).await?.map_err(|error| storage_error(error, &path))
     }
+}
+
+/// Why a turn is not started whose events have no place.
+pub(super) fn cannot_be_told(problem: &str) -> (StateReason, String) {
+    let problem = format!("nothing can be added to the session's event log: {problem}");
+    (StateReason::SpawnFailed, problem)
 }
 
 /// The turn whose agent may be printing, as far as the row knows.

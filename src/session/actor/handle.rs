@@ -47,12 +47,25 @@ pub(crate) struct Handle {
     feed: Arc<Feed>,
     /// Counts the handles.
     _in_use: Arc<()>,
+    is_unopened: bool,
 }
 
 impl Handle {
-    /// A handle of an owner that takes `commands`; `in_use` counts it.
-    pub(super) fn new(commands: mpsc::Sender<Command>, feed: Arc<Feed>, in_use: Arc<()>) -> Self {
-        Self { commands, feed, _in_use: in_use }
+    /// A handle of an owner that takes `commands`; `in_use` counts it, and
+    /// `is_unopened` says that it has no log.
+    pub(super) fn new(
+        commands: mpsc::Sender<Command>,
+        feed: Arc<Feed>,
+        in_use: Arc<()>,
+        is_unopened: bool,
+    ) -> Self {
+        Self { commands, feed, _in_use: in_use, is_unopened }
+    }
+
+    /// Whether the session's log could not be opened, so that the feed shows
+    /// nothing and says nothing of it, not even its epoch.
+    pub(crate) fn is_unopened(&self) -> bool {
+        self.is_unopened
     }
 
     /// The session's events.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Actor, RETRY, blocking};
+use super::{Actor, RETRY, blocking, damage};
 use crate::{
     Error, Result,
     agent::{History, Launch, Prompt},
@@ -146,6 +146,13 @@ impl Actor {
         let pause = self.show(step).await;
         self.say(restarted.into_iter().collect()).await;
         if at_end && ended {
+            if self.writer()?.is_unopened() {
+                // What is told now is not in the log, so it has a last chance.
+                self.check_files().await?;
+                if self.can_be_opened {
+                    return Ok(Duration::ZERO);
+                }
+            }
             self.conclude().await?;
             return Ok(Duration::ZERO);
         }
@@ -288,23 +295,33 @@ impl Actor {
         let spec = spec(&self.session, number, &launch, &self.shared);
         let (supervisor, files) = (self.shared.supervisor.clone(), running.files.clone());
         let launched = blocking(move || supervise::launch(&supervisor, &files, &spec)).await?;
-        let statements = match launched {
+        match launched {
             Ok(launched) => {
                 running.watch_supervisor(launched.pidfd());
                 running.launched = Some(launched);
                 self.running = Some(running);
                 let spawned = self.spawned(prompt);
                 let now = crate::time::now();
-                turn::first_statements(number, previous, spawned, launch.warnings, now)
+                let warnings = launch.warnings;
+                self.say(turn::first_statements(number, previous, spawned, warnings, now)).await;
             }
             Err(error) => {
-                let reason = turn::reason_of(&error);
-                let failed = (SessionState::Failed, reason, report(&error));
-                vec![Statement::now(number, state::state_changed(previous, failed))]
+                let failed = (turn::reason_of(&error), report(&error));
+                self.fail_unstarted(number, previous, failed).await;
             }
-        };
-        self.say(statements).await;
+        }
         Ok(())
+    }
+
+    /// Ends a turn that never had an agent and gets none, and says why.
+    pub(super) async fn fail_unstarted(
+        &mut self,
+        number: TurnNumber,
+        previous: SessionState,
+        (reason, problem): (StateReason, String),
+    ) {
+        let failed = (SessionState::Failed, reason, problem);
+        self.say(vec![Statement::now(number, state::state_changed(previous, failed))]).await;
     }
 
     /// Starts the turn that has waited. What it is started with is found out
@@ -312,7 +329,8 @@ impl Actor {
     pub(super) async fn launch_queued(&mut self, slot: Slot) -> Result<()> {
         let Some(Queued { number, .. }) = self.queued.take() else { return Ok(()) };
         if let Some(problem) = self.writer()?.read_only().map(ToOwned::to_owned) {
-            self.fail_unstarted(number, SessionState::Queued, problem).await;
+            let failed = damage::cannot_be_told(&problem);
+            self.fail_unstarted(number, SessionState::Queued, failed).await;
             return Ok(());
         }
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
@@ -331,9 +349,8 @@ impl Actor {
                 self.launch(&prompt, launch, slot, SessionState::Queued).await
             }
             Err(error) => {
-                let failed = (SessionState::Failed, StateReason::SpawnFailed, report(&error));
-                let failed = state::state_changed(SessionState::Queued, failed);
-                self.say(vec![Statement::now(number, failed)]).await;
+                let failed = (StateReason::SpawnFailed, report(&error));
+                self.fail_unstarted(number, SessionState::Queued, failed).await;
                 Ok(())
             }
         }

@@ -100,6 +100,26 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a log that cannot be opened for this stays so for longer than a
+    /// moment. A want of room or of file descriptors passes, and a log that is
+    /// not there can be made.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::NewerFormat { .. } => true,
+            Self::Io { source, .. } => !is_out_of_descriptors(source),
+            Self::Missing { .. }
+            | Self::Exists { .. }
+            | Self::NoSpace { .. }
+            | Self::Random(_)
+            | Self::Expired { .. }
+            | Self::Damaged { .. }
+            | Self::ReadOnly { .. }
+            | Self::OutOfOrder { .. }
+            | Self::TooLarge { .. } => false,
+        }
+    }
+
     /// Says what an error of the system means for the log.
     pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_path_buf();

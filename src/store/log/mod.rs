@@ -70,6 +70,9 @@ use crate::id::Seq;
 pub struct Epoch(u64);
 
 impl Epoch {
+    /// That of a log which could not be opened. It is shown to nobody.
+    const UNKNOWN: Self = Self(0);
+
     fn random() -> Result<Self> {
         getrandom::u64().map(Self).map_err(Error::Random)
     }

@@ -75,6 +75,22 @@ impl Log {
         })
     }
 
+    /// What stands for a log that cannot be opened: it shows nothing, nothing can
+    /// be appended, and the files in `dir` are never touched.
+    #[must_use]
+    pub fn stand_in(dir: &Path, options: Options, problem: String) -> Self {
+        let first = Segment::new(Seq::FIRST, Some(Default::default()), None);
+        Self {
+            shared: Arc::new(Shared::new(dir, Epoch::UNKNOWN, vec![Arc::new(first)], Seq::ZERO)),
+            options,
+            tail: Tail::default(),
+            len: SEGMENT_HEADER as u64,
+            file: None,
+            closed: true,
+            read_only: Some(problem),
+        }
+    }
+
     /// Removes a log that was just created, as far as it came. Needs no file
     /// descriptor, so that it can be done where the want of one is the reason.
     pub fn discard(dir: &Path) {

@@ -166,7 +166,7 @@ async fn turns_whose_whole_directories_are_removed_while_the_server_is_down_are_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_cannot_be_loaded_at_the_start_is_loaded_as_soon_as_it_can_be() {
+async fn a_log_that_can_be_opened_again_has_all_of_a_turn_that_went_on_without_it() {
     let (mut server, clients) = server().await;
     let go = server.work().join("go");
     let script = format!("thread,turn,message:ready,wait:{},completed", go.display());
@@ -179,12 +179,42 @@ async fn a_session_that_cannot_be_loaded_at_the_start_is_loaded_as_soon_as_it_ca
     fs::rename(&log, &away).unwrap();
     fs::write(&log, "").unwrap();
     server.start();
+    assert_eq!(said(&server, READ_ONLY), 1);
+    assert_eq!(reason(&events_after(&clients, &id, 0).await.unwrap_err()), "SESSION_READ_ONLY");
+    assert_eq!(get(&clients, &id).await.state(), SessionState::Running);
+    fs::remove_file(&log).unwrap();
+    fs::rename(&away, &log).unwrap();
+    fs::write(&go, "").unwrap();
+
+    // This reads the row and loads nothing.
+    let session = rest(&clients, &id).await;
+
+    assert_eq!(session.state(), SessionState::Completed);
+    check(&server, &session, &events(&clients, &id).await);
+    assert_eq!(said(&server, "can be opened again"), 1);
+    assert_eq!(said(&server, "session cannot be adopted"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_cannot_be_loaded_at_the_start_is_loaded_as_soon_as_it_can_be() {
+    let (mut server, clients) = server().await;
+    let go = server.work().join("go");
+    let script = format!("thread,turn,message:ready,wait:{},completed", go.display());
+    let id = create(&clients, &server.work(), &script).await.unwrap().session_id;
+    Watcher::start(&clients, &id).message("ready").await;
+    server.kill();
+    // Neither the log nor what became of the turn can be read.
+    let directory = session_directory(&server, &id);
+    let away = server.work().join("session");
+    fs::rename(&directory, &away).unwrap();
+    fs::write(&directory, "").unwrap();
+    server.start();
     assert_eq!(said(&server, "session cannot be adopted"), 1);
     assert_eq!(reason(&events_after(&clients, &id, 0).await.unwrap_err()), "INTERNAL");
     assert_eq!(get(&clients, &id).await.state(), SessionState::Running);
     fs::write(&go, "").unwrap();
-    fs::remove_file(&log).unwrap();
-    fs::rename(&away, &log).unwrap();
+    fs::remove_file(&directory).unwrap();
+    fs::rename(&away, &directory).unwrap();
 
     // This reads the row and loads nothing.
     let session = rest(&clients, &id).await;
