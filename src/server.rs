@@ -27,6 +27,7 @@ use crate::{
     home,
     session::{
         follow::Follower,
+        forgetting,
         hub::Hub,
         janitor,
         once::Requests,
@@ -108,6 +109,7 @@ pub async fn run(
     let adopted = sessions.adopt().await.map_err(Error::Adopt)?;
     tracing::info!(adopted, "sessions taken up");
 
+    stages.tasks.spawn(forgetting::run(sessions.clone()));
     if config.events.has_bounds() {
         stages.tasks.spawn(janitor::run(sessions.clone()));
     }

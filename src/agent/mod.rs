@@ -320,9 +320,9 @@ impl Agents {
     ///
     /// # Errors
     ///
-    /// The text says why the record stays.
-    pub fn forget(&self, kind: &str, thread: &str) -> Result<(), String> {
-        match Kind::parse(kind).map_err(|error| error.to_string())? {
+    /// [`NotForgotten`]: the record stays.
+    pub fn forget(&self, kind: &str, thread: &str) -> Result<(), NotForgotten> {
+        match Kind::parse(kind).map_err(|error| NotForgotten::Refused(error.to_string()))? {
             Kind::Codex => self.codex.delete_thread(thread),
             Kind::Replay(_) => Ok(()),
         }
@@ -356,6 +356,17 @@ impl Agents {
     pub fn codex(&self) -> CodexStatus {
         self.codex.status()
     }
+}
+
+/// Why an agent keeps its record of a thread; the text says more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotForgotten {
+    /// It could not be asked, or gave no answer.
+    #[error("{0}")]
+    NotAsked(String),
+    /// It refused, which it also does where it knows no such thread.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// Which codex a turn would start.

@@ -102,25 +102,8 @@ pub(crate) enum Ended {
     /// It did without the log, which can be opened now; the place of its turn,
     /// to be held until that has another owner.
     Outdated(Option<Slot>),
-    /// Its session was deleted; the thread that its agent may forget.
-    Deleted(Option<Thread>),
-}
-
-/// A thread that an agent keeps a record of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Thread {
-    /// The kind of agent, in its wire form.
-    pub kind: String,
-    /// The agent's own id of the thread.
-    pub id: String,
-}
-
-impl Thread {
-    /// That of a session, where its agent named one.
-    pub(crate) fn of(session: &Session) -> Option<Self> {
-        let id = session.thread_id.clone()?;
-        Some(Self { kind: session.agent.clone(), id })
-    }
+    /// Its session was deleted.
+    Deleted,
 }
 
 /// Why the owner woke up.
@@ -176,7 +159,7 @@ impl Actor {
             }
             if let Some(tombstone) = self.deleted.take() {
                 self.linger(&tombstone).await;
-                return Ended::Deleted(Thread::of(&self.session));
+                return Ended::Deleted;
             }
             if self.ingest.is_none() {
                 tracing::error!(session = %self.session.id, "the session's writer was lost to a panic");

@@ -28,6 +28,7 @@ pub(crate) mod catalogue;
 pub(crate) mod directory;
 pub(crate) mod feed;
 pub(crate) mod follow;
+pub(crate) mod forgetting;
 pub(crate) mod hub;
 pub(crate) mod ingest;
 pub(crate) mod janitor;

@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     proto,
     row::Session,
     session::{
-        actor::{self, Actor, Ended, Handle, Thread},
+        actor::{self, Actor, Ended, Handle},
         directory::SessionDirectory,
         feed::{Feed, Span},
         follow::Follower,
@@ -32,7 +32,7 @@ use crate::{
         replay::Replays,
         slots::{Place, Slots},
     },
-    store::sqlite::{Database, Stored},
+    store::sqlite::{Database, ForgottenThread, Stored},
     supervise::{Grace, Limits},
 };
 
@@ -84,6 +84,8 @@ pub(crate) struct Sessions {
     shared: Arc<Shared>,
     /// Those that have to be loaded again.
     orphans: Arc<Orphans>,
+    /// Told when a session was deleted and nobody reads it any more.
+    deletions: Arc<Notify>,
     /// Held for single look-ups only. Slots are cloned under it alone, so that a
     /// count of one means that nobody is about to use the owner.
     owners: Arc<Mutex<HashMap<SessionId, Slot>>>,
@@ -100,7 +102,12 @@ impl fmt::Debug for Sessions {
 impl Sessions {
     /// The sessions under `shared.directory`.
     pub(crate) fn new(shared: Shared) -> Self {
-        Self { shared: Arc::new(shared), orphans: Arc::default(), owners: Arc::default() }
+        Self {
+            shared: Arc::new(shared),
+            orphans: Arc::default(),
+            deletions: Arc::default(),
+            owners: Arc::default(),
+        }
     }
 
     /// The database.
@@ -121,6 +128,11 @@ impl Sessions {
     /// How events are kept.
     pub(crate) fn events(&self) -> EventsConfig {
         self.shared.events
+    }
+
+    /// Told when a session was deleted and nobody reads it any more.
+    pub(crate) fn deletions(&self) -> &Notify {
+        &self.deletions
     }
 
     /// Cancelled when the server goes down.
@@ -177,9 +189,10 @@ impl Sessions {
             return Err(Error::SessionRunning { id, state: session.state() });
         }
         let receipt = ticket.receipt_of(&session);
-        self.database().delete_session(session.tombstone(), receipt).await?;
+        let thread = ForgottenThread::of(&session);
+        self.database().delete_session(session.tombstone(), thread, receipt).await?;
         self.hub().publish(id);
-        self.clear_away(id, Thread::of(&session)).await;
+        self.clear_away(id).await;
         Ok((&session).into())
     }
 
@@ -321,11 +334,11 @@ impl Sessions {
                     }
                     drop(slot);
                 }
-                Ended::Deleted(thread) => {
+                Ended::Deleted => {
                     sessions.remove_owner(id);
                     // Those who watch it look again, and find that it is gone.
                     sessions.hub().publish(id);
-                    sessions.clear_away(id, thread).await;
+                    sessions.clear_away(id).await;
                 }
             }
         });
@@ -335,23 +348,14 @@ impl Sessions {
         self.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
-    /// Removes what a deleted session left on the disk, and has its agent forget
-    /// the thread. What fails is said and made up for at the next start, the
-    /// agent's part aside.
-    async fn clear_away(&self, id: SessionId, thread: Option<Thread>) {
+    /// Removes what a deleted session left on the disk, and lets its agent be asked
+    /// to forget the thread. What fails is said and made up for at the next start.
+    async fn clear_away(&self, id: SessionId) {
         let (directory, trash) = (self.directory(id), self.shared.trash.clone());
-        let agents = self.agents().clone();
-        let cleared = actor::blocking(move || {
-            directory.discard(&trash);
-            if let Some(Thread { kind, id: thread }) = thread
-                && let Err(problem) = agents.forget(&kind, &thread)
-            {
-                tracing::warn!(session = %id, thread, problem, "the agent keeps its own record of a deleted session");
-            }
-        });
-        if let Err(error) = cleared.await {
+        if let Err(error) = actor::blocking(move || directory.discard(&trash)).await {
             tracing::error!(session = %id, error = %report(&error), "cannot clear away a deleted session");
         }
+        self.deletions.notify_one();
     }
 
     /// Forgets an owner that nobody uses; whether it may end.

@@ -4,6 +4,7 @@
 pub(crate) mod catalogue;
 mod changing;
 mod deleting;
+mod forgetting;
 mod killing;
 mod once;
 mod queue;

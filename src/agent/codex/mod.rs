@@ -14,7 +14,9 @@ use std::{
 };
 
 use crate::{
-    agent::{CodexStatus, ConfigFile, Fallback, History, Launch, Options, TurnRequest},
+    agent::{
+        CodexStatus, ConfigFile, Fallback, History, Launch, NotForgotten, Options, TurnRequest,
+    },
     error::{Error, Result},
     proto::Warning,
 };
@@ -166,13 +168,14 @@ impl Codex {
 
     /// Has codex delete a thread: its rollout, and what its databases have of it.
     /// It refuses where another thread was forked from it, which has no history
-    /// without it.
-    pub(super) fn delete_thread(&self, thread: &str) -> Result<(), String> {
+    /// without it, and in the same words where it has no such thread.
+    pub(super) fn delete_thread(&self, thread: &str) -> Result<(), NotForgotten> {
         // Codex would take anything else for a name, and ask.
         if uuid::Uuid::try_parse(thread).is_err() {
-            return Err(format!("{thread:?} is no thread of codex"));
+            return Err(NotForgotten::Refused(format!("{thread:?} is no thread of codex")));
         }
-        probe::run_to_success(&self.resolve()?, &["delete", "--force", thread])
+        let binary = self.resolve().map_err(NotForgotten::NotAsked)?;
+        probe::delete(&binary, thread)
     }
 
     /// Says that approvals and sandbox are bypassed, and who wants that.

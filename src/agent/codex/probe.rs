@@ -19,6 +19,7 @@ use rustix::{
 };
 
 use super::binary::Binary;
+use crate::agent::NotForgotten;
 
 /// How long a binary may take for one answer; codex takes about 10 ms.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -54,19 +55,25 @@ pub(super) fn has_feature(binary: &Binary, feature: &str) -> Result<bool, String
     Ok(answer.stdout.lines().any(|line| line.split_ascii_whitespace().next() == Some(feature)))
 }
 
-/// Has the binary do something that ends soon.
+/// Has the binary delete a thread.
 ///
 /// # Errors
 ///
-/// The text says why it cannot be started, did not end in time, or failed.
-pub(super) fn run_to_success(binary: &Binary, args: &[&str]) -> Result<(), String> {
-    let answer = ask(binary, args, TIME_LIMIT)?;
+/// [`NotForgotten`] tells whether it answered.
+pub(super) fn delete(binary: &Binary, thread: &str) -> Result<(), NotForgotten> {
+    let answer =
+        ask(binary, &["delete", "--force", thread], TIME_LIMIT).map_err(NotForgotten::NotAsked)?;
     if answer.status.success() {
         return Ok(());
     }
     let said = super::last_error(answer.stderr.as_bytes()).unwrap_or_default();
     let first = said.lines().next().unwrap_or_default();
-    Err(format!("codex {}: {} {first}", args.join(" "), answer.status))
+    let problem = format!("codex delete --force {thread}: {} {first}", answer.status);
+    // One that a signal ended did not answer.
+    Err(match answer.status.code() {
+        Some(_) => NotForgotten::Refused(problem),
+        None => NotForgotten::NotAsked(problem),
+    })
 }
 
 /// The version in `codex-cli 0.169.0`, or one that stands alone. None in the

@@ -11,6 +11,7 @@ use crate::{
     proto::{self, event::Kind},
     row::Tombstone,
     session::{actor::Update, ingest::Statement, once::Ticket, registry::report},
+    store::sqlite::ForgottenThread,
 };
 
 /// How long watches have to come to the end of a session that was deleted.
@@ -86,7 +87,8 @@ impl Actor {
         }
         let tombstone = self.session.tombstone();
         let receipt = ticket.receipt_of(&self.session);
-        self.shared.database.delete_session(tombstone.clone(), receipt).await?;
+        let thread = ForgottenThread::of(&self.session);
+        self.shared.database.delete_session(tombstone.clone(), thread, receipt).await?;
         // From here on it does not exist, whatever happens.
         self.feed.bury(tombstone.clone());
         self.deleted = Some(tombstone);

@@ -1,5 +1,5 @@
-//! The database `state.db`: sessions, turns, the outbox, tombstones and receipts.
-//! No event bodies.
+//! The database `state.db`: sessions, turns, the outbox, tombstones, receipts and
+//! the threads that agents shall forget. No event bodies.
 //!
 //! One thread owns the writing connection and commits whatever is waiting in
 //! one transaction (group commit), each job under a savepoint of its own;
@@ -13,6 +13,7 @@
 //!
 //! Called by `session` and `app`. Synchronous inside, asynchronous outside.
 
+mod forgotten;
 mod receipts;
 mod rows;
 mod schema;
@@ -35,6 +36,7 @@ use crate::{
     time,
 };
 
+pub use forgotten::ForgottenThread;
 pub use schema::SCHEMA_VERSION;
 use thread::{Access, Thread};
 
@@ -54,6 +56,9 @@ pub enum Error {
     /// The session's id is taken.
     #[error("a session with the id {0} exists")]
     Exists(SessionId),
+    /// What was to be forked was deleted meanwhile.
+    #[error("the session {} was deleted", .0.id)]
+    Deleted(Tombstone),
     /// SQLite failed.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
@@ -66,6 +71,7 @@ impl From<Error> for crate::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::Exists(id) => Self::SessionExists { id },
+            Error::Deleted(tombstone) => (&tombstone).into(),
             Error::Closed => Self::ShuttingDown { last_seq: None },
             Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _))
                 if failure.code == rusqlite::ErrorCode::DiskFull =>
@@ -206,7 +212,8 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`Error::Exists`] when the id is taken.
+    /// [`Error::Exists`] when the id is taken, and [`Error::Deleted`] for a fork of
+    /// a session that was deleted: its agent may be forgetting the history.
     pub async fn insert_session(
         &self,
         session: Session,
@@ -215,6 +222,11 @@ impl Database {
     ) -> Result<()> {
         self.writer
             .call(move |db| {
+                if let Some(fork) = &session.forked_from
+                    && let Some(tombstone) = rows::tombstone(db, fork.session)?
+                {
+                    return Err(Error::Deleted(tombstone));
+                }
                 receipts::insert(db, receipt.as_ref())?;
                 rows::insert_session(db, &session)?;
                 if let Some(turn) = &session.last_turn {
@@ -257,18 +269,39 @@ impl Database {
             .await
     }
 
-    /// Puts a tombstone in a session's place, for ever.
+    /// Puts a tombstone in a session's place, for ever, and keeps in mind that its
+    /// agent has to forget its thread, where it had one.
     pub async fn delete_session(
         &self,
         tombstone: Tombstone,
+        thread: Option<ForgottenThread>,
         receipt: Option<Receipt>,
     ) -> Result<()> {
         self.writer
             .call(move |db| {
                 receipts::insert(db, receipt.as_ref())?;
+                if let Some(thread) = &thread {
+                    forgotten::insert(db, thread, tombstone.delete_time)?;
+                }
                 rows::delete_session(db, &tombstone)
             })
             .await
+    }
+
+    /// The threads of deleted sessions that their agents still keep and that
+    /// nothing was forked from that is left, oldest first.
+    pub async fn forgettable_threads(&self) -> Result<Vec<ForgottenThread>> {
+        self.reader.call(forgotten::forgettable).await
+    }
+
+    /// The agent keeps no record of the thread any more, or shall not be asked.
+    pub async fn remove_forgotten_thread(&self, thread: ForgottenThread) -> Result<()> {
+        self.writer.call(move |db| forgotten::remove(db, &thread)).await
+    }
+
+    /// The agent refused to forget the thread; how often it did so far.
+    pub async fn refused_to_forget(&self, thread: ForgottenThread) -> Result<u32> {
+        self.writer.call(move |db| forgotten::count_refusal(db, &thread)).await
     }
 
     /// Keeps a receipt by itself, where the effect is not in the database.

@@ -98,6 +98,18 @@ CREATE TABLE receipts (                  -- answers to requests that carried an 
     PRIMARY KEY (method, request_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX receipts_time ON receipts (time);
+
+CREATE TABLE forgotten_threads (         -- of deleted sessions, which their agents still keep
+    agent TEXT NOT NULL,
+    thread TEXT NOT NULL,
+    forked_thread TEXT,                  -- that it is a fork of
+    refusals INTEGER NOT NULL,           -- how often the agent kept it although it was asked
+    time INTEGER NOT NULL,
+    PRIMARY KEY (agent, thread)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX forgotten_threads_forked ON forgotten_threads (forked_thread)
+    WHERE forked_thread IS NOT NULL;
+CREATE INDEX sessions_forked_thread ON sessions (forked_thread) WHERE forked_thread IS NOT NULL;
 ",
 ];
 

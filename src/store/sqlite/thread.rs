@@ -68,7 +68,9 @@ impl Thread {
             Err(error) => {
                 let cause = match &error {
                     Error::Sqlite(error) => Some(again(error)),
-                    Error::Newer { .. } | Error::Exists(_) | Error::Closed => None,
+                    Error::Newer { .. } | Error::Exists(_) | Error::Deleted(_) | Error::Closed => {
+                        None
+                    }
                 };
                 let _ = tx.send(Err(error));
                 Err(cause)

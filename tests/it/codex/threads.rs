@@ -295,23 +295,59 @@ async fn a_turn_that_was_killed_leaves_a_thread_that_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_session_takes_its_thread_along_unless_a_fork_lives_of_it() {
     let stage = Stage::new().await;
-    stage.model.script((1..=3).map(|n| Reply::new().message(&format!("answer {n}"))));
+    stage.model.script((1..=4).map(|n| Reply::new().message(&format!("answer {n}"))));
     let source = stage.create("first?").await;
     let (source, _) = stage.rest(&source).await;
     let fork = stage.fork(&source, "forked?").await.unwrap();
     let (fork, _) = stage.rest(&fork).await;
+    let further = stage.fork(&fork, "forked again?").await.unwrap();
+    let (further, _) = stage.rest(&further).await;
     let alone = stage.create("alone?").await;
     let (alone, _) = stage.rest(&alone).await;
-    let rollouts = [&source, &fork, &alone].map(|it| stage.rollout(&it.thread_id).unwrap());
+    let rollouts = [&source, &fork, &further, &alone];
+    let rollouts = rollouts.map(|it| stage.rollout(&it.thread_id).unwrap());
+    let there = || rollouts.each_ref().map(|rollout| rollout.exists());
 
-    // What is answered is that the deletion is durable; the files go soon after.
-    stage.delete(&alone).await;
-    until("the thread goes", || !rollouts[2].exists()).await;
     stage.delete(&source).await;
-    until("codex refuses", || stage.server.log().contains("keeps its own record")).await;
-    assert!(rollouts[0].exists());
     stage.delete(&fork).await;
-    until("the fork goes", || !rollouts[1].exists()).await;
+    stage.delete(&alone).await;
+    // What is answered is that the deletion is durable; the files go soon after,
+    // and those of who was deleted earlier had their turn then.
+    until("the thread goes", || !rollouts[3].exists()).await;
+    assert_eq!(there(), [true, true, true, false]);
+    stage.delete(&further).await;
+    until("all go with the last fork", || there() == [false; 4]).await;
+    let log = stage.server.log();
+    assert!(!log.contains("does not forget"), "codex was asked in vain: {log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_that_has_not_begun_keeps_the_history_of_its_deleted_source() {
+    let stage = Stage::new().await;
+    stage.model.script((1..=3).map(|n| Reply::new().message(&format!("answer {n}"))));
+    let source = stage.create("first?").await;
+    let (source, _) = stage.rest(&source).await;
+    let alone = stage.create("alone?").await;
+    let (alone, _) = stage.rest(&alone).await;
+    let [kept, other] = [&source, &alone].map(|it| stage.rollout(&it.thread_id).unwrap());
+    let fork = stage.fork(&source, "").await.unwrap();
+    assert_eq!(fork.state(), SessionState::Pending);
+
+    stage.delete(&source).await;
+    stage.delete(&alone).await;
+    until("the thread of the other goes", || !other.exists()).await;
+
+    assert!(kept.exists());
+    stage.start_turn(&fork.session_id, "forked?").await;
+    let (fork, events) = stage.rest(&fork).await;
+    assert_eq!(fork.state(), SessionState::Completed, "{fork:?}");
+    assert_eq!(begun_from(&events), [("", source.thread_id.as_str())]);
+    let requests = stage.model.requests();
+    let (asked, answered) = history(requests.last().unwrap());
+    assert_eq!((asked, answered), (vec!["first?", "forked?"], vec!["answer 1"]));
+    let forked = stage.rollout(&fork.thread_id).unwrap();
+    stage.delete(&fork).await;
+    until("both go", || !forked.exists() && !kept.exists()).await;
 }
 
 async fn until(what: &str, happened: impl Fn() -> bool) {
