@@ -119,8 +119,17 @@ impl Watch {
             Scope::All => sessions.database().all_ids().await?,
         };
         let known: HashSet<_> = ids.iter().collect();
-        if let Some(unknown) = request.starts.keys().find(|id| !known.contains(id)) {
-            return Err(Error::SessionNotFound { id: unknown.to_string() });
+        let mut untold = VecDeque::new();
+        for (unknown, start) in request.starts.iter().filter(|(id, _)| !known.contains(id)) {
+            match sessions.session(*unknown).await {
+                // It was made in this moment.
+                Ok(_) => {}
+                // Whoever comes back to all sessions cannot know that one has gone.
+                Err(error @ Error::SessionDeleted { .. }) if request.scope == Scope::All => {
+                    untold.push_back(LeftOut { id: *unknown, next: start.first(), error });
+                }
+                Err(error) => return Err(error),
+            }
         }
         let mut watch = Self {
             closing: sessions.closing().clone(),
@@ -136,7 +145,7 @@ impl Watch {
             cursors: HashMap::with_capacity(ids.len()),
             ready: VecDeque::with_capacity(ids.len()),
             left_out: HashSet::new(),
-            untold: VecDeque::new(),
+            untold,
             names: ids.len(),
             deleted: None,
             sessions,

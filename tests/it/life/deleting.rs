@@ -176,6 +176,15 @@ async fn a_watch_of_several_goes_on_with_those_that_are_left() {
     delete(&clients, &ids[1]).await.unwrap();
     both.until(|event| matches!(event.kind, Some(Kind::SessionDeleted(_)))).await;
     assert_eq!(reason(&both.try_next().await.unwrap_err()), "SESSION_DELETED");
+    // Whoever comes back to all sessions with a cursor of it is told that it is gone.
+    let back = switchboard::proto::WatchEventsRequest {
+        start_seqs: [(ids[0].clone(), 4)].into(),
+        ..request(&[])
+    };
+    let messages = Subscriber::open(&clients, back).await.until_synced().await;
+    let [Message::LeftOut(left_out)] = &messages[..] else { panic!("{messages:#?}") };
+    assert_eq!((&left_out.session_id, left_out.next_seq), (&ids[0], 4));
+    assert_eq!(left_out.reason, "SESSION_DELETED");
     // A watch of all has no end; a session that comes later is in it.
     all.until(|event| matches!(event.kind, Some(Kind::SessionDeleted(_)))).await;
     let new = create(&clients, &server.work(), script).await.unwrap().session_id;

@@ -201,11 +201,11 @@ async fn a_cursor_of_a_session_that_cannot_be_opened_keeps_nobody_from_the_other
     let messages = subscriber.until_synced().await;
     let of_it: Vec<_> = messages.iter().filter(|found| about(found) == Some(&id)).collect();
     let [Message::LeftOut(left_out)] = of_it[..] else { panic!("{of_it:?}") };
-    assert_eq!((left_out.next_seq, left_out.reason.as_str()), (3, "INTERNAL"));
+    assert_eq!((left_out.next_seq, left_out.reason.as_str()), (3, "SESSION_READ_ONLY"));
     assert!(!output(&server, &other, 1).is_empty());
     let found = crate::subscriber::events(messages);
     assert_eq!(seqs(&found), (1..=found.len() as u64).collect::<Vec<_>>());
     let named = WatchEventsRequest { session_ids: vec![id.clone()], ..all() };
     let refused = Subscriber::try_open(&clients, named).await;
-    assert_eq!(problem(refused).1, "INTERNAL");
+    assert_eq!(problem(refused).1, "SESSION_READ_ONLY");
 }
