@@ -13,7 +13,8 @@ use crate::{
 impl Sessions {
     /// Removes what a crash left of sessions that were being created, and loads
     /// the owners of all that were not at rest when the server went down. One
-    /// that cannot be loaded is reported once and left to [`Orphans`].
+    /// that cannot be loaded is reported once and left to
+    /// [`Orphans`](crate::session::orphans::Orphans).
     ///
     /// No turn starts before all are taken up: those that waited keep their order.
     pub(crate) async fn adopt(&self) -> Result<usize> {
