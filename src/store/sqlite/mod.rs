@@ -13,6 +13,7 @@
 //!
 //! Called by `session` and `app`. Synchronous inside, asynchronous outside.
 
+mod catalogue;
 mod forgotten;
 mod receipts;
 mod rows;
@@ -223,7 +224,7 @@ impl Database {
         self.writer
             .call(move |db| {
                 if let Some(fork) = &session.forked_from
-                    && let Some(tombstone) = rows::tombstone(db, fork.session)?
+                    && let Some(tombstone) = catalogue::tombstone(db, fork.session)?
                 {
                     return Err(Error::Deleted(tombstone));
                 }
@@ -346,7 +347,7 @@ impl Database {
 
     /// What is kept of a session that was deleted; `None` when none was.
     pub async fn tombstone(&self, id: SessionId) -> Result<Option<Tombstone>> {
-        self.reader.call(move |db| rows::tombstone(db, id)).await
+        self.reader.call(move |db| catalogue::tombstone(db, id)).await
     }
 
     /// How far the clock of the catalogue is: the place of the latest change.
@@ -364,7 +365,7 @@ impl Database {
     /// The sessions that changed after the clock stood at `after`, deletions
     /// included, in the order of their last changes and with the place of each.
     pub async fn changes(&self, after: i64, limit: u32) -> Result<Vec<(i64, Change)>> {
-        self.reader.call(move |db| rows::changes(db, after, limit)).await
+        self.reader.call(move |db| catalogue::changes(db, after, limit)).await
     }
 
     /// Sessions in one of `states` that did not change since `before`, oldest
@@ -440,7 +441,7 @@ impl Database {
         after: Option<ListPosition>,
         limit: u32,
     ) -> Result<Vec<(ListPosition, Session)>> {
-        self.reader.call(move |db| rows::list(db, &filter, after, limit)).await
+        self.reader.call(move |db| catalogue::list(db, &filter, after, limit)).await
     }
 
     /// The turns of a session after `after`, in order, at most `limit`.
