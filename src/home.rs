@@ -11,9 +11,10 @@
 //!   server.json            written when that server is ready, gone when it ended cleanly
 //!   server.log             what a server started in the background prints
 //!   switchboard.sock       the server's Unix socket
-//!   state.db               sessions, turns, receipts
+//!   state.db               sessions, turns, tombstones, receipts
 //!   codex.toml             what every turn of codex is told; the operator's, if it is there
 //!   sessions/<session_id>/ one directory a session
+//!   trash/                 deleted sessions on their way out
 //! ```
 
 use std::{

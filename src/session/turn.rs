@@ -140,7 +140,7 @@ pub(crate) fn plan(
 ) -> Result<Launch> {
     agent::check_working_directory(&session.working_directory)?;
     let kind = agent::Kind::parse(&session.agent)?;
-    agents.launch(
+    let mut launch = agents.launch(
         &kind,
         &agent::TurnRequest {
             session: session.id,
@@ -153,7 +153,11 @@ pub(crate) fn plan(
             images,
             history: history(session),
         },
-    )
+    )?;
+    if number.0 > 1 && history(session) == History::New {
+        launch.warnings.push(thread_restarted("the session has no thread yet"));
+    }
+    Ok(launch)
 }
 
 /// The history that the session's next turn begins with.

@@ -242,10 +242,7 @@ impl Actor {
         let number = TurnNumber(self.session.turn_count() + 1);
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
         let images = prompt.images.clone();
-        let mut launch = blocking(move || turn::plan(&agents, &planned, number, &images)).await??;
-        if number.0 > 1 && turn::history(&self.session) == History::New {
-            launch.warnings.push(turn::thread_restarted("the session has no thread yet"));
-        }
+        let launch = blocking(move || turn::plan(&agents, &planned, number, &images)).await??;
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
         let place = self.shared.slots.admit()?;
         let (asked_files, asked) = (files.clone(), prompt.clone());
@@ -341,10 +338,7 @@ impl Actor {
             Ok::<_, Error>((text, launch))
         });
         match planned.await? {
-            Ok((prompt, mut launch)) => {
-                if number.0 > 1 && turn::history(&self.session) == History::New {
-                    launch.warnings.push(turn::thread_restarted("the session has no thread yet"));
-                }
+            Ok((prompt, launch)) => {
                 self.session.codex_version.clone_from(&launch.version);
                 self.launch(&prompt, launch, slot, SessionState::Queued).await
             }
