@@ -150,3 +150,20 @@ async fn a_thread_that_is_lost_is_begun_anew_by_a_process_that_is_known() {
     assert_eq!(Some(known), ledger::agent_of(&server, &id, 2), "not the one that was refused");
     assert!(std::path::Path::new(&format!("/proc/{known}")).exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_failed_before_it_had_a_thread_begins_one_and_says_so() {
+    let server = ledger::setup().start();
+    let clients = server.connect().await;
+    let id = create(&clients, &server.work(), "exit:1").await.unwrap().session_id;
+    rest(&clients, &id).await;
+    ledger::start_turn(&clients, &id, "thread,turn,completed").await.unwrap();
+    let session = rest(&clients, &id).await;
+    let events = events(&clients, &id).await;
+    check(&server, &session, &events);
+    let warned = events.iter().filter_map(|event| match &event.kind {
+        Some(Kind::Warning(warning)) => Some((event.turn, warning.code.as_str())),
+        _ => None,
+    });
+    assert_eq!(warned.collect::<Vec<_>>(), [(2, "THREAD_RESTARTED")]);
+}
