@@ -9,7 +9,7 @@
 //!  main ─▶ cli ─▶ server ─▶ wire::grpc ─▶ app ─▶ session ─┬─▶ store::{log, sqlite}
 //!                                                         ├─▶ agent
 //!                                                         └─▶ supervise
-//!  leaves, named by anyone: config, home, error, event, id, proto, row, time
+//!  leaves, named by anyone: config, home, error, event, id, json, proto, row, time
 //! ```
 //!
 //! Dependencies point to the right; nothing names what is to its left. Nothing
@@ -62,6 +62,7 @@ pub mod error;
 pub mod event;
 pub mod home;
 pub mod id;
+pub mod json;
 pub mod proto;
 pub mod row;
 pub mod server;

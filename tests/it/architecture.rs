@@ -123,6 +123,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("event.rs", NO_LEAF),
     ("home.rs", NO_LEAF),
     ("id.rs", NO_LEAF),
+    ("json.rs", NO_LEAF),
     ("time.rs", NO_LEAF),
     ("wire", &["crate::cli", "rusqlite", "crate::supervise"]),
 ];
