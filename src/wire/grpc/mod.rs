@@ -1,17 +1,15 @@
 //! gRPC and gRPC-Web: the services of `switchboard.v1`, health and reflection.
 //!
-//! A handler is three steps: parse, call the app, convert. What all calls have
-//! in common is layers: deadlines ([`deadline`]), details on statuses that tonic
-//! makes ([`details`]), and the raw body of `WatchEvents` ([`watch`]).
+//! A handler hands its message to the function of its method in
+//! [`super::operations`]. What all calls have in common is layers: deadlines
+//! ([`deadline`]), details on statuses that tonic makes ([`details`]), and the
+//! raw body of `WatchEvents` ([`watch`]).
 
 mod deadline;
 mod details;
 mod event;
-mod listing;
 mod session;
 mod system;
-mod token;
-mod views;
 mod watch;
 
 use axum::{Router, middleware};
@@ -26,7 +24,11 @@ use crate::{
         DESCRIPTORS, event_service_server::EventServiceServer,
         session_service_server::SessionServiceServer, system_service_server::SystemServiceServer,
     },
+    wire::operations::{Caller, Transport},
 };
+
+/// Who asks, in all that comes through here.
+const CALLER: Caller = Caller { transport: Transport::Grpc };
 
 /// The switch of the server's health.
 #[derive(Debug, Clone)]
