@@ -6,6 +6,7 @@
 //! into this one.
 
 use std::{
+    borrow::Cow,
     error::Error as StdError,
     io,
     path::PathBuf,
@@ -32,7 +33,7 @@ pub enum Error {
     #[error("{field}: {problem}")]
     InvalidArgument {
         /// The request's field, in its proto name, dotted where nested.
-        field: &'static str,
+        field: Cow<'static, str>,
         /// What is wrong and what was expected.
         problem: String,
     },
@@ -161,6 +162,36 @@ pub enum Error {
         /// `bytes` or `characters`.
         unit: &'static str,
     },
+    /// The body is not in the one form in which it is read.
+    #[error("{problem}")]
+    UnsupportedMediaType {
+        /// What was given, and what was expected.
+        problem: String,
+    },
+    /// Nothing is at this place.
+    #[error("there is nothing at {path}; GET /v1/openapi.json says what there is")]
+    RouteNotFound {
+        /// The path, as it was given.
+        path: String,
+    },
+    /// What is at this place does not take this method.
+    #[error("{path} does not take {method}; it takes {allowed}")]
+    MethodNotAllowed {
+        /// The path, as it was given.
+        path: String,
+        /// The method, as it was given.
+        method: String,
+        /// The methods that it takes.
+        allowed: String,
+    },
+    /// The request was meant for another server.
+    #[error(
+        "the request names the host {host:?}, which is not this server's; use 127.0.0.1 or localhost, or allow the name with allowed_hosts"
+    )]
+    Misdirected {
+        /// The host, as it was given.
+        host: String,
+    },
     /// The cursor is older than the log.
     #[error(
         "the events before seq {oldest} have expired; start at {oldest}, or at 0 for new events only"
@@ -241,8 +272,8 @@ fn beyond(next: Option<Seq>) -> String {
 
 impl Error {
     /// A malformed or out-of-bounds field.
-    pub fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
-        Self::InvalidArgument { field, problem: problem.into() }
+    pub fn invalid(field: impl Into<Cow<'static, str>>, problem: impl Into<String>) -> Self {
+        Self::InvalidArgument { field: field.into(), problem: problem.into() }
     }
 
     /// An error of the system: where it has no file descriptor left, the same may

@@ -36,8 +36,31 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        humantime::parse_rfc3339(&text).map(timestamp).map_err(de::Error::custom)
+        parse(&text).ok_or_else(|| de::Error::custom("expected a time as RFC 3339 writes it"))
     }
+}
+
+/// A time as RFC 3339 writes it, with the offset from UTC that it has; `None` for
+/// one before 1970, too.
+#[must_use]
+pub fn parse(text: &str) -> Option<Timestamp> {
+    let (local, offset) = match text.len().checked_sub(6).map(|at| text.split_at_checked(at)) {
+        Some(Some((local, offset))) if !text.ends_with(['Z', 'z']) => (local, offset),
+        _ => (text.get(..text.len().checked_sub(1)?)?, "+00:00"),
+    };
+    let time = humantime::parse_rfc3339(&format!("{}Z", local.replacen('t', "T", 1))).ok()?;
+    let (hours, minutes) = offset.get(1..)?.split_once(':')?;
+    let part = |text: &str, most: u64| {
+        let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u64>().ok().filter(|number| digits && *number <= most)
+    };
+    let offset_from_utc = Duration::from_secs(part(hours, 23)? * 3600 + part(minutes, 59)? * 60);
+    let time = match offset.as_bytes().first()? {
+        b'+' => time.checked_sub(offset_from_utc)?,
+        b'-' => time.checked_add(offset_from_utc)?,
+        _ => return None,
+    };
+    (time >= UNIX_EPOCH).then(|| timestamp(time))
 }
 
 fn since_epoch(time: SystemTime) -> Duration {
@@ -114,6 +137,30 @@ mod tests {
         assert_eq!(json(1_795_000_000, 1), "\"2026-11-18T11:06:40.000000001Z\"");
         let time: Timestamp = serde_json::from_str(&json(1_795_000_000, 1)).unwrap();
         assert_eq!(time, Timestamp { seconds: 1_795_000_000, nanos: 1 });
+    }
+
+    #[test]
+    fn times_are_read_with_their_offset() {
+        let at = |text| parse(text).map(|time| (time.seconds, time.nanos));
+        assert_eq!(at("2026-11-18T11:06:40Z"), Some((1_795_000_000, 0)));
+        assert_eq!(at("2026-11-18t11:06:40.5z"), Some((1_795_000_000, 500_000_000)));
+        assert_eq!(at("2026-11-18T13:36:40+02:30"), Some((1_795_000_000, 0)));
+        assert_eq!(at("2026-11-18T10:06:40.000000001-01:00"), Some((1_795_000_000, 1)));
+        for wrong in [
+            "",
+            "Z",
+            "2026-11-18",
+            "2026-11-18T11:06:40",
+            "2026-11-18T11:06:40+24:00",
+            "2026-11-18T11:06:40+1:00",
+            "2026-11-18T11:06:40 02:00",
+            "1969-12-31T23:59:59Z",
+            "1970-01-01T00:00:00+00:01",
+            "2026-13-18T11:06:40Z",
+            "ééééééZ",
+        ] {
+            assert_eq!(at(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -16,14 +16,29 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method,
     header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE},
     uri::Authority,
 };
 use subtle::ConstantTimeEq as _;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use crate::{Error, wire::error};
+use crate::{
+    Error,
+    wire::{error, rest},
+};
+
+/// The headers of answers that web pages may read, beside those that all may.
+const EXPOSED: [&str; 8] = [
+    "grpc-status",
+    "grpc-message",
+    "grpc-status-details-bin",
+    "etag",
+    "retry-after",
+    "switchboard-turn",
+    "switchboard-offset",
+    "switchboard-total-size",
+];
 
 /// How a request reached us; the listener says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,11 +65,9 @@ pub(crate) fn protect(router: Router, access: Access) -> Router {
     let origins = access.origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers(
-            ["grpc-status", "grpc-message", "grpc-status-details-bin"].map(HeaderName::from_static),
-        );
+        .expose_headers(EXPOSED.map(HeaderName::from_static));
     let access = Arc::new(access);
     router
         .layer(middleware::from_fn_with_state(Arc::clone(&access), check_token))
@@ -69,11 +82,8 @@ async fn check_place(State(access): State<Arc<Access>>, request: Request, next: 
     let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
     let host = authority.or_else(|| text(request.headers(), HOST).map(str::to_owned));
     if !host.as_deref().is_some_and(|host| is_ours(host, local, &access.hosts)) {
-        let named = host.as_deref().unwrap_or("none");
-        let text = format!(
-            "the request names the host {named:?}, which is not this server's; use 127.0.0.1 or localhost, or allow the name with allowed_hosts\n"
-        );
-        return (StatusCode::MISDIRECTED_REQUEST, text).into_response();
+        let host = host.unwrap_or_else(|| "none".to_owned());
+        return refusal(&request, &Error::Misdirected { host });
     }
     if let Some(origin) = text(request.headers(), ORIGIN)
         && !access.origins.iter().any(|allowed| allowed == origin)
@@ -126,10 +136,15 @@ fn is_ours(host: &str, local: IpAddr, further: &[String]) -> bool {
 fn refusal(request: &Request, error: &Error) -> Response {
     let is_grpc = text(request.headers(), CONTENT_TYPE)
         .is_some_and(|content_type| content_type.starts_with("application/grpc"));
-    if is_grpc {
+    // Whoever sent a request to the wrong host may not read what we say in gRPC.
+    if is_grpc && !matches!(error, Error::Misdirected { .. }) {
         return error::status(error).into_http::<Body>();
     }
-    let mut response = (error::row(error).http, format!("{error}\n")).into_response();
+    let mut response = if rest::is_ours(request.uri().path()) {
+        rest::refusal(error)
+    } else {
+        (error::row(error).http, format!("{error}\n")).into_response()
+    };
     if matches!(error, Error::Unauthenticated { .. }) {
         let challenge = HeaderValue::from_static("Bearer realm=\"switchboard\"");
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);

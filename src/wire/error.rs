@@ -2,7 +2,7 @@
 //! adapters. Exhaustive by construction: a new variant does not compile without
 //! its row, its metadata and its detail.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use http::StatusCode;
 use tonic::{Code, Status};
@@ -39,7 +39,7 @@ pub(crate) enum Detail {
     /// None.
     None,
     /// `BadRequest` with one violation of this field.
-    BadRequest(&'static str),
+    BadRequest(Cow<'static, str>),
     /// `ResourceInfo` with type and name.
     Resource(&'static str, String),
     /// `PreconditionFailure` about this subject.
@@ -60,19 +60,19 @@ pub(crate) fn row(error: &Error) -> Row {
             "INVALID_ARGUMENT",
             StatusCode::BAD_REQUEST,
             Code::InvalidArgument,
-            Detail::BadRequest(field),
+            Detail::BadRequest(field.clone()),
         ),
         Error::WorkingDirectoryInvalid { .. } => row(
             "WORKING_DIRECTORY_INVALID",
             StatusCode::BAD_REQUEST,
             Code::InvalidArgument,
-            Detail::BadRequest("session.working_directory"),
+            Detail::BadRequest("session.working_directory".into()),
         ),
         Error::AgentNotFound { .. } => row(
             "AGENT_NOT_FOUND",
             StatusCode::BAD_REQUEST,
             Code::InvalidArgument,
-            Detail::BadRequest("session.agent"),
+            Detail::BadRequest("session.agent".into()),
         ),
         Error::Unauthenticated { .. } => {
             row("UNAUTHENTICATED", StatusCode::UNAUTHORIZED, Code::Unauthenticated, Detail::None)
@@ -134,6 +134,27 @@ pub(crate) fn row(error: &Error) -> Row {
             Code::ResourceExhausted,
             Detail::None,
         ),
+        Error::UnsupportedMediaType { .. } => row(
+            "UNSUPPORTED_MEDIA_TYPE",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Code::InvalidArgument,
+            Detail::None,
+        ),
+        Error::RouteNotFound { .. } => {
+            row("NOT_FOUND", StatusCode::NOT_FOUND, Code::NotFound, Detail::None)
+        }
+        Error::MethodNotAllowed { .. } => row(
+            "METHOD_NOT_ALLOWED",
+            StatusCode::METHOD_NOT_ALLOWED,
+            Code::Unimplemented,
+            Detail::None,
+        ),
+        Error::Misdirected { .. } => row(
+            "MISDIRECTED_REQUEST",
+            StatusCode::MISDIRECTED_REQUEST,
+            Code::PermissionDenied,
+            Detail::None,
+        ),
         Error::CursorExpired { .. } => {
             row("CURSOR_EXPIRED", StatusCode::RANGE_NOT_SATISFIABLE, Code::OutOfRange, Detail::None)
         }
@@ -182,7 +203,7 @@ pub(crate) fn row(error: &Error) -> Row {
 /// What a program needs to act on an error.
 pub(crate) fn metadata(error: &Error) -> Vec<(&'static str, String)> {
     match error {
-        Error::InvalidArgument { field, problem: _ } => vec![("field", (*field).to_owned())],
+        Error::InvalidArgument { field, problem: _ } => vec![("field", field.to_string())],
         Error::WorkingDirectoryInvalid { path, problem: _ } => {
             vec![("working_directory", path.display().to_string())]
         }
@@ -230,7 +251,13 @@ pub(crate) fn metadata(error: &Error) -> Vec<(&'static str, String)> {
             ("free_bytes", free.to_string()),
             ("floor_bytes", floor.to_string()),
         ],
-        Error::ShuttingDown { last_seq: None }
+        Error::RouteNotFound { path } => vec![("path", path.clone())],
+        Error::MethodNotAllowed { path, method: _, allowed } => {
+            vec![("path", path.clone()), ("allow", allowed.clone())]
+        }
+        Error::Misdirected { host } => vec![("host", host.clone())],
+        Error::UnsupportedMediaType { .. }
+        | Error::ShuttingDown { last_seq: None }
         | Error::Unauthenticated { .. }
         | Error::PermissionDenied { .. }
         | Error::Overloaded { .. }
@@ -311,7 +338,7 @@ fn rendered(row: &Row, message: &str, metadata: Vec<(&'static str, String)>) -> 
     match &row.detail {
         Detail::None => {}
         Detail::BadRequest(field) => {
-            details.add_bad_request_violation(*field, description);
+            details.add_bad_request_violation(field.as_ref(), description);
         }
         Detail::Resource(kind, name) => {
             details.set_resource_info(*kind, shortened(name, MAX_DESCRIPTION), "", description);
@@ -371,6 +398,14 @@ mod tests {
             Error::NoActiveTurn { id, state: SessionState::Completed },
             Error::AmbiguousId { prefix: "abcd".to_owned(), matches: vec![id] },
             Error::PayloadTooLarge { what: "x", size: 2, limit: 1, unit: "bytes" },
+            Error::UnsupportedMediaType { problem: problem() },
+            Error::RouteNotFound { path: "/x".to_owned() },
+            Error::MethodNotAllowed {
+                path: "/x".to_owned(),
+                method: "PUT".to_owned(),
+                allowed: "GET".to_owned(),
+            },
+            Error::Misdirected { host: "x".to_owned() },
             Error::CursorExpired { requested: Seq(1), oldest: Seq(9) },
             Error::EventsDamaged { seq: Seq(5), next: Some(Seq(9)) },
             Error::Overloaded { problem: problem(), retry_after: Duration::from_secs(2) },

@@ -9,6 +9,9 @@ pub(crate) mod auth;
 pub(crate) mod error;
 pub mod grpc;
 pub(crate) mod operations;
+pub(crate) mod rest;
+pub(crate) mod schema;
+pub(crate) mod transcode;
 
 use axum::{Router, routing::get};
 
@@ -20,7 +23,8 @@ pub(crate) fn router(
     access: auth::Access,
     watch_body: WatchBody,
 ) -> (Router, grpc::Health) {
+    let rest = rest::router(&app);
     let (grpc, health) = grpc::router(app, watch_body);
-    let router = Router::new().route("/healthz", get(|| async { "ok\n" })).merge(grpc);
+    let router = Router::new().route("/healthz", get(|| async { "ok\n" })).merge(rest).merge(grpc);
     (auth::protect(router, access), health)
 }

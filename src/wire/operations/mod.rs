@@ -49,7 +49,7 @@ pub(crate) struct Caller {
 
 /// The adapter that a request came through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(dead_code, reason = "gRPC is the only adapter so far")]
+#[expect(dead_code, reason = "two adapters are still to come")]
 pub(crate) enum Transport {
     /// gRPC and gRPC-Web.
     Grpc,

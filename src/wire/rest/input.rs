@@ -1,0 +1,232 @@
+//! What a request says, all together as the JSON of its message: the body, and
+//! over it the path, the query and the headers. What is said twice must agree.
+
+use axum::{body::Body, extract::RawPathParams};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName,
+    header::{CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH},
+    request::Parts,
+};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+
+use super::{
+    query,
+    routes::{At, Resume, Route},
+};
+use crate::{
+    Error, Result,
+    app::{MAX_PROMPT_BYTES, MAX_REQUEST_BYTES},
+    json::{self, Json},
+    wire::schema::{Kind, Message, Shape, schema},
+};
+
+/// What a repeated request is known by.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Where a stream goes on.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// How many bytes JSON may take for one of a string.
+const LONGEST_ESCAPE: usize = 6;
+/// How deep the messages of the contract are around the JSON in them.
+const MESSAGES_DEPTH: usize = 8;
+
+type Members = Vec<(String, Json)>;
+
+/// The message of a request.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE.
+pub(super) async fn message(
+    route: &Route,
+    parts: &Parts,
+    params: &RawPathParams,
+    body: Body,
+) -> Result<Json> {
+    let message = schema().message(&route.rpc.input);
+    let bytes = read(route, message, &parts.headers, body).await?;
+    let mut members = if bytes.is_empty() { Vec::new() } else { parse(route, parts, &bytes)? };
+    if let Some(mask) = mask(message, &members) {
+        members.push(("updateMask".to_owned(), mask.into()));
+    }
+    let mut said = Vec::new();
+    for (name, value) in params.iter() {
+        query::put(message, &mut said, &field_of(message, name), value.to_owned())?;
+    }
+    for (name, value) in &route.says {
+        query::put(message, &mut said, name, (*value).to_owned())?;
+    }
+    for (name, value) in query::parameters(parts.uri.query().unwrap_or_default())? {
+        query::put(message, &mut said, &name, value)?;
+    }
+    put_headers(route, message, &parts.headers, &mut said)?;
+    query::join(message, &mut members, said)?;
+    Ok(Json::Object(members))
+}
+
+/// The field that a parameter of a path is.
+pub(super) fn field_of(message: &Message, parameter: &str) -> String {
+    match message.field(parameter) {
+        Some(_) => parameter.to_owned(),
+        None => format!("{parameter}s"),
+    }
+}
+
+/// The largest body that is read.
+fn limit(message: &Message) -> usize {
+    match message.proto_field("prompt") {
+        // A prompt that is allowed is so however it is escaped.
+        Some(_) => LONGEST_ESCAPE * MAX_PROMPT_BYTES + MAX_REQUEST_BYTES,
+        None => MAX_REQUEST_BYTES,
+    }
+}
+
+async fn read(route: &Route, message: &Message, headers: &HeaderMap, body: Body) -> Result<Bytes> {
+    let limit = if route.takes_body() { limit(message) } else { 0 };
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if !error.is::<LengthLimitError>() => {
+            Err(Error::invalid("body", format!("it could not be read: {error}")))
+        }
+        Err(_) if !route.takes_body() => {
+            let problem = format!("{} takes none: use the query", route.method);
+            Err(Error::invalid("body", problem))
+        }
+        Err(_) => {
+            let length = headers.get(http::header::CONTENT_LENGTH);
+            let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+            Err(Error::PayloadTooLarge {
+                what: "the body",
+                size: length.unwrap_or(limit as u64 + 1),
+                limit: limit as u64,
+                unit: "bytes",
+            })
+        }
+    }
+}
+
+fn parse(route: &Route, parts: &Parts, bytes: &[u8]) -> Result<Members> {
+    let given = header(&parts.headers, CONTENT_TYPE)?.unwrap_or("none");
+    let media = given.split(';').next().unwrap_or_default().trim();
+    if !media.eq_ignore_ascii_case("application/json") {
+        let problem = format!(
+            "the content-type is {given:?}; a body must be JSON and say so: content-type: application/json"
+        );
+        return Err(Error::UnsupportedMediaType { problem });
+    }
+    if let Some(encoding) = header(&parts.headers, CONTENT_ENCODING)?
+        && !encoding.eq_ignore_ascii_case("identity")
+    {
+        let problem = format!("the content-encoding is {encoding:?}; send the body as it is");
+        return Err(Error::UnsupportedMediaType { problem });
+    }
+    let invalid = |problem: String| Error::invalid("body", problem);
+    let text = std::str::from_utf8(bytes).map_err(|error| invalid(error.to_string()))?;
+    let depth = json::MAX_DEPTH + MESSAGES_DEPTH;
+    match Json::parse_within(text, depth).map_err(|error| invalid(error.to_string()))? {
+        Json::Object(members) => Ok(members),
+        other @ (Json::Null
+        | Json::Bool(_)
+        | Json::Number(_)
+        | Json::String(_)
+        | Json::Array(_)) => Err(invalid(format!(
+            "expected an object of {}, found {}",
+            route.rpc.input,
+            other.kind()
+        ))),
+    }
+}
+
+/// The mask of an update that has none: what its body says is what changes.
+fn mask(message: &Message, members: &Members) -> Option<String> {
+    let mask = message.proto_field("update_mask")?;
+    if members.iter().any(|(name, _)| *name == mask.name || *name == mask.json) {
+        return None;
+    }
+    let resource = message.fields.iter().find_map(|field| match (&field.kind, field.shape) {
+        (Kind::Message(inner), Shape::One) => Some((field, schema().message(inner))),
+        _ => None,
+    });
+    let (field, inner) = resource?;
+    let (_, Json::Object(changed)) =
+        members.iter().find(|(name, _)| *name == field.name || *name == field.json)?
+    else {
+        return None;
+    };
+    let names = changed
+        .iter()
+        .map(|(name, _)| inner.field(name).map_or(name.as_str(), |field| field.name.as_str()));
+    Some(names.collect::<Vec<_>>().join(","))
+}
+
+fn put_headers(
+    route: &Route,
+    message: &Message,
+    headers: &HeaderMap,
+    said: &mut Members,
+) -> Result<()> {
+    if let Some(Resume { field, at }) = route.resume
+        && let Some(id) = header(headers, LAST_EVENT_ID)?.filter(|id| !id.is_empty())
+    {
+        let id = match at {
+            At::Id => id.to_owned(),
+            At::BehindId => {
+                let last: u64 = id.parse().map_err(|_| {
+                    Error::invalid("last-event-id", format!("{id:?}: expected the seq of an event"))
+                })?;
+                last.saturating_add(1).to_string()
+            }
+        };
+        // A client that comes back asks where it began, and says where it is.
+        if let Some(field) = message.proto_field(field) {
+            said.retain(|(name, _)| *name != field.json);
+        }
+        query::put(message, said, field, id)?;
+    }
+    if !route.takes_body() && route.method != http::Method::DELETE {
+        return Ok(());
+    }
+    if let Some(key) = header(headers, IDEMPOTENCY_KEY)? {
+        put_header(message, said, "idempotency-key", "request_id", unquoted(key))?;
+    }
+    match header(headers, IF_MATCH)?.map(str::trim) {
+        None | Some("*") => Ok(()),
+        Some(etag) => {
+            let etag = etag.strip_prefix("W/").unwrap_or(etag);
+            if etag.contains(',') {
+                return Err(Error::invalid("if-match", "expected one etag, or *"));
+            }
+            put_header(message, said, "if-match", "etag", unquoted(etag))
+        }
+    }
+}
+
+fn put_header(
+    message: &Message,
+    said: &mut Members,
+    header: &'static str,
+    field: &str,
+    value: &str,
+) -> Result<()> {
+    if message.proto_field(field).is_none() {
+        return Err(Error::invalid(header, format!("{} has no {field}", message.name)));
+    }
+    query::put(message, said, field, value.to_owned())
+}
+
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
+}
+
+/// The only header of this name.
+fn header(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>> {
+    let mut values = headers.get_all(&name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => match value.to_str() {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(Error::invalid(name.to_string(), "expected ASCII")),
+        },
+        (Some(_), Some(_)) => Err(Error::invalid(name.to_string(), "is there twice")),
+    }
+}

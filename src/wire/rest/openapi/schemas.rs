@@ -1,0 +1,226 @@
+//! Messages and enumerations as schemas of JSON Schema 2020-12.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    json::Json,
+    wire::schema::{Field, Kind, Message, Shape, schema},
+};
+
+/// Whether a message takes what it does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closed {
+    /// It is refused.
+    Yes,
+    /// A later server may answer with it.
+    No,
+}
+
+/// The schemas of these messages, of the enumerations in them, and of errors.
+pub(super) fn all(messages: &BTreeSet<&str>, closed: &BTreeSet<&str>) -> Json {
+    let mut schemas: Vec<(String, Json)> = vec![("Error".to_owned(), error())];
+    let mut enums = BTreeSet::new();
+    for name in messages {
+        let found = schema().message(name);
+        let closed = if closed.contains(name) { Closed::Yes } else { Closed::No };
+        schemas.push(((*name).to_owned(), message(found, closed)));
+    }
+    // Requests may name one that no answer has.
+    let inputs = schema().methods.iter().map(|method| method.input.as_str());
+    for name in messages.iter().copied().chain(inputs) {
+        for field in &schema().message(name).fields {
+            if let Kind::Enum(name) = &field.kind {
+                enums.insert(name.as_str());
+            } else if let Kind::Message(inner) = &field.kind {
+                enums.extend(schema().message(inner).fields.iter().filter_map(|field| {
+                    if let Kind::Enum(name) = &field.kind { Some(name.as_str()) } else { None }
+                }));
+            }
+        }
+    }
+    schemas.extend(enums.into_iter().map(|name| (name.to_owned(), enumeration(name))));
+    Json::Object(schemas)
+}
+
+/// These messages and all that are in them.
+pub(super) fn reachable<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str>
+where
+    'static: 'a,
+{
+    let (mut seen, mut open) = (BTreeSet::new(), names.collect::<Vec<_>>());
+    while let Some(name) = open.pop() {
+        if seen.insert(name) {
+            open.extend(schema().message(name).fields.iter().filter_map(|field| {
+                if let Kind::Message(inner) = &field.kind { Some(inner.as_str()) } else { None }
+            }));
+        }
+    }
+    seen
+}
+
+/// A reference to a schema of the document.
+pub(super) fn reference(name: &str) -> Json {
+    Json::object([("$ref", format!("#/components/schemas/{name}").into())])
+}
+
+/// The properties that fields are.
+pub(super) fn properties(fields: &[&Field], closed: Closed) -> Json {
+    let mut properties = Vec::new();
+    for field in fields {
+        properties.push((field.json.clone(), described(of_field(field), &field.comment)));
+        let other = match field.kind {
+            Kind::Line => Some(("rawBase64".to_owned(), "Where the line is no JSON.")),
+            Kind::Json if closed == Closed::No => {
+                Some((field.proto_json.clone(), "Where the text is no JSON that all can read."))
+            }
+            _ => None,
+        };
+        if let Some((name, comment)) = other {
+            let text = typed("string");
+            let text = if field.shape == Shape::Many { many(text) } else { text };
+            properties.push((name, described(text, comment)));
+        }
+    }
+    Json::Object(properties)
+}
+
+/// What a parameter of a query is.
+pub(super) fn in_query(field: &Field) -> Json {
+    let whole = |least: Option<&str>, most: &str| {
+        let mut schema = vec![("type", Json::from("integer"))];
+        let number = |text: &str| crate::json::Number::parse(text).map_or(Json::Null, Json::from);
+        schema.extend(least.map(|least| ("minimum", number(least))));
+        schema.push(("maximum", number(most)));
+        Json::object(schema)
+    };
+    let one = match field.kind {
+        Kind::Uint64 => whole(Some("0"), "18446744073709551615"),
+        Kind::Int64 => whole(Some("-9223372036854775808"), "9223372036854775807"),
+        _ => of_kind(&field.kind),
+    };
+    shaped(one, field.shape)
+}
+
+fn message(message: &Message, closed: Closed) -> Json {
+    let fields: Vec<&Field> = message.fields.iter().collect();
+    let mut comment = message.comment.clone();
+    let oneofs: BTreeSet<&str> = fields.iter().filter_map(|field| field.oneof.as_deref()).collect();
+    for oneof in oneofs {
+        let of = fields.iter().filter(|field| field.oneof.as_deref() == Some(oneof));
+        let names: Vec<&str> = of.map(|field| field.json.as_str()).collect();
+        comment += &format!("\n\nAt most one is there of {}.", names.join(", "));
+    }
+    let mut schema = vec![
+        ("description", comment.into()),
+        ("type", "object".into()),
+        ("properties", properties(&fields, closed)),
+    ];
+    if closed == Closed::Yes {
+        schema.push(("additionalProperties", false.into()));
+    }
+    Json::object(schema)
+}
+
+fn enumeration(name: &str) -> Json {
+    let found = schema().enumeration(name);
+    let mut comment = format!("{}\n", found.comment);
+    for value in &found.values {
+        comment += &format!("\n- `{}`: {}", value.name, value.comment.replace('\n', " "));
+    }
+    let names = found.values.iter().map(|value| Json::from(value.name.as_str()));
+    Json::object([
+        ("description", comment.into()),
+        ("type", "string".into()),
+        ("enum", Json::Array(names.collect())),
+    ])
+}
+
+fn of_field(field: &Field) -> Json {
+    shaped(of_kind(&field.kind), field.shape)
+}
+
+fn shaped(one: Json, shape: Shape) -> Json {
+    match shape {
+        Shape::One => one,
+        Shape::Many => many(one),
+        Shape::Map => Json::object([("type", "object".into()), ("additionalProperties", one)]),
+    }
+}
+
+fn many(one: Json) -> Json {
+    Json::object([("type", "array".into()), ("items", one)])
+}
+
+fn of_kind(kind: &Kind) -> Json {
+    let with = |more: &[(&str, Json)]| {
+        let mut schema = vec![("type", Json::from("string"))];
+        schema.extend(more.iter().cloned());
+        Json::object(schema)
+    };
+    let whole = |format: &str, least: i64, most: i64| {
+        Json::object([
+            ("type", "integer".into()),
+            ("format", format.into()),
+            ("minimum", least.into()),
+            ("maximum", most.into()),
+        ])
+    };
+    match kind {
+        Kind::Bool => typed("boolean"),
+        Kind::Int32 => whole("int32", i32::MIN.into(), i32::MAX.into()),
+        Kind::Uint32 => whole("uint32", 0, u32::MAX.into()),
+        Kind::Int64 => with(&[("format", "int64".into()), ("pattern", "^-?[0-9]{1,19}$".into())]),
+        Kind::Uint64 => with(&[("format", "uint64".into()), ("pattern", "^[0-9]{1,20}$".into())]),
+        Kind::Double => typed("number"),
+        Kind::String => typed("string"),
+        Kind::Bytes => with(&[("contentEncoding", "base64".into())]),
+        Kind::Timestamp => with(&[("format", "date-time".into())]),
+        Kind::Duration => with(&[("pattern", r"^-?[0-9]{1,12}(\.[0-9]{1,9})?s$".into())]),
+        Kind::FieldMask => typed("string"),
+        Kind::Json | Kind::Line => Json::object::<&str>([]),
+        Kind::Enum(name) | Kind::Message(name) => reference(name),
+    }
+}
+
+fn typed(name: &str) -> Json {
+    Json::object([("type", name.into())])
+}
+
+fn described(schema: Json, comment: &str) -> Json {
+    match schema {
+        Json::Object(mut members) => {
+            members.insert(0, ("description".to_owned(), comment.into()));
+            Json::Object(members)
+        }
+        other => other,
+    }
+}
+
+fn error() -> Json {
+    let property =
+        |name: &'static str, kind: &str, comment: &str| (name, described(typed(kind), comment));
+    let metadata = Json::object([
+        ("description", "What a program needs to act.".into()),
+        ("type", "object".into()),
+        ("additionalProperties", typed("string")),
+    ]);
+    let inner = Json::object([
+        ("type", "object".into()),
+        ("required", ["code", "message", "reason", "metadata"].map(Json::from).to_vec().into()),
+        (
+            "properties",
+            Json::object([
+                property("code", "integer", "The status of the answer."),
+                property("message", "string", "What went wrong, for people."),
+                property("reason", "string", "What to branch on."),
+                ("metadata", metadata),
+            ]),
+        ),
+    ]);
+    Json::object([
+        ("description", "An error.".into()),
+        ("type", "object".into()),
+        ("required", vec![Json::from("error")].into()),
+        ("properties", Json::object([("error", inner)])),
+    ])
+}
