@@ -185,21 +185,11 @@ impl Schema {
                 continue;
             }
             for field in &self.message(name).fields {
-                match &field.kind {
-                    Kind::Json | Kind::Line => return true,
-                    Kind::Message(inner) => open.push(inner),
-                    Kind::Bool
-                    | Kind::Int32
-                    | Kind::Uint32
-                    | Kind::Int64
-                    | Kind::Uint64
-                    | Kind::Double
-                    | Kind::String
-                    | Kind::Bytes
-                    | Kind::Timestamp
-                    | Kind::Duration
-                    | Kind::FieldMask
-                    | Kind::Enum(_) => {}
+                if matches!(field.kind, Kind::Json | Kind::Line) {
+                    return true;
+                }
+                if let Kind::Message(inner) = &field.kind {
+                    open.push(inner);
                 }
             }
         }
@@ -223,23 +213,7 @@ impl Field {
     /// The name in the manner of the proto file; that of the JSON itself where it
     /// is embedded.
     pub(crate) fn called(&self) -> &str {
-        match self.kind {
-            Kind::Json => self.name.trim_end_matches("_json"),
-            Kind::Bool
-            | Kind::Int32
-            | Kind::Uint32
-            | Kind::Int64
-            | Kind::Uint64
-            | Kind::Double
-            | Kind::String
-            | Kind::Bytes
-            | Kind::Timestamp
-            | Kind::Duration
-            | Kind::FieldMask
-            | Kind::Line
-            | Kind::Enum(_)
-            | Kind::Message(_) => &self.name,
-        }
+        if self.kind == Kind::Json { self.name.trim_end_matches("_json") } else { &self.name }
     }
 }
 

@@ -15,3 +15,6 @@ pub(crate) use self::{
     read::{of_text, read},
     write::{event, members, page, write},
 };
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,7 @@ mod proxy;
 mod raw;
 mod raw_body;
 mod readme;
+mod rest;
 mod restart;
 mod retention;
 mod service;

@@ -2,13 +2,13 @@
 //! over it the path, the query and the headers. What is said twice must agree.
 
 use axum::{body::Body, extract::RawPathParams};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH},
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, IF_MATCH},
     request::Parts,
 };
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 
 use super::{
     query,
@@ -27,6 +27,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How many bytes JSON may take for one of a string.
 const LONGEST_ESCAPE: usize = 6;
+/// How much of a body that is too large is read and dropped.
+const DRAINED: usize = 64 << 20;
 /// How deep the messages of the contract are around the JSON in them.
 const MESSAGES_DEPTH: usize = 8;
 
@@ -81,27 +83,47 @@ fn limit(message: &Message) -> usize {
     }
 }
 
-async fn read(route: &Route, message: &Message, headers: &HeaderMap, body: Body) -> Result<Bytes> {
+async fn read(
+    route: &Route,
+    message: &Message,
+    headers: &HeaderMap,
+    mut body: Body,
+) -> Result<Bytes> {
     let limit = if route.takes_body() { limit(message) } else { 0 };
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if !error.is::<LengthLimitError>() => {
-            Err(Error::invalid("body", format!("it could not be read: {error}")))
+    let declared = header(headers, CONTENT_LENGTH)?.and_then(|length| length.parse().ok());
+    // Whoever waits for leave to send it need not send it.
+    let is_asked_for = headers.contains_key(EXPECT);
+    let mut bytes = BytesMut::new();
+    let mut size = 0_usize;
+    let is_over = |size: usize| size > limit;
+    while !is_over(declared.unwrap_or_default()) || !is_asked_for {
+        let Some(frame) = body.frame().await else { break };
+        let frame = frame
+            .map_err(|error| Error::invalid("body", format!("it could not be read: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        size = size.saturating_add(data.len());
+        if size > limit + DRAINED {
+            break;
         }
-        Err(_) if !route.takes_body() => {
+        // A client that sends on while it is answered may never see the answer, so
+        // that the rest is read and dropped.
+        if !is_over(size) {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    let size = size.max(declared.unwrap_or_default());
+    match (is_over(size), route.takes_body()) {
+        (false, _) => Ok(bytes.freeze()),
+        (true, false) => {
             let problem = format!("{} takes none: use the query", route.method);
             Err(Error::invalid("body", problem))
         }
-        Err(_) => {
-            let length = headers.get(http::header::CONTENT_LENGTH);
-            let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-            Err(Error::PayloadTooLarge {
-                what: "the body",
-                size: length.unwrap_or(limit as u64 + 1),
-                limit: limit as u64,
-                unit: "bytes",
-            })
-        }
+        (true, true) => Err(Error::PayloadTooLarge {
+            what: "the body",
+            size: size as u64,
+            limit: limit as u64,
+            unit: "bytes",
+        }),
     }
 }
 

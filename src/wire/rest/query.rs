@@ -124,7 +124,9 @@ pub(super) fn join(message: &Message, members: &mut Members, other: Members) -> 
             Some((_, found @ Json::Null)) => *found = value,
             Some((_, found)) if agree(found, &value) => {}
             Some(_) => {
-                return Err(Error::invalid(name, "the body says another value than the rest"));
+                let name = message.field(&name).map_or(name.as_str(), |field| field.called());
+                let problem = "the body says another value than the path, query or headers";
+                return Err(Error::invalid(name.to_owned(), problem));
             }
             None => members.push((name, value)),
         }

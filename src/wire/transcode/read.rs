@@ -133,15 +133,15 @@ fn one(kind: &Kind, json: Json, path: &str) -> Result<Json> {
         (Kind::Uint64, json) => integer(&json)
             .and_then(|number| number.as_u64())
             .map_or_else(|| refused("a whole number from 0 to 2^64-1", &json), |n| Ok(n.into())),
-        (Kind::Double, json) => match &json {
-            Json::Number(number) => Ok(Json::Number(number.clone())),
-            Json::String(text) if text.parse::<f64>().is_ok() => Ok(json),
-            _ => refused("a number", &json),
+        (Kind::Double, json @ Json::Number(_)) => Ok(json),
+        (Kind::Double, json) => match json.as_str().map(str::parse::<f64>) {
+            Some(Ok(_)) => Ok(json),
+            Some(Err(_)) | None => refused("a number", &json),
         },
         (Kind::Enum(name), json) => enumeration(name, json, path),
         (Kind::Bytes | Kind::Line, json) => match json.as_str().map(|text| STANDARD.decode(text)) {
             Some(Ok(_)) => Ok(json),
-            _ => refused("a string of base64", &json),
+            Some(Err(_)) | None => refused("a string of base64", &json),
         },
         (Kind::Timestamp, json) => match json.as_str().and_then(crate::time::parse) {
             Some(time) => serde_json::to_string(&time)

@@ -68,12 +68,12 @@ pub(super) fn properties(fields: &[&Field], closed: Closed) -> Json {
     let mut properties = Vec::new();
     for field in fields {
         properties.push((field.json.clone(), described(of_field(field), &field.comment)));
-        let other = match field.kind {
-            Kind::Line => Some(("rawBase64".to_owned(), "Where the line is no JSON.")),
-            Kind::Json if closed == Closed::No => {
-                Some((field.proto_json.clone(), "Where the text is no JSON that all can read."))
-            }
-            _ => None,
+        let other = if field.kind == Kind::Line {
+            Some(("rawBase64".to_owned(), "Where the line is no JSON that all can read."))
+        } else if field.kind == Kind::Json && closed == Closed::No {
+            Some((field.proto_json.clone(), "Where the text is no JSON that all can read."))
+        } else {
+            None
         };
         if let Some((name, comment)) = other {
             let text = typed("string");
@@ -86,17 +86,15 @@ pub(super) fn properties(fields: &[&Field], closed: Closed) -> Json {
 
 /// What a parameter of a query is.
 pub(super) fn in_query(field: &Field) -> Json {
-    let whole = |least: Option<&str>, most: &str| {
-        let mut schema = vec![("type", Json::from("integer"))];
-        let number = |text: &str| crate::json::Number::parse(text).map_or(Json::Null, Json::from);
-        schema.extend(least.map(|least| ("minimum", number(least))));
-        schema.push(("maximum", number(most)));
-        Json::object(schema)
+    let whole = |least: Json, most: Json| {
+        Json::object([("type", "integer".into()), ("minimum", least), ("maximum", most)])
     };
-    let one = match field.kind {
-        Kind::Uint64 => whole(Some("0"), "18446744073709551615"),
-        Kind::Int64 => whole(Some("-9223372036854775808"), "9223372036854775807"),
-        _ => of_kind(&field.kind),
+    let one = if field.kind == Kind::Uint64 {
+        whole(0_u64.into(), u64::MAX.into())
+    } else if field.kind == Kind::Int64 {
+        whole(i64::MIN.into(), i64::MAX.into())
+    } else {
+        of_kind(&field.kind)
     };
     shaped(one, field.shape)
 }
@@ -186,14 +184,11 @@ fn typed(name: &str) -> Json {
     Json::object([("type", name.into())])
 }
 
-fn described(schema: Json, comment: &str) -> Json {
-    match schema {
-        Json::Object(mut members) => {
-            members.insert(0, ("description".to_owned(), comment.into()));
-            Json::Object(members)
-        }
-        other => other,
+fn described(mut schema: Json, comment: &str) -> Json {
+    if let Json::Object(members) = &mut schema {
+        members.insert(0, ("description".to_owned(), comment.into()));
     }
+    schema
 }
 
 fn error() -> Json {
