@@ -14,6 +14,10 @@ pub const MAX_DEPTH: usize = 64;
 /// parser, and all that walk through a value, call themselves for each.
 pub const DEEPEST: usize = 128;
 
+/// How many values one text may hold: each takes far more memory than text, so
+/// that a large text of nothing but small values would be a burden.
+const MAX_VALUES: usize = 1 << 20;
+
 /// How many members an object has before its keys are looked up in a set.
 const FEW_MEMBERS: usize = 8;
 
@@ -54,6 +58,12 @@ pub enum Error {
         /// How many may be.
         limit: usize,
     },
+    /// It has too many values in it.
+    #[error("too many values: {at}: at most {limit} may be in one text", limit = MAX_VALUES)]
+    TooMany {
+        /// Where the first stands that is too many.
+        at: Position,
+    },
     /// An object has a key twice, so that programs would disagree on its value.
     #[error("the key {key:?} is twice in {}: each may be there once", object_at(.path))]
     DuplicateKey {
@@ -88,7 +98,10 @@ impl Error {
                 let step = shown(step).replace('~', "~0").replace('/', "~1");
                 path.insert_str(0, &format!("/{step}"));
             }
-            Self::Syntax { .. } | Self::TooDeep { .. } | Self::LoneSurrogate { .. } => {}
+            Self::Syntax { .. }
+            | Self::TooDeep { .. }
+            | Self::TooMany { .. }
+            | Self::LoneSurrogate { .. } => {}
         }
         self
     }
@@ -104,7 +117,7 @@ fn shown(key: &str) -> String {
 
 /// Parses one value with nothing but white space around it.
 pub(super) fn parse(text: &str, limit: usize) -> Result<Json, Error> {
-    let mut parser = Parser { text, at: 0, limit };
+    let mut parser = Parser { text, at: 0, limit, values: 0 };
     let value = parser.value(0)?;
     match parser.next_token() {
         None => Ok(value),
@@ -119,6 +132,8 @@ struct Parser<'a> {
     /// error is made.
     at: usize,
     limit: usize,
+    /// How many values began.
+    values: usize,
 }
 
 impl Parser<'_> {
@@ -135,6 +150,10 @@ impl Parser<'_> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Json, Error> {
+        self.values += 1;
+        if self.values > MAX_VALUES {
+            return Err(Error::TooMany { at: self.position() });
+        }
         match self.next_token() {
             Some(b'n') => self.word("null", Json::Null),
             Some(b't') => self.word("true", Json::Bool(true)),

@@ -141,6 +141,16 @@ fn nesting_is_bounded() {
 }
 
 #[test]
+fn the_number_of_values_is_bounded() {
+    let array = |count: usize| format!("[{}0]", "0,".repeat(count - 1));
+    assert!(Json::parse(&array((1 << 20) - 1)).is_ok());
+    check_refused(
+        &array(1 << 20),
+        "too many values: line 1, column 2097152: at most 1048576 may be in one text",
+    );
+}
+
+#[test]
 fn numbers_are_equal_by_their_value_whatever_their_size() {
     let same = [
         ["1", "1.0"],
@@ -307,7 +317,7 @@ proptest! {
         let text: String = text.into_iter().collect();
         match Json::parse(&text) {
             Ok(_) | Err(Error::DuplicateKey { .. } | Error::LoneSurrogate { .. }) => {}
-            Err(error @ (Error::Syntax { .. } | Error::TooDeep { .. })) => {
+            Err(error @ (Error::Syntax { .. } | Error::TooDeep { .. } | Error::TooMany { .. })) => {
                 prop_assert!(!serde_takes(&text), "{}: {}", error, text);
             }
         }

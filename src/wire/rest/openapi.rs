@@ -83,7 +83,7 @@ fn make() -> Json {
 /// One operation: what is at one place with one method, told and streamed.
 fn operation(routes: &[&Route]) -> Json {
     let names: Vec<&str> = routes.iter().map(|route| route.rpc.name.as_str()).collect();
-    let comments: Vec<&str> = routes.iter().map(|route| route.rpc.comment.as_str()).collect();
+    let comments: Vec<String> = routes.iter().map(|route| comment(routes, route)).collect();
     let first = routes[0];
     let mut operation = vec![
         ("operationId", names.join("Or").into()),
@@ -111,6 +111,16 @@ fn operation(routes: &[&Route]) -> Json {
         Json::object([("200", Json::object(answer)), ("4XX", error.clone()), ("5XX", error)]),
     ));
     Json::object(operation)
+}
+
+fn comment(routes: &[&Route], route: &Route) -> String {
+    let comment = &route.rpc.comment;
+    match route.call {
+        Call::Stream(_) if routes.len() > 1 => {
+            format!("With `accept: text/event-stream`, and parameters of its own:\n\n{comment}")
+        }
+        Call::Unary(_) | Call::Stream(_) | Call::Bytes(_) => comment.clone(),
+    }
 }
 
 fn parameters(routes: &[&Route]) -> Vec<Json> {

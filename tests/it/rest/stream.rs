@@ -152,6 +152,26 @@ fn the_catalogue_is_watched_and_resumed_at_its_cursor() {
 }
 
 #[test]
+fn a_client_that_goes_leaves_no_watch_behind() {
+    let server = ledger::setup().start();
+    let rest = Rest::new(&server);
+    let id = rest.create(&server, "thread,turn,completed");
+    let open = || {
+        let open = rest.ok("GET /v1/server", &Value::Null)["openWatches"].as_u64();
+        open.unwrap_or_default()
+    };
+    let mut stream = rest.stream(&format!("/v1/sessions/{id}/events?heartbeat=1s"), &[]);
+    stream.until("heartbeat");
+    assert_eq!(open(), 1);
+    drop(stream);
+    let begin = std::time::Instant::now();
+    while open() != 0 {
+        assert!(begin.elapsed() < ledger::GIVE_UP, "the watch is still open");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn all_sessions_are_watched_at_one_place() {
     let server = ledger::setup().start();
     let rest = Rest::new(&server);
