@@ -9,7 +9,8 @@
 //!  main ─▶ cli ─▶ server ─▶ wire::grpc ─▶ app ─▶ session ─┬─▶ store::{log, sqlite}
 //!                                                         ├─▶ agent
 //!                                                         └─▶ supervise
-//!  leaves, named by anyone: config, home, error, event, id, json, proto, row, time
+//!  leaves, named by anyone: audit, config, controls, home, error, event, id, json, proto, row,
+//!                           settings, time
 //! ```
 //!
 //! Dependencies point to the right; nothing names what is to its left. Nothing
@@ -56,8 +57,10 @@
 
 pub mod agent;
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod config;
+pub mod controls;
 pub mod error;
 pub mod event;
 pub mod home;
@@ -67,6 +70,7 @@ pub mod proto;
 pub mod row;
 pub mod server;
 pub mod session;
+pub mod settings;
 pub mod store;
 pub mod supervise;
 pub mod time;
