@@ -32,6 +32,7 @@ mod create;
 mod life;
 mod views;
 
+pub(crate) use self::create::check_model;
 pub use self::{
     audit::Verified,
     controls::NewWrite,

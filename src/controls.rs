@@ -272,8 +272,11 @@ pub const SANDBOXES: [FilesystemSandbox; 3] = [
     FilesystemSandbox::DangerFullAccess,
 ];
 
+/// Why the defaults cannot be written, in the words of the settings contract.
+pub const LOCK_REASON: &str = "Managed by harness configuration";
+
 /// What the operator configured.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     /// What new sessions begin with where no default was ever written.
     pub defaults: Controls,
@@ -286,12 +289,6 @@ impl Policy {
     #[must_use]
     pub fn shown(&self) -> Controls {
         self.defaults.over(&Controls::contract_defaults())
-    }
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self { defaults: Controls::default(), lock_defaults: false }
     }
 }
 
@@ -315,7 +312,11 @@ mod tests {
     #[test]
     fn edits_change_top_level_keys_and_nothing_else() {
         let value = |text| Value::parse("x", text).unwrap();
-        check(r#"{"a":{"x":1},"b":2}"#, Edit::Merge(map(r#"{"a":{"y":1}}"#)), r#"{"a":{"y":1},"b":2}"#);
+        check(
+            r#"{"a":{"x":1},"b":2}"#,
+            Edit::Merge(map(r#"{"a":{"y":1}}"#)),
+            r#"{"a":{"y":1},"b":2}"#,
+        );
         check(r#"{"a":1,"b":2}"#, Edit::Replace(map(r#"{"c":null}"#)), r#"{"c":null}"#);
         check(r#"{"a.b":1}"#, Edit::Set("a".to_owned(), value("null")), r#"{"a.b":1,"a":null}"#);
         check(r#"{"a":1," a ":2}"#, Edit::Remove(" a ".to_owned()), r#"{"a":1}"#);
@@ -331,8 +332,7 @@ mod tests {
         assert_eq!(applied, State { controls: controls.clone(), ..before.clone() });
         let cleared = Edit::Apply(controls.clone(), Some(Settings::default())).apply(&before);
         assert_eq!(cleared, State { controls: controls.clone(), ..State::default() });
-        let never =
-            Controls { approval_policy: ApprovalPolicy::Never, ..Controls::default() };
+        let never = Controls { approval_policy: ApprovalPolicy::Never, ..Controls::default() };
         let expected = Controls { approval_policy: ApprovalPolicy::Never, ..controls };
         assert_eq!(Edit::Override(never).apply(&applied).controls, expected);
     }

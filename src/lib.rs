@@ -6,22 +6,24 @@
 //! # The map
 //!
 //! ```text
-//!  main ─▶ cli ─▶ server ─▶ wire::grpc ─▶ app ─▶ session ─┬─▶ store::{log, sqlite}
-//!                                                         ├─▶ agent
-//!                                                         └─▶ supervise
-//!  leaves, named by anyone: audit, config, controls, home, error, event, id, json, proto, row,
-//!                           settings, time
+//!  main ─▶ cli ─▶ server ─▶ wire::grpc ─▶ wire::operations ─▶ app ─▶ session
+//!                                                                       │
+//!                          store::{log, sqlite} ◀──┬────────────────────┘
+//!                          agent ◀─────────────────┤
+//!                          supervise ◀─────────────┘
+//!  leaves, named by anyone: audit, config, controls, home, error, event, id, json, proto,
+//!                           row, settings, time
 //! ```
 //!
-//! Dependencies point to the right; nothing names what is to its left. Nothing
-//! in [`app`] or to its right names a transport. A test reads the sources and
-//! holds them to it.
+//! Dependencies follow the arrows; nothing names what comes before it. Nothing
+//! in `wire::operations` or after it names a transport. A test reads the
+//! sources and holds them to it.
 //!
 //! | module | what it owns |
 //! |---|---|
 //! | [`cli`] | what a person types, and what they see; a client like any other |
 //! | [`server`] | the order of a server's life: bind, open, adopt, serve, drain |
-//! | [`wire`] | who may speak, the error table, gRPC; parses, calls, converts |
+//! | [`wire`] | who may speak, the error table, the operations (parse, call, convert), gRPC |
 //! | [`app`] | the closed list of operations |
 //! | [`session`] | the owner task of each session, its states, the watch |
 //! | [`store`] | the event log and the database |

@@ -84,11 +84,9 @@ impl Settings {
             .map_err(|error| Error::invalid(field, error.to_string()))?;
         match &json {
             Json::Object(members) => Ok(Self::from_members(members)),
-            Json::Null
-            | Json::Bool(_)
-            | Json::Number(_)
-            | Json::String(_)
-            | Json::Array(_) => Err(Error::invalid(field, "expected a JSON object")),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
+                Err(Error::invalid(field, "expected a JSON object"))
+            }
         }
     }
 
@@ -231,15 +229,29 @@ mod tests {
     #[test]
     fn numbers_keep_their_text_and_maps_are_equal_by_meaning() {
         let text = r#"{"a":1.0,"b":9007199254740993,"c":1e400,"d":[1,{"x":null}],"":-0}"#;
-        assert_eq!(settings(text).to_string(), r#"{"":-0,"a":1.0,"b":9007199254740993,"c":1e400,"d":[1,{"x":null}]}"#);
-        assert_eq!(settings(text), settings(r#"{"":0,"d":[1.0,{"x":null}],"a":1,"b":9007199254740993,"c":10e399}"#));
+        assert_eq!(
+            settings(text).to_string(),
+            r#"{"":-0,"a":1.0,"b":9007199254740993,"c":1e400,"d":[1,{"x":null}]}"#
+        );
+        assert_eq!(
+            settings(text),
+            settings(r#"{"":0,"d":[1.0,{"x":null}],"a":1,"b":9007199254740993,"c":10e399}"#)
+        );
         assert_ne!(settings(r#"{"b":9007199254740993}"#), settings(r#"{"b":9007199254740992}"#));
         assert_ne!(settings(r#"{"d":[1,2]}"#), settings(r#"{"d":[2,1]}"#));
     }
 
     #[test]
     fn hostile_texts_are_refused() {
-        for text in ["", "[]", "null", "{", r#"{"a":1,"a":2}"#, r#"{"a":"\ud800"}"#, r#"{"a":{"b":1,"b":1}}"#] {
+        for text in [
+            "",
+            "[]",
+            "null",
+            "{",
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":"\ud800"}"#,
+            r#"{"a":{"b":1,"b":1}}"#,
+        ] {
             let error = Settings::parse("settings", text).unwrap_err();
             assert!(matches!(error, Error::InvalidArgument { field: "settings", .. }), "{text}");
         }
@@ -253,7 +265,8 @@ mod tests {
     #[test]
     fn a_map_is_bounded_as_a_whole() {
         let mut map = Settings::default();
-        let half = Value::parse("value", &format!("\"{}\"", "x".repeat(MAX_SETTINGS_BYTES / 2))).unwrap();
+        let half =
+            Value::parse("value", &format!("\"{}\"", "x".repeat(MAX_SETTINGS_BYTES / 2))).unwrap();
         map.set("a".to_owned(), half.clone());
         map.check().unwrap();
         map.set("b".to_owned(), half);

@@ -34,6 +34,15 @@ impl App {
         Ok(self.sessions.database().audit_entries(wanted, from, limit).await?)
     }
 
+    /// The seq of the latest entry of the audit; 0 for none.
+    ///
+    /// # Errors
+    ///
+    /// INTERNAL when the database cannot be read.
+    pub async fn latest_audit_seq(&self) -> Result<u64> {
+        Ok(self.sessions.database().latest_audit_seq().await?)
+    }
+
     /// Opens a watch of the audit.
     ///
     /// # Errors

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::{
     Error, Result,
     app::App,
-    controls::{Edit, Policy, Scope, State},
     audit::Origin,
+    controls::{Edit, Policy, Scope, State},
     id::SessionId,
     session::once::Once,
     store::sqlite::{Read, Write, Written},
@@ -76,15 +76,12 @@ impl App {
             }
             let time = crate::time::now();
             let write = Write { scope, session, edit, etag, origin, time };
-            let answered = app.sessions.database().write_controls(
-                Arc::clone(policy),
-                write,
-                move |written| {
+            let answered =
+                app.sessions.database().write_controls(Arc::clone(policy), write, move |written| {
                     let answer = answer(written);
                     let receipt = ticket.receipt(&answer);
                     (answer, receipt)
-                },
-            );
+                });
             let (answer, written) = answered.await?;
             if let Some(entry) = &written.entry {
                 app.sessions.recorded(entry.seq, session);

@@ -169,9 +169,7 @@ impl Verifier {
 fn scope_of(entry: &AuditEntry) -> Option<Vec<u8>> {
     match entry.scope() {
         Scope::Default => Some(Vec::new()),
-        Scope::Session => {
-            entry.session_id.parse().ok().map(|id: SessionId| id.as_bytes().to_vec())
-        }
+        Scope::Session => entry.session_id.parse().ok().map(|id: SessionId| id.as_bytes().to_vec()),
         Scope::Unspecified => None,
     }
 }

@@ -8,7 +8,11 @@ use http::StatusCode;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::{Error, session::registry::report};
+use crate::{
+    Error,
+    controls::{Controls, approval_word, network_word, sandbox_word},
+    session::registry::report,
+};
 
 /// The domain of every `google.rpc.ErrorInfo`.
 pub(crate) const DOMAIN: &str = "switchboard";
@@ -386,7 +390,14 @@ mod tests {
             Error::TurnNotFound { session: id, turn: TurnNumber(3), turn_count: 2 },
             Error::SessionExists { id },
             Error::IdempotencyConflict { request_id: "r".to_owned() },
-            Error::EtagMismatch { id, etag: "2".to_owned(), given: "1".to_owned() },
+            Error::EtagMismatch {
+                what: "w",
+                id: Some(id),
+                etag: "2".to_owned(),
+                given: "1".to_owned(),
+            },
+            Error::SystemSession { id },
+            Error::DefaultsLocked { current: Box::default() },
             Error::SessionRunning { id, state },
             Error::SessionReadOnly { id, problem: problem() },
             Error::NoActiveTurn { id, state: SessionState::Completed },

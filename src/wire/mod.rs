@@ -1,5 +1,6 @@
-//! The transports. Each adapter parses, calls [`crate::app::App`] and converts;
-//! a decision about sessions here is a bug.
+//! The transports. Each adapter reads a request, has it carried out by
+//! [`operations`], which parse, call [`crate::app::App`] and convert for all of
+//! them, and renders the answer; a decision about sessions here is a bug.
 //!
 //! What all requests pass, from the outside in: which `Host` and `Origin` they
 //! name, cross-origin rules, the token ([`auth`]); then the adapter.
@@ -7,6 +8,7 @@
 pub(crate) mod auth;
 pub(crate) mod error;
 pub mod grpc;
+pub(crate) mod operations;
 
 use axum::{Router, routing::get};
 

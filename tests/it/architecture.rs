@@ -126,6 +126,11 @@ const RULES: &[(&str, &[&str])] = &[
     ("json.rs", NO_LEAF),
     ("time.rs", NO_LEAF),
     ("wire", &["crate::cli", "rusqlite", "crate::supervise"]),
+    // What the adapters share names none of them.
+    (
+        "wire/operations",
+        &["crate::wire::auth", "crate::wire::grpc", "tonic", "axum", "hyper", "http", "jsonrpsee"],
+    ),
 ];
 
 #[test]

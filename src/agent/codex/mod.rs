@@ -17,8 +17,8 @@ use crate::{
     agent::{
         CodexStatus, ConfigFile, Fallback, History, Launch, NotForgotten, Options, TurnRequest,
     },
-    error::{Error, Result},
     controls::approval_word,
+    error::{Error, Result},
     proto::{ApprovalPolicy, Warning},
 };
 

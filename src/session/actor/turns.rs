@@ -331,6 +331,7 @@ impl Actor {
             self.fail_unstarted(number, SessionState::Queued, failed).await;
             return Ok(());
         }
+        self.learn_controls().await?;
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
         let planned = blocking(move || {

@@ -40,7 +40,9 @@ impl Sessions {
         let mut created = None;
         // Whoever asks for the owner meanwhile waits until the turn is launched.
         let made = slot
-            .get_or_try_init(|| async { self.make((session, settings), first, ticket, &mut created).await })
+            .get_or_try_init(|| async {
+                self.make((session, settings), first, ticket, &mut created).await
+            })
             .await
             .map(drop);
         drop(slot);
@@ -93,12 +95,8 @@ impl Sessions {
             turn.begin(&mut session);
         }
         let (row, receipt) = (session.clone(), ticket.receipt_of(&session));
-        let inserted = self.shared.database.insert_session(
-            row,
-            settings,
-            event.encode_to_vec(),
-            receipt,
-        );
+        let inserted =
+            self.shared.database.insert_session(row, settings, event.encode_to_vec(), receipt);
         if let Err(error) = inserted.await {
             directory.remove();
             return Err(error.into());

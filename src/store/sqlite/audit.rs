@@ -69,7 +69,8 @@ fn name(entry: &mut AuditEntry, previous: Hash, hash: Hash) {
 
 /// The seq and hash of the last entry.
 pub(super) fn latest(db: &Connection) -> Result<Option<(u64, Hash)>> {
-    let mut statement = db.prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?;
+    let mut statement =
+        db.prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?;
     let found =
         statement.query_row([], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?)));
     Ok(found.optional()?)
@@ -126,12 +127,7 @@ pub struct Entries {
 }
 
 /// Reads entries, at most `limit`, about 1 MiB of them, and of a bounded stretch.
-pub(super) fn entries(
-    db: &Connection,
-    wanted: &Wanted,
-    from: From,
-    limit: u32,
-) -> Result<Entries> {
+pub(super) fn entries(db: &Connection, wanted: &Wanted, from: From, limit: u32) -> Result<Entries> {
     // All that is read is of one moment.
     let moment = db.unchecked_transaction()?;
     let latest = latest(db)?.map_or(0, |(seq, _)| seq);
@@ -180,8 +176,7 @@ struct Found {
 
 fn entry_of(row: &Row<'_>) -> rusqlite::Result<Found> {
     let body: Vec<u8> = row.get(2)?;
-    let mut entry =
-        AuditEntry::decode(body.as_slice()).map_err(|error| rows::damaged(2, error))?;
+    let mut entry = AuditEntry::decode(body.as_slice()).map_err(|error| rows::damaged(2, error))?;
     let previous: Option<Hash> = row.get(3)?;
     // Where it stands is what counts, whatever it says of itself.
     entry.seq = row.get::<_, i64>(0)?.unsigned_abs();

@@ -213,10 +213,9 @@ pub(super) fn write(db: &Connection, policy: &Policy, write: &Write) -> Result<W
         entry = Some(appended.entry);
     }
     let controls = match scope {
-        Scope::Session(_) => Read {
-            session: Some(next.clone()),
-            defaults: defaults(db, policy)?.state,
-        },
+        Scope::Session(_) => {
+            Read { session: Some(next.clone()), defaults: defaults(db, policy)?.state }
+        }
         Scope::Default => Read {
             session: session.map(|id| of_session(db, id)).transpose()?,
             defaults: next.clone(),

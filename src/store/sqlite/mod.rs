@@ -248,8 +248,7 @@ impl Database {
                     return Err(Error::Deleted(tombstone));
                 }
                 receipts::insert(db, receipt.as_ref())?;
-                rows::insert_session(db, &session)?;
-                controls::insert(db, session.id, &session.controls, &settings)?;
+                rows::insert_session(db, &session, &settings)?;
                 if let Some(turn) = &session.last_turn {
                     rows::upsert_turn(db, session.id, turn)?;
                 }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 
-use super::{Error, ListPosition, OutboxRow, Result, Stored, i64_of, micros};
+use super::{Error, ListPosition, OutboxRow, Result, Stored, controls, i64_of, micros};
 use crate::{
     controls::Controls,
     id::{Seq, SessionId, TurnNumber},
     proto::{CodexOptions, SessionState},
     row::{ExitStatus, Fork, Session, Tombstone, Turn, Verdict},
+    settings::Settings,
     time::from_micros,
 };
 
@@ -21,8 +22,7 @@ pub(super) const SESSION_COLUMNS: &str = "s.number, s.id, s.agent, s.source, s.t
      s.revision, s.changed, c.approval_policy, \
      t.number, t.state, t.reason, t.verdict, t.verdict_message, t.pid, t.exit_code, t.signal, \
      t.start_time, t.end_time, t.error, t.usage_before, t.usage_after";
-pub(super) const LAST_TURN: &str =
-    "sessions s JOIN controls c ON c.scope = s.id \
+pub(super) const LAST_TURN: &str = "sessions s JOIN controls c ON c.scope = s.id \
      LEFT JOIN turns t ON t.session = s.id AND t.number = s.turn_count";
 /// Where the clock at the last change is in [`SESSION_COLUMNS`].
 pub(super) const CHANGED: usize = 23;
@@ -37,7 +37,12 @@ pub(super) fn tick(db: &Connection) -> Result<i64> {
     Ok(statement.query_row([], |row| row.get(0))?)
 }
 
-pub(super) fn insert_session(db: &Connection, session: &Session) -> Result<()> {
+/// Makes the rows of a session, without a turn.
+pub(super) fn insert_session(
+    db: &Connection,
+    session: &Session,
+    settings: &Settings,
+) -> Result<()> {
     let labels = labels_text(session);
     let changed = tick(db)?;
     let fork = session.forked_from.as_ref();
@@ -75,7 +80,10 @@ pub(super) fn insert_session(db: &Connection, session: &Session) -> Result<()> {
             (session.state() == SessionState::Queued).then_some(changed),
             changed,
         ])?;
-    if inserted == 0 { Err(Error::Exists(session.id)) } else { Ok(()) }
+    if inserted == 0 {
+        return Err(Error::Exists(session.id));
+    }
+    controls::insert(db, session.id, &session.controls, settings)
 }
 
 /// Stores what can change of a session; with `applied`, also how far it follows

@@ -24,12 +24,12 @@ use crate::{
     Error, Result,
     app::{App, MAX_REQUEST_BYTES, OpenWatch},
     event::{self, Kinds},
-    proto::{self, watch_events_response::Message},
-    session::{
-        feed::Span,
-        watch::{Delivery, LeftOut},
+    proto,
+    session::{feed::Span, watch::Delivery},
+    wire::{
+        error,
+        operations::event::{message_of, parse_limit, parse_watch},
     },
-    wire::{error, grpc::event::parse_watch},
 };
 
 const PATH: &str = "/switchboard.v1.EventService/WatchEvents";
@@ -140,15 +140,6 @@ fn too_large(size: usize) -> Error {
     }
 }
 
-/// The field `max_event_bytes`.
-///
-/// # Errors
-///
-/// INVALID_ARGUMENT outside its bounds.
-pub(super) fn parse_limit(bytes: u32) -> Result<usize> {
-    event::parse_max_event_bytes("max_event_bytes", bytes)
-}
-
 /// The frames of a watch: pieces of data and, at the end, the trailers.
 fn frames(
     watch: OpenWatch,
@@ -210,33 +201,6 @@ fn events(span: &Span, kinds: Kinds, limit: usize) -> Result<Bytes> {
         }
     }
     Ok(bytes.freeze())
-}
-
-/// A delivery that is no event as a message.
-pub(super) fn message_of(delivery: Delivery) -> proto::WatchEventsResponse {
-    let message = match delivery {
-        Delivery::Header(header) => Some(Message::Header(header.as_ref().into())),
-        Delivery::Synced(id) => Some(Message::Synced(proto::Synced {
-            session_id: id.map(|id| id.to_string()).unwrap_or_default(),
-        })),
-        Delivery::Heartbeat(latest) => Some(Message::Heartbeat(proto::Heartbeat {
-            latest_seqs: latest.into_iter().map(|(id, seq)| (id.to_string(), seq.0)).collect(),
-            time: Some(crate::time::timestamp(crate::time::now())),
-        })),
-        Delivery::LeftOut(LeftOut { id, next, error }) => Some(Message::LeftOut(proto::LeftOut {
-            session_id: id.to_string(),
-            next_seq: next.0,
-            reason: error::row(&error).reason.to_owned(),
-            message: error.to_string(),
-            next_readable_seq: if let Error::EventsDamaged { next: Some(readable), .. } = error {
-                readable.0
-            } else {
-                0
-            },
-        })),
-        Delivery::Events(_) => None,
-    };
-    proto::WatchEventsResponse { message }
 }
 
 fn framed(message: &proto::WatchEventsResponse) -> Result<Bytes> {

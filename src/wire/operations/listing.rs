@@ -1,22 +1,19 @@
 //! The catalogue on the wire: filters and page tokens of `ListSessions`, cursors
 //! and messages of `WatchSessions`.
 
-use std::time::{Duration, SystemTime};
-
-use futures_util::{Stream, stream};
-use tonic::Status;
-
 use super::{
-    event::parse_heartbeat,
-    session::{parse_enum, parse_states},
+    Caller,
+    fields::{parse_enum, parse_heartbeat, parse_states, parse_time},
     token::{sealed, unsealed},
 };
 use crate::{
     Error, Result,
+    app::{App, SessionPage},
     proto::{self, watch_sessions_response::Message},
     session::catalogue::{Delivery, News, Request, Watch},
     store::sqlite::{Archived, Filter, ListPosition, Place},
 };
+use futures_util::{Stream, stream};
 
 const MAX_PAGE: u32 = 1_000;
 const DEFAULT_PAGE: u32 = 100;
@@ -25,9 +22,42 @@ const MAX_LABELS: usize = 64;
 /// What the cursors of the catalogue are sealed with.
 const CATALOGUE: &str = "catalogue";
 
+/// Lists sessions, newest first.
+///
+/// # Errors
+///
+/// As `ListSessions` of the contract lists.
+pub(crate) async fn list_sessions(
+    app: &App,
+    _caller: &Caller,
+    request: proto::ListSessionsRequest,
+) -> Result<proto::ListSessionsResponse> {
+    let listing = parse(request)?;
+    let SessionPage { sessions, next } =
+        app.list_sessions(listing.filter.clone(), listing.after, listing.count).await?;
+    Ok(proto::ListSessionsResponse {
+        sessions: sessions.iter().map(Into::into).collect(),
+        next_page_token: next.map(|next| listing.token(next)).unwrap_or_default(),
+    })
+}
+
+/// Tells sessions as they change.
+///
+/// # Errors
+///
+/// As `WatchSessions` of the contract lists.
+pub(crate) async fn watch_sessions(
+    app: &App,
+    _caller: &Caller,
+    request: proto::WatchSessionsRequest,
+) -> Result<impl Stream<Item = Result<proto::WatchSessionsResponse>> + Send + use<>> {
+    let watch = app.watch_sessions(parse_watch(request)?).await?;
+    Ok(changes(watch))
+}
+
 /// A request to list.
 #[derive(Debug)]
-pub(super) struct Listing {
+struct Listing {
     pub filter: Filter,
     pub after: Option<ListPosition>,
     pub count: u32,
@@ -38,7 +68,7 @@ pub(super) struct Listing {
 /// # Errors
 ///
 /// INVALID_ARGUMENT.
-pub(super) fn parse(request: proto::ListSessionsRequest) -> Result<Listing> {
+fn parse(request: proto::ListSessionsRequest) -> Result<Listing> {
     let archived = parse_enum("archived", request.archived)?;
     let proto::ListSessionsRequest {
         page_size,
@@ -89,7 +119,7 @@ pub(super) fn parse(request: proto::ListSessionsRequest) -> Result<Listing> {
 
 impl Listing {
     /// The next page: the place, and a check that it is of this listing.
-    pub(super) fn token(&self, next: ListPosition) -> String {
+    fn token(&self, next: ListPosition) -> String {
         sealed(&next.0.to_be_bytes(), &format!("{:?}", self.filter))
     }
 }
@@ -112,7 +142,7 @@ fn parse_token(text: &str, filter: &Filter) -> Result<Option<ListPosition>> {
 /// # Errors
 ///
 /// INVALID_ARGUMENT.
-pub(super) fn parse_watch(request: proto::WatchSessionsRequest) -> Result<Request> {
+fn parse_watch(request: proto::WatchSessionsRequest) -> Result<Request> {
     let proto::WatchSessionsRequest { cursor, include_system_owned, heartbeat } = request;
     let after = match cursor.as_str() {
         "" => None,
@@ -124,14 +154,12 @@ pub(super) fn parse_watch(request: proto::WatchSessionsRequest) -> Result<Reques
 }
 
 /// What a watch tells, as it tells it.
-pub(super) fn changes(
-    watch: Watch,
-) -> impl Stream<Item = Result<proto::WatchSessionsResponse, Status>> {
+fn changes(watch: Watch) -> impl Stream<Item = Result<proto::WatchSessionsResponse>> {
     stream::unfold(Some(watch), |watch| async move {
         let mut watch = watch?;
         match watch.next().await {
             Ok(delivery) => Some((Ok(message(delivery)), Some(watch))),
-            Err(error) => Some((Err(error.into()), None)),
+            Err(error) => Some((Err(error), None)),
         }
     })
 }
@@ -160,15 +188,4 @@ fn place_of(bytes: [u8; 16]) -> Place {
     let (at, catalogue) = bytes.split_at(8);
     let eight = |half: &[u8]| half.try_into().expect("a half of sixteen bytes is eight");
     Place { at: i64::from_be_bytes(eight(at)), catalogue: eight(catalogue) }
-}
-
-fn parse_time(
-    field: &'static str,
-    time: Option<crate::time::Timestamp>,
-) -> Result<Option<SystemTime>> {
-    let Some(time) = time else { return Ok(None) };
-    // Beyond that, arithmetic in microseconds would go wrong later.
-    let most = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 36);
-    let time = crate::time::system_time(&time).filter(|time| *time < most);
-    time.map(Some).ok_or_else(|| Error::invalid(field, "expected a time from 1970 on"))
 }

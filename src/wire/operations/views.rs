@@ -1,12 +1,13 @@
 //! Turns, messages and trajectories on the wire: requests, page tokens, pages.
 
 use super::{
-    session::parse_id,
+    Caller,
+    fields::parse_id,
     token::{sealed, unsealed},
 };
 use crate::{
     Error, Result,
-    app::TurnPage,
+    app::{App, TurnPage},
     event,
     id::{Seq, SessionId, TurnNumber},
     proto,
@@ -25,9 +26,54 @@ const MESSAGES: &str = "messages";
 /// The same of steps.
 const STEPS: &str = "steps";
 
+/// Lists the turns of a session, in order.
+///
+/// # Errors
+///
+/// As `ListTurns` of the contract lists.
+pub(crate) async fn list_turns(
+    app: &App,
+    _caller: &Caller,
+    request: proto::ListTurnsRequest,
+) -> Result<proto::ListTurnsResponse> {
+    let listing = TurnListing::parse(&request)?;
+    let page = app.turns(listing.session, listing.after, listing.count).await?;
+    Ok(listing.answer(page))
+}
+
+/// Reads what was said in a session.
+///
+/// # Errors
+///
+/// As `ListMessages` of the contract lists.
+pub(crate) async fn list_messages(
+    app: &App,
+    _caller: &Caller,
+    request: proto::ListMessagesRequest,
+) -> Result<proto::ListMessagesResponse> {
+    let query = parse_messages(&request)?;
+    let page = app.messages(&query).await?;
+    Ok(messages(&query, page))
+}
+
+/// Reads what happened in a session, step by step.
+///
+/// # Errors
+///
+/// As `GetTrajectory` of the contract lists.
+pub(crate) async fn get_trajectory(
+    app: &App,
+    _caller: &Caller,
+    request: proto::GetTrajectoryRequest,
+) -> Result<proto::GetTrajectoryResponse> {
+    let query = parse_trajectory(&request)?;
+    let page = app.trajectory(&query).await?;
+    Ok(trajectory(&query, page))
+}
+
 /// A request to list turns.
 #[derive(Debug)]
-pub(super) struct TurnListing {
+struct TurnListing {
     pub session: SessionId,
     pub after: TurnNumber,
     pub count: u32,
@@ -39,7 +85,7 @@ impl TurnListing {
     /// # Errors
     ///
     /// INVALID_ARGUMENT.
-    pub(super) fn parse(request: &proto::ListTurnsRequest) -> Result<Self> {
+    fn parse(request: &proto::ListTurnsRequest) -> Result<Self> {
         let proto::ListTurnsRequest { session_id, page_size, page_token } = request;
         let session = parse_id("session_id", session_id)?;
         let count = parse_page_size(*page_size, "turns")?;
@@ -53,7 +99,7 @@ impl TurnListing {
     }
 
     /// Makes the answer.
-    pub(super) fn answer(&self, page: TurnPage) -> proto::ListTurnsResponse {
+    fn answer(&self, page: TurnPage) -> proto::ListTurnsResponse {
         let TurnPage { turns, next_after } = page;
         let purpose = purpose(TURNS, self.session, None);
         let token = next_after.map(|after| sealed(&after.0.to_be_bytes(), &purpose));
@@ -66,7 +112,7 @@ impl TurnListing {
 /// # Errors
 ///
 /// INVALID_ARGUMENT.
-pub(super) fn parse_messages(request: &proto::ListMessagesRequest) -> Result<Query> {
+fn parse_messages(request: &proto::ListMessagesRequest) -> Result<Query> {
     let proto::ListMessagesRequest { session_id, turn, page_size, page_token, max_bytes } = request;
     let session = parse_id("session_id", session_id)?;
     let turn = (*turn != 0).then_some(TurnNumber(*turn));
@@ -81,10 +127,7 @@ pub(super) fn parse_messages(request: &proto::ListMessagesRequest) -> Result<Que
 }
 
 /// Makes the answer to a request for messages.
-pub(super) fn messages(
-    query: &Query,
-    page: Page<proto::SessionMessage>,
-) -> proto::ListMessagesResponse {
+fn messages(query: &Query, page: Page<proto::SessionMessage>) -> proto::ListMessagesResponse {
     proto::ListMessagesResponse {
         next_page_token: token(page.next, &purpose(MESSAGES, query.session, query.turn)),
         messages: page.entries,
@@ -98,7 +141,7 @@ pub(super) fn messages(
 /// # Errors
 ///
 /// INVALID_ARGUMENT.
-pub(super) fn parse_trajectory(request: &proto::GetTrajectoryRequest) -> Result<Query> {
+fn parse_trajectory(request: &proto::GetTrajectoryRequest) -> Result<Query> {
     let proto::GetTrajectoryRequest {
         session_id,
         turn,
@@ -126,7 +169,7 @@ pub(super) fn parse_trajectory(request: &proto::GetTrajectoryRequest) -> Result<
 }
 
 /// Makes the answer to a request for a trajectory.
-pub(super) fn trajectory(query: &Query, page: Page<proto::Step>) -> proto::GetTrajectoryResponse {
+fn trajectory(query: &Query, page: Page<proto::Step>) -> proto::GetTrajectoryResponse {
     proto::GetTrajectoryResponse {
         next_page_token: token(page.next, &purpose(STEPS, query.session, query.turn)),
         steps: page.entries,

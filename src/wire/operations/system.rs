@@ -1,0 +1,54 @@
+//! `SystemService`: the server.
+
+use super::Caller;
+use crate::{
+    Result,
+    agent::{self, lines::MAX_LINE_BYTES},
+    app::{App, MAX_PROMPT_BYTES, MAX_REQUEST_BYTES, ServerInfo},
+    event::DEFAULT_MAX_EVENT_BYTES,
+    proto,
+    server::MAX_STREAMS_PER_CONNECTION,
+    time::timestamp,
+};
+
+/// Says what this server is, and what it allows.
+///
+/// # Errors
+///
+/// As `GetServerInfo` of the contract lists.
+pub(crate) async fn get_server_info(
+    app: &App,
+    _caller: &Caller,
+    _request: proto::GetServerInfoRequest,
+) -> Result<proto::GetServerInfoResponse> {
+    let ServerInfo { start_time, home, addresses, codex, running_turns, open_watches } =
+        app.server_info().await?;
+    Ok(proto::GetServerInfoResponse {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        start_time: Some(timestamp(start_time)),
+        home: home.display().to_string(),
+        addresses,
+        codex: Some(proto::CodexInfo {
+            path: codex.path.map(|path| path.display().to_string()).unwrap_or_default(),
+            version: codex.version,
+            problem: codex.problem.unwrap_or_default(),
+        }),
+        running_turns,
+        open_watches,
+        limits: Some(limits()),
+    })
+}
+
+fn limits() -> proto::Limits {
+    let bound = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+    let characters = agent::Kind::Codex.prompt_limits().max_characters;
+    proto::Limits {
+        max_prompt_bytes: bound(MAX_PROMPT_BYTES),
+        max_codex_prompt_characters: bound(characters.unwrap_or(MAX_PROMPT_BYTES)),
+        max_request_bytes: bound(MAX_REQUEST_BYTES),
+        default_max_event_bytes: bound(DEFAULT_MAX_EVENT_BYTES),
+        max_line_bytes: bound(MAX_LINE_BYTES),
+        max_streams_per_connection: MAX_STREAMS_PER_CONNECTION,
+    }
+}
