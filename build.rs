@@ -5,8 +5,14 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 3] =
-    ["switchboard/v1/session.proto", "switchboard/v1/event.proto", "switchboard/v1/system.proto"];
+const FILES: [&str; 6] = [
+    "switchboard/v1/session.proto",
+    "switchboard/v1/event.proto",
+    "switchboard/v1/settings.proto",
+    "switchboard/v1/controls.proto",
+    "switchboard/v1/audit.proto",
+    "switchboard/v1/system.proto",
+];
 
 #[expect(
     clippy::disallowed_methods,
@@ -29,6 +35,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         // an agent is twice as large, and moved as such.
         .boxed(".switchboard.v1.SessionCreated.session")
         .boxed(".switchboard.v1.SessionUpdated.session")
+        .boxed(".switchboard.v1.SettingsChanged.entry")
+        .boxed(".switchboard.v1.ControlsChanged.entry")
         .compile_well_known_types(true)
         .extern_path(".google.protobuf", "::pbjson_types")
         .extern_path(".google.protobuf.Timestamp", "crate::time::Timestamp")

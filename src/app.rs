@@ -16,6 +16,9 @@
 //! | [`App::output`], [`App::messages`], [`App::trajectory`] | the turn exists | – |
 //! | [`App::turns`] | always | – |
 //! | [`App::watch`], [`App::list_events`] | the cursor is in the log | – |
+//! | [`App::controls`] | the session is no system's | – |
+//! | [`App::write_controls`] | the etag fits, the default is not locked | controls, settings, the audit |
+//! | [`App::audit_entries`], [`App::watch_audit`], [`App::verify_audit`], [`App::audit_state`] | always | – |
 //! | [`App::server_info`] | always | – |
 //!
 //! Those that change something take a [`Once`](crate::session::once::Once):
@@ -23,11 +26,16 @@
 //!
 //! Names no transport.
 
+mod audit;
+mod controls;
 mod create;
 mod life;
 mod views;
 
+pub(crate) use self::create::check_model;
 pub use self::{
+    audit::Verified,
+    controls::NewWrite,
     create::{NewFork, NewSession},
     life::Cleanup,
     views::TurnPage,

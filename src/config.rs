@@ -7,6 +7,7 @@ mod environment;
 mod file;
 mod merge;
 mod size;
+mod words;
 
 use std::{
     ffi::OsString,
@@ -19,12 +20,14 @@ use self::merge::Merge;
 pub use self::{
     environment::Environment,
     file::{
-        CodexFile, ConfigFile, EventsFile, ListenAddr, LogFile, LogFormat, ParseListenAddrError,
-        Span, TurnsFile,
+        CodexFile, ConfigFile, ControlsFile, EventsFile, ListenAddr, LogFile, LogFormat,
+        ParseListenAddrError, Span, TurnsFile,
     },
     size::{ParseSizeError, Size},
+    words::{ApprovalWord, NetworkWord, ParseWordError, SandboxWord},
 };
 use crate::{
+    controls::Policy,
     home::Home,
     supervise::{self, Grace, Limits},
 };
@@ -61,6 +64,8 @@ pub struct Config {
     pub limits: Limits,
     /// How events are kept.
     pub events: EventsConfig,
+    /// What sessions may do where nobody chose.
+    pub controls: Policy,
     /// The agent `codex`.
     pub codex: CodexConfig,
     /// The server's own log.
@@ -161,6 +166,7 @@ impl Config {
                 retain_age: None,
                 segment_bytes: DEFAULT_SEGMENT.0,
             },
+            controls: Policy::default(),
             codex: CodexConfig {
                 path: None,
                 search_path: None,

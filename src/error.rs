@@ -16,6 +16,7 @@ use std::{
 use rustix::io::Errno;
 
 use crate::{
+    controls::State,
     id::{Seq, SessionId, TurnNumber},
     proto::SessionState,
 };
@@ -65,6 +66,22 @@ pub enum Error {
         /// What is not allowed and where to allow it.
         problem: String,
     },
+    /// The session is a system's, whose settings and controls are not for clients.
+    #[error(
+        "session {id} is owned by a system of the operator's: its settings and controls are not for clients"
+    )]
+    SystemSession {
+        /// The session.
+        id: SessionId,
+    },
+    /// The default controls and settings are the operator's.
+    #[error(
+        "the default controls and settings are managed by the server's configuration (controls.lock_defaults) and cannot be written; those of a session can"
+    )]
+    DefaultsLocked {
+        /// What they are, with what nobody chose as it is shown.
+        current: Box<State>,
+    },
     /// No session has this id.
     #[error("no session has the id {id}")]
     SessionNotFound {
@@ -105,12 +122,14 @@ pub enum Error {
         /// As it was given.
         request_id: String,
     },
-    /// The session is not what the caller saw.
-    #[error("session {id} has changed: its etag is {etag}, not {given}; read it again")]
+    /// Something is not what the caller saw.
+    #[error("{what} {} changed: the etag is {etag}, not {given}; read again", of_session(*.id))]
     EtagMismatch {
-        /// The session.
-        id: SessionId,
-        /// The etag that it has.
+        /// What has changed.
+        what: &'static str,
+        /// The session that it is of; none for the default.
+        id: Option<SessionId>,
+        /// The etag that there is.
         etag: String,
         /// As it was given.
         given: String,
@@ -260,6 +279,11 @@ pub enum Error {
     /// The caller's deadline passed.
     #[error("the deadline of the call passed")]
     DeadlineExceeded,
+}
+
+/// Whose something is.
+fn of_session(id: Option<SessionId>) -> String {
+    id.map_or_else(|| "of new sessions has".to_owned(), |id| format!("of session {id} has"))
 }
 
 /// Where to read on behind damage.

@@ -223,6 +223,8 @@ pub fn kind_of(kind: &Kind) -> EventKind {
         Kind::Warning(_) => EventKind::Warning,
         Kind::SessionUpdated(_) => EventKind::SessionUpdated,
         Kind::SessionDeleted(_) => EventKind::SessionDeleted,
+        Kind::SettingsChanged(_) => EventKind::SettingsChanged,
+        Kind::ControlsChanged(_) => EventKind::ControlsChanged,
     }
 }
 

@@ -6,12 +6,13 @@
 //! # The map
 //!
 //! ```text
-//!  main ─▶ cli ─▶ server ─▶ wire::grpc ─▶ wire::operations ─▶ app ─▶ session
-//!                                                                       │
-//!                          store::{log, sqlite} ◀──┬────────────────────┘
+//!  main ─▶ cli ─▶ server ─▶ wire::{grpc, rest} ─▶ wire::operations ─▶ app ─▶ session
+//!                                                                             │
+//!                          store::{log, sqlite} ◀──┬──────────────────────────┘
 //!                          agent ◀─────────────────┤
 //!                          supervise ◀─────────────┘
-//!  leaves, named by anyone: config, home, error, event, id, json, proto, row, time
+//!  leaves, named by anyone: audit, config, controls, home, error, event, id, json, proto,
+//!                           row, settings, time
 //! ```
 //!
 //! Dependencies follow the arrows; nothing names what comes before it. Nothing
@@ -22,7 +23,7 @@
 //! |---|---|
 //! | [`cli`] | what a person types, and what they see; a client like any other |
 //! | [`server`] | the order of a server's life: bind, open, adopt, serve, drain |
-//! | [`wire`] | who may speak, the error table, the operations (parse, call, convert), gRPC |
+//! | [`wire`] | who may speak, the error table, the operations (parse, call, convert), gRPC, REST |
 //! | [`app`] | the closed list of operations |
 //! | [`session`] | the owner task of each session, its states, the watch |
 //! | [`store`] | the event log and the database |
@@ -58,8 +59,10 @@
 
 pub mod agent;
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod config;
+pub mod controls;
 pub mod error;
 pub mod event;
 pub mod home;
@@ -69,6 +72,7 @@ pub mod proto;
 pub mod row;
 pub mod server;
 pub mod session;
+pub mod settings;
 pub mod store;
 pub mod supervise;
 pub mod time;

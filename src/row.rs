@@ -7,8 +7,9 @@ use std::{collections::BTreeMap, path::PathBuf, time::SystemTime};
 
 use crate::{
     Error, Result,
+    controls::Controls,
     id::{SessionId, TurnNumber},
-    proto::{self, FilesystemSandbox, NetworkAccess, SessionState, StateReason},
+    proto::{self, SessionState, StateReason},
 };
 
 /// The most characters of a prompt that a session or an event shows.
@@ -31,12 +32,8 @@ pub struct Session {
     pub labels: BTreeMap<String, String>,
     /// The absolute directory that the agent works in.
     pub working_directory: PathBuf,
-    /// The model asked for.
-    pub model: Option<String>,
-    /// The sandbox asked for.
-    pub sandbox: FilesystemSandbox,
-    /// The network asked for.
-    pub network: NetworkAccess,
+    /// What its agent may do.
+    pub controls: Controls,
     /// What codex is told beside all this.
     pub options: proto::CodexOptions,
     /// Put aside by a client.
@@ -177,7 +174,8 @@ impl Session {
         if seen.is_empty() || seen == etag {
             return Ok(());
         }
-        Err(Error::EtagMismatch { id: self.id, etag, given: seen.to_owned() })
+        let (what, id) = ("what clients may write", Some(self.id));
+        Err(Error::EtagMismatch { what, id, etag, given: seen.to_owned() })
     }
 }
 
@@ -190,9 +188,7 @@ impl From<&Session> for proto::Session {
             title,
             labels,
             working_directory,
-            model,
-            sandbox,
-            network,
+            controls,
             options,
             archived,
             system_owned,
@@ -216,8 +212,8 @@ impl From<&Session> for proto::Session {
             title: title.clone(),
             labels: labels.clone(),
             working_directory: working_directory.to_string_lossy().into_owned(),
-            model: model.clone().unwrap_or_default(),
-            filesystem_sandbox: (*sandbox).into(),
+            model: controls.model.clone().unwrap_or_default(),
+            filesystem_sandbox: controls.sandbox.into(),
             thread_id: thread_id.clone().unwrap_or_default(),
             codex_version: codex_version.clone(),
             first_prompt: first_prompt.clone(),
@@ -226,7 +222,8 @@ impl From<&Session> for proto::Session {
             usage: *usage,
             create_time: Some(crate::time::timestamp(*create_time)),
             update_time: Some(crate::time::timestamp(*update_time)),
-            network_access: (*network).into(),
+            network_access: controls.network.into(),
+            approval_policy: controls.approval_policy.into(),
             codex_options: shown(options),
             archived: *archived,
             system_owned: *system_owned,

@@ -15,7 +15,7 @@ mod descriptors;
 mod first_bytes;
 mod listen;
 
-use std::{fs, io, path::PathBuf};
+use std::{fs, io, path::PathBuf, sync::Arc};
 
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -209,6 +209,8 @@ fn open(config: &Config, stages: &Stages, descriptors: Descriptors) -> Result<Se
         requests: Requests::default(),
         limits: config.limits,
         events: config.events,
+        policy: Arc::new(config.controls.clone()),
+        audited: tokio::sync::watch::Sender::new(0),
         agent_open_files: descriptors.inherited,
         closing: stages.draining.clone(),
         stopped: stages.stopped.clone(),

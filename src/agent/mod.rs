@@ -184,6 +184,8 @@ pub struct TurnRequest<'a> {
     pub working_directory: &'a Path,
     /// The model; none for the agent's own default.
     pub model: Option<&'a str>,
+    /// When the agent asks before it acts; unspecified where nobody chose.
+    pub approval_policy: proto::ApprovalPolicy,
     /// The sandbox; unspecified for the agent's own default.
     pub sandbox: proto::FilesystemSandbox,
     /// Whether commands may use the network; unspecified for the agent's own

@@ -20,6 +20,7 @@ fn turn(session: SessionId) -> TurnRequest<'static> {
         turn: TurnNumber(2),
         working_directory: Path::new("/work"),
         model: Some("any"),
+        approval_policy: crate::proto::ApprovalPolicy::Unspecified,
         sandbox: proto::FilesystemSandbox::ReadOnly,
         network: proto::NetworkAccess::Unspecified,
         options: Box::leak(Box::default()),

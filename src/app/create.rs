@@ -5,14 +5,16 @@ use std::{collections::BTreeMap, path::PathBuf};
 use crate::{
     Error, Result, agent,
     app::App,
+    controls::{Controls, Scope, State},
     id::{SessionId, TurnNumber},
-    proto::{self, FilesystemSandbox, NetworkAccess},
+    proto,
     row::{Fork, Session},
     session::{
         actor::{NewTurn, blocking},
         once::{Once, Ticket},
         turn,
     },
+    settings::Settings,
 };
 
 const MAX_TITLE_CHARACTERS: usize = 200;
@@ -37,12 +39,8 @@ pub struct NewSession {
     pub labels: BTreeMap<String, String>,
     /// The absolute directory that the agent works in.
     pub working_directory: PathBuf,
-    /// The model; the agent's own default when not given.
-    pub model: Option<String>,
-    /// The sandbox.
-    pub sandbox: FilesystemSandbox,
-    /// The network.
-    pub network: NetworkAccess,
+    /// What its agent may do; what is not chosen is taken from the defaults.
+    pub controls: Controls,
     /// What codex is told beside all this.
     pub options: proto::CodexOptions,
     /// Whether a system owns it.
@@ -108,17 +106,16 @@ impl App {
         if new.working_directory.as_os_str().is_empty() {
             new.working_directory = source.working_directory;
         }
-        new.model = new.model.or(source.model);
-        if new.sandbox == FilesystemSandbox::Unspecified {
-            new.sandbox = source.sandbox;
-        }
-        if new.network == NetworkAccess::Unspecified {
-            new.network = source.network;
-        }
+        new.controls = new.controls.over(&source.controls);
         if new.options == proto::CodexOptions::default() {
             new.options = source.options;
         }
-        let history = History { fork: Fork { session: of, thread_id }, usage: source.usage };
+        let state = self.sessions.database().state(Scope::Session(of)).await?;
+        let history = History {
+            fork: Fork { session: of, thread_id },
+            usage: source.usage,
+            settings: state.map(|state| state.settings).unwrap_or_default(),
+        };
         self.create(new, Some(history), ticket).await
     }
 
@@ -129,11 +126,19 @@ impl App {
         ticket: &Ticket,
     ) -> Result<proto::Session> {
         let (kind, mut session) = admit(&new)?;
-        if let Some(History { fork, usage }) = history {
-            session.forked_from = Some(fork);
-            // Codex goes on counting from there.
-            session.usage = usage;
-        }
+        let settings = match history {
+            Some(History { fork, usage, settings }) => {
+                session.forked_from = Some(fork);
+                // Codex goes on counting from there.
+                session.usage = usage;
+                settings
+            }
+            None => {
+                let State { controls, settings, .. } = self.controls(None).await?.defaults;
+                session.controls = session.controls.over(&controls);
+                settings
+            }
+        };
         // What can be known before anything is made.
         let (agents, planned) = (self.agents().clone(), session.clone());
         let planned = blocking(move || {
@@ -157,7 +162,7 @@ impl App {
             }
             None => None,
         };
-        self.sessions.create(session, first, ticket).await
+        self.sessions.create(session, settings, first, ticket).await
     }
 }
 
@@ -166,6 +171,7 @@ impl App {
 struct History {
     fork: Fork,
     usage: Option<proto::Usage>,
+    settings: Settings,
 }
 
 /// Whether a new session may be, and what it is at first.
@@ -178,7 +184,7 @@ fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
     }
     check_length("session.source", source, MAX_SOURCE_CHARACTERS)?;
     check_title(&new.title)?;
-    check_length("session.model", new.model.as_deref().unwrap_or(""), MAX_MODEL_CHARACTERS)?;
+    check_model("session.model", new.controls.model.as_deref())?;
     check_labels(&new.labels)?;
     kind.check_options(&new.options)?;
     let now = crate::time::now();
@@ -189,9 +195,7 @@ fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
         title: new.title.clone(),
         labels: new.labels.clone(),
         working_directory: new.working_directory.clone(),
-        model: new.model.clone(),
-        sandbox: new.sandbox,
-        network: new.network,
+        controls: new.controls.clone(),
         options: new.options.clone(),
         archived: false,
         system_owned: new.system_owned,
@@ -207,6 +211,11 @@ fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
         update_time: now,
     };
     Ok((kind, session))
+}
+
+/// What a model may be called.
+pub(crate) fn check_model(field: &'static str, model: Option<&str>) -> Result<()> {
+    check_length(field, model.unwrap_or_default(), MAX_MODEL_CHARACTERS)
 }
 
 /// What a title may be.

@@ -155,6 +155,11 @@ pub(super) struct ConfigArgs {
     /// Allow --listen on an address that other machines reach, unencrypted
     #[arg(long)]
     pub insecure_public: bool,
+    /// Let nobody write the default controls and settings [env: SESSION_DEFAULTS_LOCKED]
+    ///
+    /// They are read as before, and each session's own can be written.
+    #[arg(long)]
+    pub lock_defaults: bool,
     /// The codex binary [env: SWITCHBOARD_CODEX]
     ///
     /// By default the native binary behind `codex` on the PATH.

@@ -5,7 +5,9 @@ use super::{
     args::{ConfigArgs, ConfigCommand, RetainEvents},
 };
 use crate::{
-    config::{CodexFile, ConfigFile, EventsFile, Flags, Loaded, LogFile, Source, TurnsFile},
+    config::{
+        CodexFile, ConfigFile, ControlsFile, EventsFile, Flags, Loaded, LogFile, Source, TurnsFile,
+    },
     server,
 };
 
@@ -52,6 +54,10 @@ pub(super) fn load(cx: &Context, args: ConfigArgs) -> Result<Loaded, Failure> {
         listen: (!args.listen.is_empty()).then_some(args.listen),
         require_token: args.no_token.then_some(false),
         insecure_public: args.insecure_public.then_some(true),
+        controls: ControlsFile {
+            lock_defaults: args.lock_defaults.then_some(true),
+            ..ControlsFile::default()
+        },
         allowed_origins: None,
         allowed_hosts: None,
         drain_deadline: args.drain_deadline,

@@ -10,7 +10,7 @@ pub(super) mod transcript;
 use std::collections::HashMap;
 
 use self::text::{Paint, clean, one_line};
-use crate::proto::{Event, Session, SessionState, StateReason, Usage, event::Kind};
+use crate::proto::{self, Event, Session, SessionState, StateReason, Usage, event::Kind};
 
 /// What the view of one session remembers.
 #[derive(Debug)]
@@ -140,6 +140,22 @@ impl View {
             Kind::SessionUpdated(updated) => {
                 let fields = one_line(&updated.fields.join(", "), 100);
                 format!("{}\n", paint.dim(&format!("{fields} changed")))
+            }
+            Kind::SettingsChanged(proto::SettingsChanged { entry, .. })
+            | Kind::ControlsChanged(proto::ControlsChanged { entry, .. }) => {
+                let Some(entry) = entry else { return String::new() };
+                let whose = match entry.scope() {
+                    proto::Scope::Default => "defaults",
+                    proto::Scope::Session | proto::Scope::Unspecified => "session",
+                };
+                let text = format!(
+                    "{whose} changed by {} via {}: {} -> {}",
+                    clean(&entry.actor),
+                    clean(&entry.source),
+                    clean(&entry.previous_summary),
+                    clean(&entry.summary)
+                );
+                paint.dim(&text) + "\n"
             }
             Kind::SessionDeleted(_) => paint.red("session deleted") + "\n",
             Kind::Warning(warning) => {

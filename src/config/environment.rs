@@ -4,12 +4,16 @@ use std::{collections::BTreeMap, env, ffi::OsString, path::PathBuf};
 
 /// Every variable that the program reads itself. `RUST_LOG` is not among them:
 /// the log is set with `SWITCHBOARD_LOG`.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 20] = [
     "CODEX_HOME",
+    "DEFAULT_APPROVAL_POLICY",
+    "DEFAULT_NETWORK_ACCESS",
+    "DEFAULT_SANDBOX_MODE",
     "HOME",
     "NOTIFY_SOCKET",
     "NO_COLOR",
     "PATH",
+    "SESSION_DEFAULTS_LOCKED",
     "SWITCHBOARD_CODEX",
     "SWITCHBOARD_CONFIG",
     "SWITCHBOARD_HOME",

@@ -8,7 +8,10 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::size::Size;
+use super::{
+    size::Size,
+    words::{ApprovalWord, NetworkWord, SandboxWord},
+};
 
 /// The configuration of `switchboard serve`.
 ///
@@ -43,6 +46,9 @@ pub struct ConfigFile {
     /// How the events of each session are kept.
     #[serde(default)]
     pub events: EventsFile,
+    /// What sessions may do where nobody chose, and who may write the defaults.
+    #[serde(default)]
+    pub controls: ControlsFile,
     /// The agent `codex`.
     #[serde(default)]
     pub codex: CodexFile,
@@ -93,6 +99,25 @@ pub struct EventsFile {
     /// How large a segment of a log grows, from `4KiB` to `1GiB`: the smaller,
     /// the closer to the bounds, and the more files. Default: `16MiB`.
     pub segment_bytes: Option<Size>,
+}
+
+/// What new sessions begin with as long as nobody has written the default
+/// controls, and who may write them.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ControlsFile {
+    /// Whether the default controls and settings are the operator's alone:
+    /// clients read them, and cannot write them. Default: false.
+    pub lock_defaults: Option<bool>,
+    /// When agents ask before they act. Default: shown as `untrusted`, and left
+    /// to the agent.
+    pub approval_policy: Option<ApprovalWord>,
+    /// Whether commands may use the network. Default: shown as `restricted`, and
+    /// left to the agent's own configuration.
+    pub network_access: Option<NetworkWord>,
+    /// What commands may write. Default: shown as `read-only`, and left to the
+    /// agent's own configuration.
+    pub filesystem_sandbox: Option<SandboxWord>,
 }
 
 /// The agent `codex`.

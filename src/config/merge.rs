@@ -1,15 +1,16 @@
 //! The layers read, merged and validated.
 
-use std::{fs, io, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{fmt, fs, io, ops::RangeInclusive, path::PathBuf, str::FromStr, time::Duration};
 
 use serde::Serialize;
 
 use super::{
-    CodexConfig, CodexFile, Config, ConfigFile, DEFAULT_LISTEN, DEFAULT_OUTPUT_LIMIT,
+    CodexConfig, CodexFile, Config, ConfigFile, ControlsFile, DEFAULT_LISTEN, DEFAULT_OUTPUT_LIMIT,
     DEFAULT_SEGMENT, Environment, Error, EventsConfig, ListenAddr, LogConfig, LogFile, LogFormat,
     Size, Source, Span, TurnsConfig, Value, WatchBody,
 };
 use crate::{
+    controls::{Controls, Policy},
     home::Home,
     supervise::{self, Grace, Limits},
 };
@@ -59,6 +60,22 @@ pub(super) fn read_file(
     }
 }
 
+/// A value that the environment sets.
+fn word_of<T: FromStr<Err: fmt::Display>>(
+    environment: &Environment,
+    key: &'static str,
+    variable: &str,
+) -> Result<Option<T>, Error> {
+    let parsed = environment.text(variable).map(|text| {
+        text.parse().map_err(|error| Error::Value {
+            key,
+            source_of_value: Source::Environment,
+            problem: format!("{variable}: {error}"),
+        })
+    });
+    parsed.transpose()
+}
+
 /// What the environment sets.
 pub(super) fn from_environment(environment: &Environment) -> Result<ConfigFile, Error> {
     let wrong = |key, variable: &str, problem: String| Error::Value {
@@ -70,6 +87,21 @@ pub(super) fn from_environment(environment: &Environment) -> Result<ConfigFile, 
         let addresses = text.split(',').map(|part| part.trim().parse());
         addresses.collect::<Result<Vec<ListenAddr>, _>>()
     });
+    // The names that operators of the settings contract know.
+    let controls = ControlsFile {
+        lock_defaults: word_of(environment, "controls.lock_defaults", "SESSION_DEFAULTS_LOCKED")?,
+        approval_policy: word_of(
+            environment,
+            "controls.approval_policy",
+            "DEFAULT_APPROVAL_POLICY",
+        )?,
+        network_access: word_of(environment, "controls.network_access", "DEFAULT_NETWORK_ACCESS")?,
+        filesystem_sandbox: word_of(
+            environment,
+            "controls.filesystem_sandbox",
+            "DEFAULT_SANDBOX_MODE",
+        )?,
+    };
     let format = environment.text("SWITCHBOARD_LOG_FORMAT").map(|text| {
         clap::ValueEnum::from_str(&text, true)
             .map_err(|_| format!("{text:?} is no format: expected text or json"))
@@ -78,6 +110,7 @@ pub(super) fn from_environment(environment: &Environment) -> Result<ConfigFile, 
         listen: listen
             .transpose()
             .map_err(|error| wrong("listen", "SWITCHBOARD_LISTEN", error.to_string()))?,
+        controls,
         codex: CodexFile {
             path: environment.raw("SWITCHBOARD_CODEX").map(PathBuf::from),
             ..CodexFile::default()
@@ -142,6 +175,13 @@ impl Merge {
         let retain_bytes = self.pick("events.retain_bytes", |layer| layer.events.retain_bytes);
         let retain_age = self.pick("events.retain_age", |layer| layer.events.retain_age);
         let segment = self.pick("events.segment_bytes", |layer| layer.events.segment_bytes);
+        let lock_defaults =
+            self.pick("controls.lock_defaults", |layer| layer.controls.lock_defaults);
+        let approval =
+            self.pick("controls.approval_policy", |layer| layer.controls.approval_policy);
+        let network = self.pick("controls.network_access", |layer| layer.controls.network_access);
+        let sandbox =
+            self.pick("controls.filesystem_sandbox", |layer| layer.controls.filesystem_sandbox);
         let codex_path = self.pick("codex.path", |layer| layer.codex.path.clone());
         let agent_config =
             self.pick("codex.agent_config", |layer| layer.codex.agent_config.clone());
@@ -180,6 +220,15 @@ impl Merge {
                 retain_bytes: retain_bytes.map(|size| size.0),
                 retain_age: retain_age.map(|span| span.0),
                 segment_bytes: segment.unwrap_or(DEFAULT_SEGMENT).0,
+            },
+            controls: Policy {
+                defaults: Controls {
+                    model: None,
+                    approval_policy: approval.map(|word| word.0).unwrap_or_default(),
+                    network: network.map(|word| word.0).unwrap_or_default(),
+                    sandbox: sandbox.map(|word| word.0).unwrap_or_default(),
+                },
+                lock_defaults: lock_defaults.unwrap_or(false),
             },
             codex: CodexConfig {
                 path: codex_path,
@@ -239,7 +288,9 @@ impl Merge {
                 "turns.terminate_grace" => serde_json::json!(Span(config.grace.terminate)),
                 "turns.output_limit" => serde_json::json!(config.limits.output_bytes.map(Size)),
                 "events.segment_bytes" => serde_json::json!(Size(config.events.segment_bytes)),
-                "insecure_public" | "codex.unbounded_connection_retries" => false.into(),
+                "insecure_public"
+                | "controls.lock_defaults"
+                | "codex.unbounded_connection_retries" => false.into(),
                 "log.filter" => config.log.filter.clone().into(),
                 "log.format" => serde_json::json!(config.log.format),
                 _ => serde_json::Value::Null,

@@ -105,7 +105,10 @@ fn cut_kind(kind: &mut Kind, room: &mut Room) {
             }
             cut_list(fields, room, cut);
         }
-        Kind::SessionDeleted(proto::SessionDeleted {}) => {}
+        Kind::SessionDeleted(proto::SessionDeleted {})
+        // They are bounded when they are made.
+        | Kind::SettingsChanged(_)
+        | Kind::ControlsChanged(_) => {}
         Kind::StateChanged(proto::StateChanged {
             previous_state: _,
             state: _,
@@ -224,6 +227,7 @@ fn cut_session(session: &mut proto::Session, room: &mut Room) {
         etag,
         queue_position: _,
         codex_options,
+        approval_policy: _,
     } = session;
     [
         session_id,

@@ -30,7 +30,10 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use self::{handle::Command, turns::Queued};
+use self::{
+    handle::{Command, Nudge},
+    turns::Queued,
+};
 pub(crate) use self::{
     handle::{Handle, Update},
     turns::NewTurn,
@@ -65,6 +68,7 @@ pub(crate) struct Actor {
     feed: Arc<Feed>,
     commands: mpsc::Receiver<Command>,
     in_use: Weak<()>,
+    nudge: Arc<Nudge>,
     /// Away while a blocking thread has it.
     ingest: Option<Ingest>,
     running: Option<Running>,
@@ -113,6 +117,7 @@ enum Wake {
     Look,
     SupervisorEnded,
     Granted(Slot),
+    Nudged,
     Idle,
     Stopped,
 }
@@ -122,7 +127,13 @@ impl Actor {
     /// needs the owner.
     pub(crate) async fn run(mut self, retire: impl Fn(&Weak<()>) -> bool) -> Ended {
         loop {
-            match self.wait().await {
+            let wake = self.wait().await;
+            // Before a command too: whoever wrote the database and then asks is
+            // answered with what was written.
+            if self.nudge.take() {
+                self.look_at_database().await;
+            }
+            match wake {
                 // A caller that has gone does not want the answer.
                 Wake::Command(Command::StartTurn { prompt, ticket, reply }) => {
                     let _ = reply.send(self.start_turn(prompt, &ticket).await);
@@ -155,6 +166,7 @@ impl Actor {
                         return Ended::Orderly;
                     }
                 }
+                Wake::Nudged => {}
                 Wake::Stopped => return Ended::Orderly,
             }
             if let Some(tombstone) = self.deleted.take() {
@@ -174,12 +186,14 @@ impl Actor {
 
     async fn wait(&mut self) -> Wake {
         let stopped = self.shared.stopped.clone();
+        let nudge = Arc::clone(&self.nudge);
         loop {
             if let Some(queued) = &mut self.queued {
                 return tokio::select! {
                     biased;
                     () = stopped.cancelled() => Wake::Stopped,
                     command = self.commands.recv() => command.map_or(Wake::Stopped, Wake::Command),
+                    () = nudge.given() => Wake::Nudged,
                     slot = queued.place.granted() => Wake::Granted(slot),
                     () = sleep(RETRY), if self.row_behind || !self.unsaid.is_empty() => Wake::Look,
                 };
@@ -188,6 +202,7 @@ impl Actor {
                 return tokio::select! {
                     () = stopped.cancelled() => Wake::Stopped,
                     command = self.commands.recv() => command.map_or(Wake::Stopped, Wake::Command),
+                    () = nudge.given() => Wake::Nudged,
                     () = sleep(RETRY), if self.is_behind() => Wake::Look,
                     () = sleep(IDLE), if !self.is_behind() => Wake::Idle,
                 };
@@ -198,6 +213,7 @@ impl Actor {
                 command = self.commands.recv() => {
                     return command.map_or(Wake::Stopped, Wake::Command);
                 }
+                () = nudge.given() => return Wake::Nudged,
                 () = until(self.not_before), if self.due => {
                     self.due = false;
                     return Wake::Look;

@@ -24,6 +24,7 @@
 //! Called by `app` alone. Names no transport.
 
 pub(crate) mod actor;
+pub(crate) mod auditing;
 pub(crate) mod catalogue;
 pub(crate) mod directory;
 pub(crate) mod feed;

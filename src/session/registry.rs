@@ -11,13 +11,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::{Notify, OnceCell, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Error, Result,
     agent::Agents,
     config::EventsConfig,
+    controls::Policy,
     id::{Seq, SessionId},
     proto,
     row::Session,
@@ -65,6 +66,10 @@ pub(crate) struct Shared {
     pub limits: Limits,
     /// How events are kept.
     pub events: EventsConfig,
+    /// What the operator configured of controls.
+    pub policy: Arc<Policy>,
+    /// The latest entry of the audit that watches are told of.
+    pub audited: watch::Sender<u64>,
     /// How many files an agent may have open; none for no limit.
     pub agent_open_files: Option<u64>,
     /// Cancelled when the server begins to go down: watches and waits end.
@@ -128,6 +133,49 @@ impl Sessions {
     /// How events are kept.
     pub(crate) fn events(&self) -> EventsConfig {
         self.shared.events
+    }
+
+    /// What the operator configured of controls.
+    pub(crate) fn policy(&self) -> &Arc<Policy> {
+        &self.shared.policy
+    }
+
+    /// Rises with every entry of the audit.
+    pub(crate) fn audited(&self) -> watch::Receiver<u64> {
+        self.shared.audited.subscribe()
+    }
+
+    /// Tells that entry `seq` of the audit was committed, with an event for
+    /// `session`.
+    pub(crate) fn recorded(&self, seq: u64, session: Option<SessionId>) {
+        self.shared.audited.send_if_modified(|latest| {
+            let is_later = seq > *latest;
+            *latest = seq.max(*latest);
+            is_later
+        });
+        if let Some(id) = session {
+            self.nudge(id);
+        }
+    }
+
+    /// Has the owner of a session look at what others wrote in the database: the
+    /// session's controls, and what its log shall say.
+    fn nudge(&self, id: SessionId) {
+        let owner = {
+            let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+            owners.get(&id).and_then(|slot| slot.get().cloned())
+        };
+        if let Some(owner) = owner {
+            owner.nudge();
+            return;
+        }
+        let sessions = self.clone();
+        self.shared.tasks.spawn(async move {
+            // Whoever loads it later does the same.
+            if let Ok(owner) = sessions.owner(id).await {
+                owner.nudge();
+            }
+        });
     }
 
     /// Told when a session was deleted and nobody reads it any more.

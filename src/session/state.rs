@@ -36,6 +36,8 @@ pub(crate) fn concerns_row(kind: &Kind) -> bool {
         | Kind::SessionCreated(_)
         | Kind::SessionUpdated(_)
         | Kind::SessionDeleted(_)
+        | Kind::SettingsChanged(_)
+        | Kind::ControlsChanged(_)
         | Kind::Warning(_) => false,
     }
 }
@@ -109,6 +111,8 @@ pub(crate) fn apply(session: &mut Session, number: TurnNumber, kind: &Kind, time
         // The row came first.
         | Kind::SessionUpdated(_)
         | Kind::SessionDeleted(_)
+        | Kind::SettingsChanged(_)
+        | Kind::ControlsChanged(_)
         | Kind::Warning(_) => return,
     }
     session.update_time = time;

@@ -8,7 +8,11 @@ use http::StatusCode;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::{Error, session::registry::report};
+use crate::{
+    Error,
+    controls::{Controls, approval_word, network_word, sandbox_word},
+    session::registry::report,
+};
 
 /// The domain of every `google.rpc.ErrorInfo`.
 pub(crate) const DOMAIN: &str = "switchboard";
@@ -80,6 +84,15 @@ pub(crate) fn row(error: &Error) -> Row {
         Error::PermissionDenied { .. } => {
             row("PERMISSION_DENIED", StatusCode::FORBIDDEN, Code::PermissionDenied, Detail::None)
         }
+        Error::SystemSession { .. } => {
+            row("SYSTEM_SESSION", StatusCode::FORBIDDEN, Code::PermissionDenied, Detail::None)
+        }
+        Error::DefaultsLocked { .. } => row(
+            "DEFAULTS_LOCKED",
+            StatusCode::LOCKED,
+            Code::FailedPrecondition,
+            Detail::Precondition("defaults".to_owned()),
+        ),
         Error::SessionNotFound { id } => {
             row("SESSION_NOT_FOUND", StatusCode::NOT_FOUND, Code::NotFound, session(id))
         }
@@ -215,8 +228,20 @@ pub(crate) fn metadata(error: &Error) -> Vec<(&'static str, String)> {
             ("title", title.clone()),
         ],
         Error::IdempotencyConflict { request_id } => vec![("request_id", request_id.clone())],
-        Error::EtagMismatch { id, etag, given: _ } => {
-            vec![("session_id", id.to_string()), ("etag", etag.clone())]
+        Error::EtagMismatch { what: _, id, etag, given: _ } => {
+            let id = id.map(|id| ("session_id", id.to_string()));
+            id.into_iter().chain([("etag", etag.clone())]).collect()
+        }
+        Error::SystemSession { id } => vec![("session_id", id.to_string())],
+        Error::DefaultsLocked { current } => {
+            let Controls { model, approval_policy, network, sandbox } = &current.controls;
+            vec![
+                ("model", model.clone().unwrap_or_default()),
+                ("approval_policy", approval_word(*approval_policy).to_owned()),
+                ("network_access", network_word(*network).to_owned()),
+                ("filesystem_sandbox", sandbox_word(*sandbox).to_owned()),
+                ("settings", current.settings.to_string()),
+            ]
         }
         Error::TurnNotFound { session, turn, turn_count } => vec![
             ("session_id", session.to_string()),
@@ -392,7 +417,14 @@ mod tests {
             Error::TurnNotFound { session: id, turn: TurnNumber(3), turn_count: 2 },
             Error::SessionExists { id },
             Error::IdempotencyConflict { request_id: "r".to_owned() },
-            Error::EtagMismatch { id, etag: "2".to_owned(), given: "1".to_owned() },
+            Error::EtagMismatch {
+                what: "w",
+                id: Some(id),
+                etag: "2".to_owned(),
+                given: "1".to_owned(),
+            },
+            Error::SystemSession { id },
+            Error::DefaultsLocked { current: Box::default() },
             Error::SessionRunning { id, state },
             Error::SessionReadOnly { id, problem: problem() },
             Error::NoActiveTurn { id, state: SessionState::Completed },

@@ -31,8 +31,9 @@ use rustix::{
 };
 use serde_json::Value;
 use switchboard::proto::{
+    audit_service_client::AuditServiceClient, controls_service_client::ControlsServiceClient,
     event_service_client::EventServiceClient, session_service_client::SessionServiceClient,
-    system_service_client::SystemServiceClient,
+    settings_service_client::SettingsServiceClient, system_service_client::SystemServiceClient,
 };
 use tempfile::TempDir;
 use tonic::{
@@ -381,11 +382,14 @@ impl Drop for Server {
     }
 }
 
-/// Clients of the three services over one connection.
+/// Clients of the services over one connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Clients {
     pub(crate) sessions: SessionServiceClient<InterceptedService<Channel, Bearer>>,
     pub(crate) events: EventServiceClient<InterceptedService<Channel, Bearer>>,
+    pub(crate) settings: SettingsServiceClient<InterceptedService<Channel, Bearer>>,
+    pub(crate) controls: ControlsServiceClient<InterceptedService<Channel, Bearer>>,
+    pub(crate) audit: AuditServiceClient<InterceptedService<Channel, Bearer>>,
     pub(crate) system: SystemServiceClient<InterceptedService<Channel, Bearer>>,
 }
 
@@ -400,6 +404,9 @@ impl Clients {
         Self {
             sessions: SessionServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             events: EventServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            settings: SettingsServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            controls: ControlsServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            audit: AuditServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             system: SystemServiceClient::with_interceptor(channel, bearer),
         }
     }

@@ -38,6 +38,7 @@ mod restart;
 mod retention;
 mod service;
 mod sessions;
+mod settings;
 mod slow;
 mod stopping;
 mod subscriber;

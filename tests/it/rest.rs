@@ -2,6 +2,7 @@
 
 mod bodies;
 mod errors;
+mod settings;
 mod stream;
 mod toward_others;
 

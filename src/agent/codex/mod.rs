@@ -17,8 +17,9 @@ use crate::{
     agent::{
         CodexStatus, ConfigFile, Fallback, History, Launch, NotForgotten, Options, TurnRequest,
     },
+    controls::approval_word,
     error::{Error, Result},
-    proto::Warning,
+    proto::{ApprovalPolicy, Warning},
 };
 
 mod binary;
@@ -133,6 +134,7 @@ impl Codex {
         let retries = self.retries(&binary, known, &mut warnings);
         let version = known.version.clone().unwrap_or_default();
         warnings.extend(self.danger(turn, &config));
+        warnings.extend(asks_nobody(turn.approval_policy));
         let args = command::arguments(turn, retries, &config)?;
         let fallback = match turn.history {
             History::Resume(_) => {
@@ -249,6 +251,23 @@ impl Codex {
         });
         Retries::AsConfigured
     }
+}
+
+/// Says that codex does not ask in a turn of ours, whatever was chosen: `codex
+/// exec` runs with the policy `never`, also where it is told another (0.169).
+fn asks_nobody(policy: ApprovalPolicy) -> Option<Warning> {
+    let beside = match policy {
+        ApprovalPolicy::Unspecified | ApprovalPolicy::Never => return None,
+        ApprovalPolicy::OnFailure => ", and codex 0.169 does not know this policy any more",
+        ApprovalPolicy::Untrusted | ApprovalPolicy::OnRequest => "",
+    };
+    Some(Warning {
+        code: "APPROVAL_POLICY_NOT_HONOURED".to_owned(),
+        message: format!(
+            "the approval policy {:?} is not honoured: codex exec asks nobody{beside}; what its sandbox does not allow fails",
+            approval_word(policy)
+        ),
+    })
 }
 
 #[cfg(test)]

@@ -76,6 +76,7 @@ fn turn() -> TurnRequest<'static> {
         turn: TurnNumber(1),
         working_directory: Path::new("/work"),
         model: None,
+        approval_policy: crate::proto::ApprovalPolicy::Unspecified,
         sandbox: FilesystemSandbox::ReadOnly,
         network: NetworkAccess::Unspecified,
         options: Box::leak(Box::default()),

@@ -55,6 +55,7 @@ impl Actor {
         let feed = Arc::new(Feed::new(ingest.reader(), shared.replays.clone()));
         let (tx, commands) = mpsc::channel(16);
         let in_use = Arc::new(());
+        let nudge = Arc::default();
         let is_unopened = ingest.is_unopened();
         let mut actor = Self {
             shared,
@@ -63,6 +64,7 @@ impl Actor {
             feed: Arc::clone(&feed),
             commands,
             in_use: Arc::downgrade(&in_use),
+            nudge: Arc::clone(&nudge),
             ingest: Some(ingest),
             running: None,
             queued: None,
@@ -96,7 +98,7 @@ impl Actor {
             }
             (None, problem) => actor.take_up_turn(problem).await?,
         }
-        Ok((actor, Handle::new(tx, feed, in_use, is_unopened)))
+        Ok((actor, Handle::new(tx, feed, in_use, nudge, is_unopened)))
     }
 
     /// Lets the row follow what is in the log after `applied`, as far as that can

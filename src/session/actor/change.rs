@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Actor, handle::Command};
 use crate::{
     Error, Result,
+    controls::Scope,
     proto::{self, event::Kind},
     row::Tombstone,
     session::{actor::Update, ingest::Statement, once::Ticket, registry::report},
@@ -76,6 +77,34 @@ impl Actor {
         // Those who watch the catalogue look at rows.
         self.shared.hub.publish(self.session.id);
         self.acknowledge(ticket).await
+    }
+
+    /// Takes up what others wrote in the database: the session's controls, and what
+    /// its log shall say. What cannot be said now is said at the next start.
+    pub(super) async fn look_at_database(&mut self) {
+        let id = self.session.id;
+        if let Err(error) = self.try_look_at_database().await {
+            tracing::error!(session = %id, error = %report(&error), "cannot take up what was written of the session; trying again at the next occasion");
+        }
+    }
+
+    async fn try_look_at_database(&mut self) -> Result<()> {
+        self.learn_controls().await?;
+        if self.writer()?.read_only().is_none() {
+            self.empty_outbox().await?;
+        }
+        // Those who watch the catalogue look at rows.
+        self.shared.hub.publish(self.session.id);
+        Ok(())
+    }
+
+    /// Reads the controls, which others write.
+    pub(super) async fn learn_controls(&mut self) -> Result<()> {
+        let scope = Scope::Session(self.session.id);
+        if let Some(state) = self.shared.database.state(scope).await? {
+            self.session.controls = state.controls;
+        }
+        Ok(())
     }
 
     /// Deletes the session, which must be at rest: its tombstone first.

@@ -1,8 +1,14 @@
 //! The way to an owner, and what it is asked.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
     Error, Result,
@@ -47,19 +53,58 @@ pub(crate) struct Handle {
     feed: Arc<Feed>,
     /// Counts the handles.
     _in_use: Arc<()>,
+    nudge: Arc<Nudge>,
     is_unopened: bool,
 }
 
+/// A word to an owner that there is something new in the database. Given again
+/// and again before the owner looks, it is one.
+#[derive(Debug, Default)]
+pub(super) struct Nudge {
+    given: AtomicBool,
+    notify: Notify,
+}
+
+impl Nudge {
+    fn give(&self) {
+        self.given.store(true, Ordering::Release);
+        self.notify.notify_one();
+    }
+
+    /// Takes it, if it was given.
+    pub(super) fn take(&self) -> bool {
+        self.given.swap(false, Ordering::AcqRel)
+    }
+
+    /// Waits until it may have been given.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub(super) async fn given(&self) {
+        if !self.given.load(Ordering::Acquire) {
+            self.notify.notified().await;
+        }
+    }
+}
+
 impl Handle {
-    /// A handle of an owner that takes `commands`; `in_use` counts it, and
-    /// `is_unopened` says that it has no log.
+    /// A handle of an owner that takes `commands`; `in_use` counts it,
+    /// `nudge` is the owner's, and `is_unopened` says that it has no log.
     pub(super) fn new(
         commands: mpsc::Sender<Command>,
         feed: Arc<Feed>,
         in_use: Arc<()>,
+        nudge: Arc<Nudge>,
         is_unopened: bool,
     ) -> Self {
-        Self { commands, feed, _in_use: in_use, is_unopened }
+        Self { commands, feed, _in_use: in_use, nudge, is_unopened }
+    }
+
+    /// Has the owner look at what others wrote in the database before it does
+    /// anything else.
+    pub(crate) fn nudge(&self) {
+        self.nudge.give();
     }
 
     /// Whether the session's log could not be opened, so that the feed shows

@@ -239,6 +239,7 @@ impl Actor {
         if self.running.is_some() || self.queued.is_some() || self.session.is_active() {
             return Err(Error::SessionRunning { id, state: self.session.state() });
         }
+        self.learn_controls().await?;
         let number = TurnNumber(self.session.turn_count() + 1);
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
         let images = prompt.images.clone();
@@ -330,6 +331,7 @@ impl Actor {
             self.fail_unstarted(number, SessionState::Queued, failed).await;
             return Ok(());
         }
+        self.learn_controls().await?;
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
         let planned = blocking(move || {

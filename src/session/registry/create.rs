@@ -16,13 +16,14 @@ use crate::{
         once::Ticket,
         request,
     },
+    settings::Settings,
     store::sqlite::Stored,
     supervise::TurnFiles,
 };
 
 impl Sessions {
-    /// Makes a session durable, with its first turn where it is given one, and
-    /// starts that.
+    /// Makes a session durable, with its settings and with its first turn where it
+    /// is given one, and starts that.
     ///
     /// # Errors
     ///
@@ -30,6 +31,7 @@ impl Sessions {
     pub(crate) async fn create(
         &self,
         session: Session,
+        settings: Settings,
         first: Option<NewTurn>,
         ticket: &Ticket,
     ) -> Result<proto::Session> {
@@ -38,7 +40,9 @@ impl Sessions {
         let mut created = None;
         // Whoever asks for the owner meanwhile waits until the turn is launched.
         let made = slot
-            .get_or_try_init(|| async { self.make(session, first, ticket, &mut created).await })
+            .get_or_try_init(|| async {
+                self.make((session, settings), first, ticket, &mut created).await
+            })
             .await
             .map(drop);
         drop(slot);
@@ -63,7 +67,7 @@ impl Sessions {
 
     async fn make(
         &self,
-        mut session: Session,
+        (mut session, settings): (Session, Settings),
         first: Option<NewTurn>,
         ticket: &Ticket,
         created: &mut Option<proto::Session>,
@@ -91,7 +95,8 @@ impl Sessions {
             turn.begin(&mut session);
         }
         let (row, receipt) = (session.clone(), ticket.receipt_of(&session));
-        let inserted = self.shared.database.insert_session(row, event.encode_to_vec(), receipt);
+        let inserted =
+            self.shared.database.insert_session(row, settings, event.encode_to_vec(), receipt);
         if let Err(error) = inserted.await {
             directory.remove();
             return Err(error.into());

@@ -202,7 +202,9 @@ impl Fold {
             | Kind::TurnSpawned(_)
             | Kind::TurnExited(_)
             | Kind::SessionUpdated(_)
-            | Kind::SessionDeleted(_) => false,
+            | Kind::SessionDeleted(_)
+            | Kind::SettingsChanged(_)
+            | Kind::ControlsChanged(_) => false,
         }
     }
 

@@ -69,7 +69,9 @@ pub(crate) fn of_event(event: &Event, found: &Found) -> Step {
         | Kind::TurnSpawned(_)
         | Kind::TurnExited(_)
         | Kind::SessionUpdated(_)
-        | Kind::SessionDeleted(_) => StepKind::Other(raw(event)),
+        | Kind::SessionDeleted(_)
+        | Kind::SettingsChanged(_)
+        | Kind::ControlsChanged(_) => StepKind::Other(raw(event)),
     };
     step.kind = Some(made);
     step

@@ -1,5 +1,6 @@
-//! The database `state.db`: sessions, turns, the outbox, tombstones, receipts and
-//! the threads that agents shall forget. No event bodies.
+//! The database `state.db`: sessions, turns, controls and settings with their
+//! audit, the outbox, tombstones, receipts and the threads that agents shall
+//! forget. No event bodies.
 //!
 //! One thread owns the writing connection and commits whatever is waiting in
 //! one transaction (group commit), each job under a savepoint of its own;
@@ -13,7 +14,9 @@
 //!
 //! Called by `session` and `app`. Synchronous inside, asynchronous outside.
 
+mod audit;
 mod catalogue;
+mod controls;
 mod forgotten;
 mod receipts;
 mod rows;
@@ -25,18 +28,23 @@ mod thread;
 use std::{
     collections::BTreeMap,
     path::Path,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{
+    controls::{Policy, Scope, State},
     id::{Seq, SessionId, TurnNumber},
     proto::SessionState,
     row::{Session, Tombstone, Turn},
+    settings::Settings,
     time,
 };
 
+pub use audit::{At, Entries, From as EntriesFrom, Links, Rebuilt, Wanted};
+pub use controls::{Read, Write, Written};
 pub use forgotten::ForgottenThread;
 pub use schema::SCHEMA_VERSION;
 use thread::{Access, Thread};
@@ -60,6 +68,9 @@ pub enum Error {
     /// What was to be forked was deleted meanwhile.
     #[error("the session {} was deleted", .0.id)]
     Deleted(Tombstone),
+    /// What a client asks for is refused in its transaction.
+    #[error(transparent)]
+    Refused(Box<crate::Error>),
     /// SQLite failed.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
@@ -73,6 +84,7 @@ impl From<Error> for crate::Error {
         match error {
             Error::Exists(id) => Self::SessionExists { id },
             Error::Deleted(tombstone) => (&tombstone).into(),
+            Error::Refused(error) => *error,
             Error::Closed => Self::ShuttingDown { last_seq: None },
             Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _))
                 if failure.code == rusqlite::ErrorCode::DiskFull =>
@@ -81,6 +93,12 @@ impl From<Error> for crate::Error {
             }
             error @ (Error::Newer { .. } | Error::Sqlite(_)) => Self::internal(error),
         }
+    }
+}
+
+impl From<crate::Error> for Error {
+    fn from(error: crate::Error) -> Self {
+        Self::Refused(Box::new(error))
     }
 }
 
@@ -208,8 +226,8 @@ impl Database {
         })
     }
 
-    /// Makes a session durable, with its first turn where it has one, with its
-    /// `session_created` event in the outbox, and with the receipt.
+    /// Makes a session durable, with its settings, with its first turn where it has
+    /// one, with its `session_created` event in the outbox, and with the receipt.
     ///
     /// # Errors
     ///
@@ -218,6 +236,7 @@ impl Database {
     pub async fn insert_session(
         &self,
         session: Session,
+        settings: Settings,
         created: Vec<u8>,
         receipt: Option<Receipt>,
     ) -> Result<()> {
@@ -229,7 +248,7 @@ impl Database {
                     return Err(Error::Deleted(tombstone));
                 }
                 receipts::insert(db, receipt.as_ref())?;
-                rows::insert_session(db, &session)?;
+                rows::insert_session(db, &session, &settings)?;
                 if let Some(turn) = &session.last_turn {
                     rows::upsert_turn(db, session.id, turn)?;
                 }
@@ -317,6 +336,69 @@ impl Database {
         request_id: String,
     ) -> Result<Option<([u8; 32], Vec<u8>)>> {
         self.reader.call(move |db| receipts::find(db, method, &request_id)).await
+    }
+
+    /// The controls and settings of a session, where one is named, and of new ones.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, SESSION_DELETED, SYSTEM_SESSION.
+    pub async fn controls(&self, policy: Arc<Policy>, session: Option<SessionId>) -> Result<Read> {
+        self.reader.call(move |db| controls::read(db, &policy, session)).await
+    }
+
+    /// What a scope has, whoever asks; `None` where nothing was ever written.
+    pub async fn state(&self, scope: Scope) -> Result<Option<State>> {
+        self.reader.call(move |db| controls::state(db, scope)).await
+    }
+
+    /// Writes the controls or settings of a scope, with the entry of the audit, the
+    /// event for the session's log, and the receipt of the answer that `answer`
+    /// makes. Where nothing is changed, only the receipt is kept.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, SESSION_DELETED, SYSTEM_SESSION, ETAG_MISMATCH,
+    /// PAYLOAD_TOO_LARGE.
+    pub async fn write_controls<R: Send + 'static>(
+        &self,
+        policy: Arc<Policy>,
+        write: Write,
+        answer: impl FnOnce(&Written) -> (R, Option<Receipt>) + Send + 'static,
+    ) -> Result<(R, Written)> {
+        self.writer
+            .call(move |db| {
+                let written = controls::write(db, &policy, &write)?;
+                let (answer, receipt) = answer(&written);
+                receipts::insert(db, receipt.as_ref())?;
+                Ok((answer, written))
+            })
+            .await
+    }
+
+    /// The seq of the latest entry of the audit; 0 for none.
+    pub async fn latest_audit_seq(&self) -> Result<u64> {
+        self.reader.call(|db| Ok(audit::latest(db)?.map_or(0, |(seq, _)| seq))).await
+    }
+
+    /// Reads entries of the audit.
+    pub async fn audit_entries(
+        &self,
+        wanted: Wanted,
+        from: EntriesFrom,
+        limit: u32,
+    ) -> Result<Entries> {
+        self.reader.call(move |db| audit::entries(db, &wanted, from, limit)).await
+    }
+
+    /// Reads the chain of the audit on, after entry `seq`.
+    pub async fn audit_links(&self, seq: u64) -> Result<Links> {
+        self.reader.call(move |db| audit::links(db, seq)).await
+    }
+
+    /// Rebuilds a state from the audit; `None` where the scope has no entry.
+    pub async fn rebuild(&self, scope: Scope, at: At) -> Result<Option<Rebuilt>> {
+        self.reader.call(move |db| audit::rebuild(db, scope, at)).await
     }
 
     /// Stores the session's row as it is after event `applied` of its log, and

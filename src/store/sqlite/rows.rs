@@ -5,27 +5,29 @@ use std::path::PathBuf;
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 
-use super::{Error, ListPosition, OutboxRow, Result, Stored, i64_of, micros};
+use super::{Error, ListPosition, OutboxRow, Result, Stored, controls, i64_of, micros};
 use crate::{
+    controls::Controls,
     id::{Seq, SessionId, TurnNumber},
-    proto::{CodexOptions, FilesystemSandbox, NetworkAccess, SessionState, StateReason},
+    proto::{CodexOptions, SessionState},
     row::{ExitStatus, Fork, Session, Tombstone, Turn, Verdict},
+    settings::Settings,
     time::from_micros,
 };
 
 pub(super) const SESSION_COLUMNS: &str = "s.number, s.id, s.agent, s.source, s.title, s.labels, \
-     s.working_directory, s.model, s.sandbox, s.thread_id, s.codex_version, s.first_prompt, \
+     s.working_directory, c.model, c.sandbox, s.thread_id, s.codex_version, s.first_prompt, \
      s.usage, s.create_time, s.update_time, s.applied_seq, \
-     s.network, s.archived, s.system_owned, s.forked_session, s.forked_thread, s.options, \
-     s.revision, s.changed, \
+     c.network, s.archived, s.system_owned, s.forked_session, s.forked_thread, s.options, \
+     s.revision, s.changed, c.approval_policy, \
      t.number, t.state, t.reason, t.verdict, t.verdict_message, t.pid, t.exit_code, t.signal, \
      t.start_time, t.end_time, t.error, t.usage_before, t.usage_after";
-pub(super) const LAST_TURN: &str =
-    "sessions s LEFT JOIN turns t ON t.session = s.id AND t.number = s.turn_count";
+pub(super) const LAST_TURN: &str = "sessions s JOIN controls c ON c.scope = s.id \
+     LEFT JOIN turns t ON t.session = s.id AND t.number = s.turn_count";
 /// Where the clock at the last change is in [`SESSION_COLUMNS`].
 pub(super) const CHANGED: usize = 23;
 /// Where the turn's columns begin in [`SESSION_COLUMNS`].
-const TURN: usize = 24;
+const TURN: usize = 25;
 const TURN_COLUMNS: &str = "number, state, reason, verdict, verdict_message, pid, exit_code, \
      signal, start_time, end_time, error, usage_before, usage_after";
 
@@ -35,18 +37,23 @@ pub(super) fn tick(db: &Connection) -> Result<i64> {
     Ok(statement.query_row([], |row| row.get(0))?)
 }
 
-pub(super) fn insert_session(db: &Connection, session: &Session) -> Result<()> {
+/// Makes the rows of a session, without a turn.
+pub(super) fn insert_session(
+    db: &Connection,
+    session: &Session,
+    settings: &Settings,
+) -> Result<()> {
     let labels = labels_text(session);
     let changed = tick(db)?;
     let fork = session.forked_from.as_ref();
     let inserted = db
         .prepare_cached(
             "INSERT INTO sessions (id, state, agent, source, title, labels, working_directory, \
-             model, sandbox, thread_id, codex_version, first_prompt, turn_count, usage, \
-             create_time, update_time, network, archived, system_owned, forked_session, \
+             thread_id, codex_version, first_prompt, turn_count, usage, \
+             create_time, update_time, archived, system_owned, forked_session, \
              forked_thread, options, revision, queued, changed, applied_seq) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
-             ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, 0) \
+             ?17, ?18, ?19, ?20, ?21, ?22, 0) \
              ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
@@ -57,8 +64,6 @@ pub(super) fn insert_session(db: &Connection, session: &Session) -> Result<()> {
             session.title,
             labels,
             session.working_directory.to_string_lossy(),
-            session.model,
-            session.sandbox as i32,
             session.thread_id,
             session.codex_version,
             session.first_prompt,
@@ -66,7 +71,6 @@ pub(super) fn insert_session(db: &Connection, session: &Session) -> Result<()> {
             session.usage.map(|usage| usage.encode_to_vec()),
             micros(session.create_time),
             micros(session.update_time),
-            session.network as i32,
             session.archived,
             session.system_owned,
             fork.map(|fork| fork.session.as_bytes()),
@@ -76,30 +80,32 @@ pub(super) fn insert_session(db: &Connection, session: &Session) -> Result<()> {
             (session.state() == SessionState::Queued).then_some(changed),
             changed,
         ])?;
-    if inserted == 0 { Err(Error::Exists(session.id)) } else { Ok(()) }
+    if inserted == 0 {
+        return Err(Error::Exists(session.id));
+    }
+    controls::insert(db, session.id, &session.controls, settings)
 }
 
 /// Stores what can change of a session; with `applied`, also how far it follows
-/// the log. A turn that waits keeps the place that it got first.
+/// the log. A turn that waits keeps the place that it got first. The controls are
+/// not written: whoever changes them does that by itself.
 pub(super) fn update_session(
     db: &Connection,
     session: &Session,
     applied: Option<Seq>,
 ) -> Result<()> {
     db.prepare_cached(
-        "UPDATE sessions SET state = ?2, title = ?3, labels = ?4, model = ?5, sandbox = ?6, \
-         thread_id = ?7, codex_version = ?8, first_prompt = ?9, turn_count = ?10, usage = ?11, \
-         update_time = ?12, applied_seq = coalesce(?13, applied_seq), network = ?14, \
-         archived = ?15, revision = ?16, queued = iif(?17, coalesce(queued, ?18), NULL), \
-         changed = ?18 WHERE id = ?1",
+        "UPDATE sessions SET state = ?2, title = ?3, labels = ?4, thread_id = ?5, \
+         codex_version = ?6, first_prompt = ?7, turn_count = ?8, usage = ?9, \
+         update_time = max(update_time, ?10), applied_seq = coalesce(?11, applied_seq), \
+         archived = ?12, revision = ?13, queued = iif(?14, coalesce(queued, ?15), NULL), \
+         changed = ?15 WHERE id = ?1",
     )?
     .execute(params![
         session.id.as_bytes(),
         session.state() as i32,
         session.title,
         labels_text(session),
-        session.model,
-        session.sandbox as i32,
         session.thread_id,
         session.codex_version,
         session.first_prompt,
@@ -107,12 +113,20 @@ pub(super) fn update_session(
         session.usage.map(|usage| usage.encode_to_vec()),
         micros(session.update_time),
         applied.map(|seq| i64_of(seq.0)),
-        session.network as i32,
         session.archived,
         i64_of(session.revision),
         session.state() == SessionState::Queued,
         tick(db)?,
     ])?;
+    Ok(())
+}
+
+/// Says that a session was changed by a client, beside what its owner stores.
+pub(super) fn touch(db: &Connection, id: SessionId, time: i64) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE sessions SET update_time = max(update_time, ?2), changed = ?3 WHERE id = ?1",
+    )?
+    .execute(params![id.as_bytes(), time, tick(db)?])?;
     Ok(())
 }
 
@@ -183,6 +197,7 @@ pub(super) fn delete_session(db: &Connection, tombstone: &Tombstone) -> Result<(
     for sql in [
         "DELETE FROM outbox WHERE session = ?1",
         "DELETE FROM turns WHERE session = ?1",
+        "DELETE FROM controls WHERE scope = ?1",
         "DELETE FROM sessions WHERE id = ?1",
     ] {
         db.prepare_cached(sql)?.execute([id.as_bytes()])?;
@@ -291,15 +306,16 @@ pub(super) fn session_of(row: &Row<'_>) -> rusqlite::Result<(ListPosition, Store
         title: row.get(4)?,
         labels: serde_json::from_str(&labels).map_err(|error| damaged(5, error))?,
         working_directory: PathBuf::from(row.get::<_, String>(6)?),
-        model: row.get(7)?,
-        sandbox: FilesystemSandbox::try_from(row.get::<_, i32>(8)?)
-            .map_err(|error| damaged(8, error))?,
+        controls: Controls {
+            model: row.get(7)?,
+            approval_policy: enum_of(row, 24)?,
+            network: enum_of(row, 16)?,
+            sandbox: enum_of(row, 8)?,
+        },
         thread_id: row.get(9)?,
         codex_version: row.get(10)?,
         first_prompt: row.get(11)?,
         usage: message_of(row, 12)?,
-        network: NetworkAccess::try_from(row.get::<_, i32>(16)?)
-            .map_err(|error| damaged(16, error))?,
         archived: row.get(17)?,
         system_owned: row.get(18)?,
         forked_from,
@@ -329,10 +345,8 @@ fn turn_of(row: &Row<'_>, from: usize) -> rusqlite::Result<Turn> {
     };
     Ok(Turn {
         number: TurnNumber(row.get(from)?),
-        state: SessionState::try_from(row.get::<_, i32>(from + 1)?)
-            .map_err(|error| damaged(from + 1, error))?,
-        reason: StateReason::try_from(row.get::<_, i32>(from + 2)?)
-            .map_err(|error| damaged(from + 2, error))?,
+        state: enum_of(row, from + 1)?,
+        reason: enum_of(row, from + 2)?,
         verdict,
         pid: row.get(from + 5)?,
         exit,
@@ -344,8 +358,17 @@ fn turn_of(row: &Row<'_>, from: usize) -> rusqlite::Result<Turn> {
     })
 }
 
+/// A value of an enum of the contract.
+pub(super) fn enum_of<E>(row: &Row<'_>, column: usize) -> rusqlite::Result<E>
+where
+    E: TryFrom<i32>,
+    E::Error: std::error::Error + Send + Sync + 'static,
+{
+    E::try_from(row.get::<_, i32>(column)?).map_err(|error| damaged(column, error))
+}
+
 /// An encoded message; `None` where there is none.
-fn message_of<M: prost::Message + Default>(
+pub(super) fn message_of<M: prost::Message + Default>(
     row: &Row<'_>,
     column: usize,
 ) -> rusqlite::Result<Option<M>> {
@@ -356,7 +379,7 @@ fn message_of<M: prost::Message + Default>(
         .map_err(|error| damaged(column, error))
 }
 
-fn damaged(
+pub(super) fn damaged(
     column: usize,
     error: impl std::error::Error + Send + Sync + 'static,
 ) -> rusqlite::Error {

@@ -55,7 +55,6 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_session ON outbox (session, id);
 ",
     "
-ALTER TABLE sessions ADD COLUMN network INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sessions ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sessions ADD COLUMN system_owned INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sessions ADD COLUMN forked_session BLOB;
@@ -110,6 +109,34 @@ CREATE TABLE forgotten_threads (         -- of deleted sessions, which their age
 CREATE INDEX forgotten_threads_forked ON forgotten_threads (forked_thread)
     WHERE forked_thread IS NOT NULL;
 CREATE INDEX sessions_forked_thread ON sessions (forked_thread) WHERE forked_thread IS NOT NULL;
+
+CREATE TABLE controls (                  -- what each session's agent may do, with its settings
+    scope BLOB NOT NULL UNIQUE,          -- the session's id; empty for what new ones begin with
+    model TEXT,
+    approval_policy INTEGER NOT NULL,
+    network INTEGER NOT NULL,
+    sandbox INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    audit_seq INTEGER NOT NULL,          -- the last entry of the audit about it; 0 for none
+    unsaved INTEGER NOT NULL,            -- bytes of entries since the last snapshot
+    settings TEXT NOT NULL               -- a JSON object
+) STRICT;
+INSERT INTO controls
+    SELECT id, model, 0, 0, sandbox, 1, 0, 0, '{}' FROM sessions ORDER BY number;
+ALTER TABLE sessions DROP COLUMN model;
+ALTER TABLE sessions DROP COLUMN sandbox;
+
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY,             -- 1 for the first, without gaps
+    time INTEGER NOT NULL,
+    scope BLOB NOT NULL,                 -- as in controls
+    session BLOB,                        -- that the call named
+    hash BLOB NOT NULL,
+    entry BLOB NOT NULL,                 -- an encoded switchboard.v1.AuditEntry without hashes
+    snapshot BLOB                        -- an encoded switchboard.v1.ScopedControls
+) STRICT;
+CREATE INDEX audit_scope ON audit (scope, seq);
+CREATE INDEX audit_session ON audit (session, seq) WHERE session IS NOT NULL;
 ",
 ];
 

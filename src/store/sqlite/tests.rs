@@ -8,7 +8,8 @@ use std::{
 
 use super::*;
 use crate::{
-    proto::{CodexOptions, FilesystemSandbox, NetworkAccess, StateReason, Usage},
+    controls::Controls,
+    proto::{CodexOptions, FilesystemSandbox, StateReason, Usage},
     row::{ExitStatus, Fork, Verdict},
 };
 
@@ -33,9 +34,7 @@ fn session(id: SessionId) -> Session {
         title: String::new(),
         labels: BTreeMap::new(),
         working_directory: PathBuf::from("/"),
-        model: None,
-        sandbox: FilesystemSandbox::Unspecified,
-        network: NetworkAccess::Unspecified,
+        controls: Controls::default(),
         options: CodexOptions::default(),
         archived: false,
         system_owned: false,
@@ -89,7 +88,10 @@ impl Place {
     }
 
     async fn insert(&self, session: &Session) {
-        self.database.insert_session(session.clone(), vec![1], None).await.unwrap();
+        self.database
+            .insert_session(session.clone(), Settings::default(), vec![1], None)
+            .await
+            .unwrap();
     }
 
     async fn stored(&self, id: SessionId) -> Stored {
@@ -103,8 +105,11 @@ fn fixture() -> Vec<Stored> {
         title: "A title".to_owned(),
         labels: [("team", "tools"), ("ticket", "7")].map(|(k, v)| (k.into(), v.into())).into(),
         working_directory: "/work".into(),
-        model: Some("gpt-5".to_owned()),
-        sandbox: FilesystemSandbox::WorkspaceWrite,
+        controls: Controls {
+            model: Some("gpt-5".to_owned()),
+            sandbox: FilesystemSandbox::WorkspaceWrite,
+            ..Controls::default()
+        },
         ..session(id(1))
     };
     let completed = Session {
@@ -134,7 +139,7 @@ fn fixture() -> Vec<Stored> {
     };
     let failed = Session {
         agent: "replay:/x.jsonl".to_owned(),
-        sandbox: FilesystemSandbox::ReadOnly,
+        controls: Controls { sandbox: FilesystemSandbox::ReadOnly, ..Controls::default() },
         first_prompt: "p".to_owned(),
         last_turn: Some(Turn {
             reason: StateReason::ExitStatus,
@@ -149,7 +154,7 @@ fn fixture() -> Vec<Stored> {
         ..session(id(3))
     };
     let interrupted = Session {
-        sandbox: FilesystemSandbox::DangerFullAccess,
+        controls: Controls { sandbox: FilesystemSandbox::DangerFullAccess, ..Controls::default() },
         thread_id: Some("thread-4".to_owned()),
         codex_version: "0.169.0".to_owned(),
         first_prompt: "p".to_owned(),
@@ -212,7 +217,7 @@ async fn a_database_of_the_first_version_is_read_as_it_was_meant() {
         .unwrap();
     assert_eq!(version, SCHEMA_VERSION);
     // What it takes from here on has numbers of its own.
-    database.insert_session(session(id(6)), vec![7], None).await.unwrap();
+    database.insert_session(session(id(6)), Settings::default(), vec![7], None).await.unwrap();
     assert_eq!(database.outbox(id(6), 0).await.unwrap()[0].id, 5);
 }
 
@@ -238,7 +243,11 @@ async fn a_session_is_there_with_its_first_turn_after_the_database_was_closed() 
     let mut new = session(id(1));
     new.last_turn = Some(turn(1, SessionState::Running));
     place.insert(&new).await;
-    let taken = place.database.insert_session(session(id(1)), vec![2], None).await.unwrap_err();
+    let taken = place
+        .database
+        .insert_session(session(id(1)), Settings::default(), vec![2], None)
+        .await
+        .unwrap_err();
     assert!(matches!(taken, Error::Exists(taken) if taken == id(1)), "{taken:?}");
 
     let place = place.open_again();
@@ -335,7 +344,7 @@ async fn ten_thousand_sessions_are_listed_page_by_page_while_more_come() {
     let sessions: Vec<Session> = (1..=10_000).map(new).collect();
     let inserted = place.database.writer.call(move |db| {
         for session in &sessions {
-            rows::insert_session(db, session)?;
+            rows::insert_session(db, session, &Settings::default())?;
             rows::upsert_turn(db, session.id, session.last_turn.as_ref().unwrap())?;
         }
         Ok(())
@@ -392,16 +401,16 @@ async fn a_write_that_fails_does_not_harm_its_neighbours() {
     place.insert(&session(id(2))).await;
     let let_go = hold(&place.database).await;
     let half_done = place.database.writer.call(|db| {
-        rows::insert_session(db, &session(id(9)))?;
+        rows::insert_session(db, &session(id(9)), &Settings::default())?;
         Err::<(), _>(Error::Closed)
     });
 
     let calls = async {
         tokio::join!(
-            place.database.insert_session(session(id(1)), vec![1], None),
-            place.database.insert_session(session(id(2)), vec![1], None),
+            place.database.insert_session(session(id(1)), Settings::default(), vec![1], None),
+            place.database.insert_session(session(id(2)), Settings::default(), vec![1], None),
             half_done,
-            place.database.insert_session(session(id(3)), vec![1], None),
+            place.database.insert_session(session(id(3)), Settings::default(), vec![1], None),
             async { let_go.send(()).unwrap() },
         )
     };
@@ -431,9 +440,14 @@ async fn a_full_disk_in_the_middle_of_a_commit_is_told_to_those_that_it_concerns
 
     let calls = async {
         tokio::join!(
-            place.database.insert_session(session(id(1)), vec![1], None),
-            place.database.insert_session(session(id(7)), vec![0; 1 << 20], None),
-            place.database.insert_session(session(id(3)), vec![1], None),
+            place.database.insert_session(session(id(1)), Settings::default(), vec![1], None),
+            place.database.insert_session(
+                session(id(7)),
+                Settings::default(),
+                vec![0; 1 << 20],
+                None
+            ),
+            place.database.insert_session(session(id(3)), Settings::default(), vec![1], None),
             async { let_go.send(()).unwrap() },
         )
     };
@@ -522,7 +536,8 @@ async fn a_session_that_was_deleted_meanwhile_is_not_forked() {
     place.database.delete_session(source.tombstone(), None, None).await.unwrap();
 
     let fork = with_thread(id(2), None, Some((id(1), "a")));
-    let refused = place.database.insert_session(fork, vec![1], None).await.unwrap_err();
+    let refused =
+        place.database.insert_session(fork, Settings::default(), vec![1], None).await.unwrap_err();
 
     let refused = crate::Error::from(refused);
     assert!(matches!(refused, crate::Error::SessionDeleted { .. }), "{refused:?}");

@@ -68,9 +68,11 @@ impl Thread {
             Err(error) => {
                 let cause = match &error {
                     Error::Sqlite(error) => Some(again(error)),
-                    Error::Newer { .. } | Error::Exists(_) | Error::Deleted(_) | Error::Closed => {
-                        None
-                    }
+                    Error::Newer { .. }
+                    | Error::Exists(_)
+                    | Error::Deleted(_)
+                    | Error::Refused(_)
+                    | Error::Closed => None,
                 };
                 let _ = tx.send(Err(error));
                 Err(cause)

@@ -5,10 +5,13 @@
 //! ([`deadline`]), details on statuses that tonic makes ([`details`]), and the
 //! raw body of `WatchEvents` ([`watch`]).
 
+mod audit;
+mod controls;
 mod deadline;
 mod details;
 mod event;
 mod session;
+mod settings;
 mod system;
 mod watch;
 
@@ -21,8 +24,10 @@ use crate::{
     app::{App, MAX_PROMPT_BYTES, MAX_REQUEST_BYTES},
     config::WatchBody,
     proto::{
-        DESCRIPTORS, event_service_server::EventServiceServer,
-        session_service_server::SessionServiceServer, system_service_server::SystemServiceServer,
+        DESCRIPTORS, audit_service_server::AuditServiceServer,
+        controls_service_server::ControlsServiceServer, event_service_server::EventServiceServer,
+        session_service_server::SessionServiceServer,
+        settings_service_server::SettingsServiceServer, system_service_server::SystemServiceServer,
     },
     wire::operations::{Caller, Transport},
 };
@@ -35,10 +40,13 @@ const CALLER: Caller = Caller { transport: Transport::Grpc };
 pub(crate) struct Health(HealthReporter);
 
 /// What health is asked about: the server as a whole, and each service.
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 7] = [
     "",
     "switchboard.v1.SessionService",
     "switchboard.v1.EventService",
+    "switchboard.v1.SettingsService",
+    "switchboard.v1.ControlsService",
+    "switchboard.v1.AuditService",
     "switchboard.v1.SystemService",
 ];
 
@@ -77,6 +85,16 @@ pub(crate) fn router(app: App, watch_body: WatchBody) -> (Router, Health) {
         .max_encoding_message_size(usize::MAX);
     let system = SystemServiceServer::new(system::Service::new(app.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let settings = SettingsServiceServer::new(settings::Service::new(app.clone()))
+        // What is too large is told with its size.
+        .max_decoding_message_size(2 * MAX_REQUEST_BYTES)
+        .max_encoding_message_size(usize::MAX);
+    let controls = ControlsServiceServer::new(controls::Service::new(app.clone()))
+        .max_decoding_message_size(2 * MAX_REQUEST_BYTES)
+        .max_encoding_message_size(usize::MAX);
+    let audit = AuditServiceServer::new(audit::Service::new(app.clone()))
+        .max_decoding_message_size(MAX_REQUEST_BYTES)
+        .max_encoding_message_size(usize::MAX);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -84,6 +102,9 @@ pub(crate) fn router(app: App, watch_body: WatchBody) -> (Router, Health) {
     };
     let known = "the descriptors were compiled with the contract";
     let mut routes = Routes::new(sessions)
+        .add_service(settings)
+        .add_service(controls)
+        .add_service(audit)
         .add_service(system)
         .add_service(health)
         .add_service(reflection().build_v1().expect(known))

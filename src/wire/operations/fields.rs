@@ -1,6 +1,9 @@
 //! Fields that several requests have, each read in one way.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use crate::{Error, Result, id::SessionId, proto::SessionState};
 
@@ -77,4 +80,20 @@ pub(crate) fn parse_duration(
 /// Paths of files.
 pub(crate) fn parse_paths(paths: Vec<String>) -> Vec<PathBuf> {
     paths.into_iter().map(PathBuf::from).collect()
+}
+
+/// A time from 1970 on, where one was given.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT for any other.
+pub(crate) fn parse_time(
+    field: &'static str,
+    time: Option<crate::time::Timestamp>,
+) -> Result<Option<SystemTime>> {
+    let Some(time) = time else { return Ok(None) };
+    // Beyond that, arithmetic in microseconds would go wrong later.
+    let most = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 36);
+    let time = crate::time::system_time(&time).filter(|time| *time < most);
+    time.map(Some).ok_or_else(|| Error::invalid(field, "expected a time from 1970 on"))
 }

@@ -1,11 +1,9 @@
 //! The catalogue on the wire: filters and page tokens of `ListSessions`, cursors
 //! and messages of `WatchSessions`.
 
-use std::time::{Duration, SystemTime};
-
 use super::{
     Caller,
-    fields::{parse_enum, parse_heartbeat, parse_states},
+    fields::{parse_enum, parse_heartbeat, parse_states, parse_time},
     token::{sealed, unsealed},
 };
 use crate::{
@@ -190,15 +188,4 @@ fn place_of(bytes: [u8; 16]) -> Place {
     let (at, catalogue) = bytes.split_at(8);
     let eight = |half: &[u8]| half.try_into().expect("a half of sixteen bytes is eight");
     Place { at: i64::from_be_bytes(eight(at)), catalogue: eight(catalogue) }
-}
-
-fn parse_time(
-    field: &'static str,
-    time: Option<crate::time::Timestamp>,
-) -> Result<Option<SystemTime>> {
-    let Some(time) = time else { return Ok(None) };
-    // Beyond that, arithmetic in microseconds would go wrong later.
-    let most = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 36);
-    let time = crate::time::system_time(&time).filter(|time| *time < most);
-    time.map(Some).ok_or_else(|| Error::invalid(field, "expected a time from 1970 on"))
 }

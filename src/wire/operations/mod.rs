@@ -14,26 +14,34 @@
 //! | [`listing`] | the catalogue: listed and watched |
 //! | [`views`] | turns, messages, trajectories |
 //! | [`event`] | events: watched and listed |
+//! | [`settings`], [`controls`] | the controls and settings of sessions and of new ones |
+//! | [`audit`] | who changed them |
 //! | [`system`] | the server |
 //!
 //! They share how fields are read ([`fields`]) and tokens sealed ([`token`]).
 
+mod audit;
+mod controls;
 pub(crate) mod event;
 pub(crate) mod fields;
 mod life;
 mod listing;
 mod output;
 mod session;
+mod settings;
 mod system;
 mod token;
 mod views;
 
 pub(crate) use self::{
+    audit::{get_audit_state, list_audit_entries, verify_audit, watch_audit_entries},
+    controls::{apply_controls, get_controls},
     event::{list_events, watch_events},
     life::{cleanup_sessions, delete_session, interrupt_turn, kill_session, start_turn},
     listing::{list_sessions, watch_sessions},
     output::read_output,
     session::{create_session, fork_session, get_session, update_session, wait_session},
+    settings::{delete_setting, get_settings, update_settings},
     system::get_server_info,
     views::{get_trajectory, list_messages, list_turns},
 };

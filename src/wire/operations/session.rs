@@ -10,6 +10,7 @@ use super::{
 use crate::{
     Error, Result, agent,
     app::{App, NewFork, NewSession},
+    controls::Controls,
     proto,
     session::actor::Update,
 };
@@ -148,6 +149,7 @@ fn parse_session(
 ) -> Result<NewSession> {
     let sandbox = parse_enum("session.filesystem_sandbox", session.filesystem_sandbox)?;
     let network = parse_enum("session.network_access", session.network_access)?;
+    let approval_policy = parse_enum("session.approval_policy", session.approval_policy)?;
     let given = proto::Session {
         agent: String::new(),
         source: String::new(),
@@ -157,6 +159,7 @@ fn parse_session(
         model: String::new(),
         filesystem_sandbox: 0,
         network_access: 0,
+        approval_policy: 0,
         codex_options: None,
         system_owned: false,
         ..session.clone()
@@ -164,7 +167,7 @@ fn parse_session(
     if given != proto::Session::default() {
         return Err(Error::invalid(
             "session",
-            "a field is set that only the server sets; set agent, source, title, labels, working_directory, model, filesystem_sandbox, network_access, codex_options and system_owned, and the session's id beside it",
+            "a field is set that only the server sets; set agent, source, title, labels, working_directory, model, filesystem_sandbox, network_access, approval_policy, codex_options and system_owned, and the session's id beside it",
         ));
     }
     Ok(NewSession {
@@ -174,9 +177,12 @@ fn parse_session(
         title: session.title,
         labels: session.labels,
         working_directory: PathBuf::from(session.working_directory),
-        model: (!session.model.is_empty()).then_some(session.model),
-        sandbox,
-        network,
+        controls: Controls {
+            model: (!session.model.is_empty()).then_some(session.model),
+            approval_policy,
+            network,
+            sandbox,
+        },
         options: session.codex_options.unwrap_or_default(),
         system_owned: session.system_owned,
         prompt,

@@ -33,12 +33,18 @@ pub(super) fn json(text: String, etag: Option<&str>) -> Response {
     response
 }
 
-/// The etag in an answer: its own, or that of the session which it is about.
+/// The etag in an answer: its own, or that of what it is about.
 pub(super) fn etag(text: &str) -> Option<String> {
     let find = |text, wanted: &str| {
         transcode::members(text).find_map(|(name, value)| (name == wanted).then_some(value))
     };
-    let etag = find(text, "etag").or_else(|| find(find(text, "session")?, "etag"))?;
+    let about = || {
+        // An answer has several of them where the first is what was written or
+        // asked for.
+        let mut about = ["applied", "session", "defaults"].into_iter();
+        about.find_map(|name| find(text, name)).and_then(|about| find(about, "etag"))
+    };
+    let etag = find(text, "etag").or_else(about)?;
     serde_json::from_str(etag).ok()
 }
 

@@ -76,10 +76,14 @@ pub(super) fn field_of(message: &Message, parameter: &str) -> String {
 
 /// The largest body that is read.
 fn limit(message: &Message) -> usize {
-    match message.proto_field("prompt") {
+    if message.proto_field("prompt").is_some() {
         // A prompt that is allowed is so however it is escaped.
-        Some(_) => LONGEST_ESCAPE * MAX_PROMPT_BYTES + MAX_REQUEST_BYTES,
-        None => MAX_REQUEST_BYTES,
+        LONGEST_ESCAPE * MAX_PROMPT_BYTES + MAX_REQUEST_BYTES
+    } else if message.embeds {
+        // As much again for what is beside the JSON, which may have the whole.
+        2 * MAX_REQUEST_BYTES
+    } else {
+        MAX_REQUEST_BYTES
     }
 }
 

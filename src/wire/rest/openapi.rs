@@ -82,11 +82,10 @@ fn make() -> Json {
 
 /// One operation: what is at one place with one method, told and streamed.
 fn operation(routes: &[&Route]) -> Json {
-    let names: Vec<&str> = routes.iter().map(|route| route.rpc.name.as_str()).collect();
     let comments: Vec<String> = routes.iter().map(|route| comment(routes, route)).collect();
     let first = routes[0];
     let mut operation = vec![
-        ("operationId", names.join("Or").into()),
+        ("operationId", id(routes).into()),
         ("tags", vec![first.rpc.service.as_str().into()].into()),
         ("description", comments.join("\n\n").into()),
     ];
@@ -111,6 +110,20 @@ fn operation(routes: &[&Route]) -> Json {
         Json::object([("200", Json::object(answer)), ("4XX", error.clone()), ("5XX", error)]),
     ));
     Json::object(operation)
+}
+
+/// The name of the method, with where it is as long as it is at several places.
+fn id(these: &[&Route]) -> String {
+    let names: Vec<&str> = these.iter().map(|route| route.rpc.name.as_str()).collect();
+    let mut id = names.join("Or");
+    let first = these[0];
+    let others = routes().iter().filter(|route| std::ptr::eq(route.rpc, first.rpc));
+    if others.count() > 1 {
+        let words = first.path.split('/').filter(|word| !word.is_empty() && *word != "v1");
+        let words = words.map(|word| word.trim_matches(['{', '}']).replace('_', ""));
+        id = format!("{id}_{}", words.collect::<Vec<_>>().join("_"));
+    }
+    id
 }
 
 fn comment(routes: &[&Route], route: &Route) -> String {

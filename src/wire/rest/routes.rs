@@ -129,6 +129,37 @@ fn table() -> Vec<Route> {
         get("/v1/sessions/{session_id}/events", "EventService.WatchEvents", sse::WATCH)
             .resumes("start_seq", At::BehindId),
         get("/v1/events", "EventService.WatchEvents", sse::WATCH),
+        get("/v1/sessions/{session_id}/settings", "SettingsService.GetSettings", unary!(operations::get_settings))
+            .says("scope", "SCOPE_SESSION"),
+        patch("/v1/sessions/{session_id}/settings", "SettingsService.UpdateSettings", unary!(operations::update_settings))
+            .says("scope", "SCOPE_SESSION"),
+        get("/v1/sessions/{session_id}/settings/{key}", "SettingsService.GetSettings", unary!(operations::get_settings))
+            .says("scope", "SCOPE_SESSION"),
+        put("/v1/sessions/{session_id}/settings/{key}", "SettingsService.UpdateSettings", unary!(operations::update_settings))
+            .says("scope", "SCOPE_SESSION"),
+        delete("/v1/sessions/{session_id}/settings/{key}", "SettingsService.DeleteSetting", unary!(operations::delete_setting))
+            .says("scope", "SCOPE_SESSION"),
+        get("/v1/sessions/{session_id}/controls", "ControlsService.GetControls", unary!(operations::get_controls)),
+        put("/v1/sessions/{session_id}/controls", "ControlsService.ApplyControls", unary!(operations::apply_controls))
+            .says("scope", "SCOPE_SESSION"),
+        get("/v1/defaults/settings", "SettingsService.GetSettings", unary!(operations::get_settings))
+            .says("scope", "SCOPE_DEFAULT"),
+        patch("/v1/defaults/settings", "SettingsService.UpdateSettings", unary!(operations::update_settings))
+            .says("scope", "SCOPE_DEFAULT"),
+        get("/v1/defaults/settings/{key}", "SettingsService.GetSettings", unary!(operations::get_settings))
+            .says("scope", "SCOPE_DEFAULT"),
+        put("/v1/defaults/settings/{key}", "SettingsService.UpdateSettings", unary!(operations::update_settings))
+            .says("scope", "SCOPE_DEFAULT"),
+        delete("/v1/defaults/settings/{key}", "SettingsService.DeleteSetting", unary!(operations::delete_setting))
+            .says("scope", "SCOPE_DEFAULT"),
+        get("/v1/defaults/controls", "ControlsService.GetControls", unary!(operations::get_controls)),
+        put("/v1/defaults/controls", "ControlsService.ApplyControls", unary!(operations::apply_controls))
+            .says("scope", "SCOPE_DEFAULT"),
+        get("/v1/audit", "AuditService.ListAuditEntries", unary!(operations::list_audit_entries)),
+        get("/v1/audit", "AuditService.WatchAuditEntries", stream!(operations::watch_audit_entries))
+            .resumes("after_seq", At::Id),
+        get("/v1/audit/verify", "AuditService.VerifyAudit", unary!(operations::verify_audit)),
+        get("/v1/audit/state", "AuditService.GetAuditState", unary!(operations::get_audit_state)),
         get("/v1/server", "SystemService.GetServerInfo", unary!(operations::get_server_info)),
     ]
 }
@@ -143,6 +174,10 @@ fn post(path: &'static str, rpc: &str, call: Call) -> Route {
 
 fn patch(path: &'static str, rpc: &str, call: Call) -> Route {
     Route::new(Method::PATCH, path, rpc, call)
+}
+
+fn put(path: &'static str, rpc: &str, call: Call) -> Route {
+    Route::new(Method::PUT, path, rpc, call)
 }
 
 fn delete(path: &'static str, rpc: &str, call: Call) -> Route {
@@ -163,6 +198,11 @@ impl Route {
 
     fn resumes(self, field: &'static str, at: At) -> Self {
         Self { resume: Some(Resume { field, at }), ..self }
+    }
+
+    fn says(mut self, field: &'static str, value: &'static str) -> Self {
+        self.says.push((field, value));
+        self
     }
 
     /// Whether requests have a body.

@@ -15,6 +15,7 @@ fn turn() -> TurnRequest<'static> {
         turn: TurnNumber(7),
         working_directory: Path::new("/home/dev/a project"),
         model: None,
+        approval_policy: crate::proto::ApprovalPolicy::Unspecified,
         sandbox: FilesystemSandbox::Unspecified,
         network: NetworkAccess::Unspecified,
         options: Box::leak(Box::default()),

@@ -159,6 +159,8 @@ impl<'de> Visitor<'de> for Event<'_> {
             | Kind::TurnExited(_)
             | Kind::SessionUpdated(_)
             | Kind::SessionDeleted(_)
+            | Kind::SettingsChanged(_)
+            | Kind::ControlsChanged(_)
             | Kind::Warning(_) => false,
         });
         if needs_member && !is_whole {

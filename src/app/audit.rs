@@ -1,0 +1,103 @@
+//! The audit: who changed which controls and settings.
+
+use crate::{
+    Error, Result,
+    app::App,
+    audit::Verifier,
+    controls::{Scope, State},
+    proto::AuditBreak,
+    session::auditing::{Request, Watch},
+    store::sqlite::{At, Entries, EntriesFrom, Rebuilt, Wanted},
+};
+
+/// What became of following the chain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verified {
+    /// The last entry that holds, and its hash.
+    pub last: (u64, String),
+    /// The first that does not.
+    pub first_break: Option<AuditBreak>,
+}
+
+impl App {
+    /// Reads entries of the audit.
+    ///
+    /// # Errors
+    ///
+    /// INTERNAL when the database cannot be read.
+    pub async fn audit_entries(
+        &self,
+        wanted: Wanted,
+        from: EntriesFrom,
+        limit: u32,
+    ) -> Result<Entries> {
+        Ok(self.sessions.database().audit_entries(wanted, from, limit).await?)
+    }
+
+    /// The seq of the latest entry of the audit; 0 for none.
+    ///
+    /// # Errors
+    ///
+    /// INTERNAL when the database cannot be read.
+    pub async fn latest_audit_seq(&self) -> Result<u64> {
+        Ok(self.sessions.database().latest_audit_seq().await?)
+    }
+
+    /// Opens a watch of the audit.
+    ///
+    /// # Errors
+    ///
+    /// INVALID_ARGUMENT for an entry that there is not yet.
+    pub async fn watch_audit(&self, request: Request) -> Result<Watch> {
+        Watch::open(self.sessions.clone(), request).await
+    }
+
+    /// Follows the chain of the audit to its end. Entry `known.0` is expected to
+    /// have the hash `known.1`, where it is not 0.
+    ///
+    /// # Errors
+    ///
+    /// INTERNAL when the database cannot be read.
+    pub async fn verify_audit(&self, known: (u64, String)) -> Result<Verified> {
+        let mut verifier = Verifier::expecting(known.0, known.1);
+        loop {
+            let read = self.sessions.database().audit_links(verifier.last().0).await?;
+            // Hashing is work; others come to theirs in between.
+            let followed = crate::session::actor::blocking(move || {
+                let held = read.links.iter().try_for_each(|link| verifier.follow(link));
+                let held = held.map(|()| read.standing);
+                (verifier, held)
+            });
+            let (back, held) = followed.await?;
+            verifier = back;
+            let end = match held {
+                Ok(None) => continue,
+                Ok(Some(standing)) => verifier.finish(&standing),
+                Err(found) => Err(found),
+            };
+            return Ok(Verified { last: verifier.last(), first_break: end.err() });
+        }
+    }
+
+    /// Rebuilds the controls and settings of a scope from the audit. Where it was
+    /// never written they are those that are there.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND where nothing is known of the session.
+    pub async fn audit_state(&self, scope: Scope, at: At) -> Result<Rebuilt> {
+        if let Some(rebuilt) = self.sessions.database().rebuild(scope, at).await? {
+            return Ok(rebuilt);
+        }
+        let state = match (scope, self.sessions.database().state(scope).await?) {
+            (_, Some(state)) => state,
+            (Scope::Default, None) => {
+                State { controls: self.policy().defaults.clone(), ..State::default() }
+            }
+            (Scope::Session(id), None) => {
+                return Err(Error::SessionNotFound { id: id.to_string() });
+            }
+        };
+        Ok(Rebuilt { state, seq: 0 })
+    }
+}

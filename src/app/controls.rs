@@ -1,0 +1,93 @@
+//! Controls and settings, of one session and of new ones.
+
+use std::sync::Arc;
+
+use crate::{
+    Error, Result,
+    app::App,
+    audit::Origin,
+    controls::{Edit, Policy, Scope, State},
+    id::SessionId,
+    session::once::Once,
+    store::sqlite::{Read, Write, Written},
+};
+
+/// What a client writes of a scope.
+#[derive(Debug, Clone)]
+pub struct NewWrite {
+    /// What is written.
+    pub scope: Scope,
+    /// The session that the call names; it must be there, and be no system's.
+    pub session: Option<SessionId>,
+    /// What is written to it.
+    pub edit: Edit,
+    /// The etag that the caller saw; empty for any.
+    pub etag: String,
+    /// By whom.
+    pub origin: Origin,
+}
+
+impl App {
+    /// What the operator configured of controls.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<Policy> {
+        self.sessions.policy()
+    }
+
+    /// The controls and settings of a session, where one is named, and of new
+    /// ones.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, SESSION_DELETED, SYSTEM_SESSION.
+    pub async fn controls(&self, session: Option<SessionId>) -> Result<Read> {
+        let policy = Arc::clone(self.policy());
+        Ok(self.sessions.database().controls(policy, session).await?)
+    }
+
+    /// Writes the controls or settings of a scope, and answers with what `answer`
+    /// makes of it. It is on disk then.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, SESSION_DELETED, SYSTEM_SESSION, DEFAULTS_LOCKED,
+    /// ETAG_MISMATCH, PAYLOAD_TOO_LARGE, STORAGE_FULL: nothing was changed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Goes on when the caller does not wait any more.
+    pub async fn write_controls<R: prost::Message + Default + 'static>(
+        &self,
+        method: &'static str,
+        write: NewWrite,
+        once: Once,
+        answer: impl FnOnce(&Written) -> R + Send + 'static,
+    ) -> Result<R> {
+        let app = self.clone();
+        self.once(method, once, move |ticket| async move {
+            let NewWrite { scope, session, edit, etag, origin } = write;
+            let policy = app.policy();
+            if scope == Scope::Default && policy.lock_defaults {
+                // Of a session that is not there the lock is not told.
+                let defaults = app.controls(session).await?.defaults;
+                let controls = defaults.controls.over(&policy.shown());
+                let current = Box::new(State { controls, ..defaults });
+                return Err(Error::DefaultsLocked { current });
+            }
+            let time = crate::time::now();
+            let write = Write { scope, session, edit, etag, origin, time };
+            let answered =
+                app.sessions.database().write_controls(Arc::clone(policy), write, move |written| {
+                    let answer = answer(written);
+                    let receipt = ticket.receipt(&answer);
+                    (answer, receipt)
+                });
+            let (answer, written) = answered.await?;
+            if let Some(entry) = &written.entry {
+                app.sessions.recorded(entry.seq, session);
+            }
+            Ok(answer)
+        })
+        .await
+    }
+}

@@ -1,0 +1,310 @@
+//! The audit: entries that are chained by their hashes, with a whole state beside
+//! one now and then.
+
+use prost::Message as _;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{Result, controls, i64_of, micros, rows};
+use crate::{
+    audit::{self, Hash, Link, Standing, Write},
+    controls::{Scope, State},
+    id::SessionId,
+    proto::{AuditEntry, ScopedControls},
+};
+
+/// Entries of a scope take at least so many bytes before a state is kept again.
+/// Beyond that they may take four times what the state does, so that keeping
+/// states costs a fourth of the entries at most, and rebuilding one is bounded.
+const MIN_UNSAVED: u64 = 64 << 10;
+/// How many entries are looked at in one go.
+const SCAN: u32 = 1_000;
+/// How many bytes of entries are read in one go.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// An entry that was appended.
+#[derive(Debug)]
+pub(super) struct Appended {
+    pub entry: AuditEntry,
+    /// Bytes of entries about the scope since its last snapshot.
+    pub unsaved: u64,
+}
+
+/// Appends the entry of a write to the chain. The first of a scope has a
+/// snapshot.
+pub(super) fn append(
+    db: &Connection,
+    write: &Write<'_>,
+    is_first: bool,
+    unsaved: u64,
+) -> Result<Appended> {
+    let (last, previous_hash) = latest(db)?.unwrap_or((0, [0; 32]));
+    let mut entry = audit::entry(last + 1, write);
+    let body = audit::body(&entry);
+    let hash = audit::chain(&previous_hash, &body);
+    let unsaved = unsaved + body.len() as u64;
+    let state_bytes = write.next.settings.to_string().len() as u64;
+    let due = is_first || unsaved > MIN_UNSAVED.max(4 * state_bytes);
+    let snapshot = due.then(|| audit::snapshot(write.next).encode_to_vec());
+    db.prepare_cached(
+        "INSERT INTO audit (seq, time, scope, session, hash, entry, snapshot) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        i64_of(entry.seq),
+        micros(write.time),
+        controls::key(write.scope),
+        write.session.map(|id| id.as_bytes().to_vec()),
+        hash,
+        body,
+        snapshot,
+    ])?;
+    name(&mut entry, previous_hash, hash);
+    Ok(Appended { entry, unsaved: if due { 0 } else { unsaved } })
+}
+
+fn name(entry: &mut AuditEntry, previous: Hash, hash: Hash) {
+    entry.previous_hash = if entry.seq > 1 { audit::hex(&previous) } else { String::new() };
+    entry.hash = audit::hex(&hash);
+}
+
+/// The seq and hash of the last entry.
+pub(super) fn latest(db: &Connection) -> Result<Option<(u64, Hash)>> {
+    let mut statement =
+        db.prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?;
+    let found =
+        statement.query_row([], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?)));
+    Ok(found.optional()?)
+}
+
+/// Which entries to read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Only those of calls that named this session.
+    pub session: Option<SessionId>,
+    /// Only this kind of scope.
+    pub scope: Option<crate::proto::Scope>,
+    /// Only this actor.
+    pub actor: Option<String>,
+    /// Only this source.
+    pub source: Option<String>,
+    /// Only those that changed this setting.
+    pub key: Option<String>,
+    /// Only those written then or later, in microseconds since 1970.
+    pub written_after: Option<i64>,
+    /// Only those written before then.
+    pub written_before: Option<i64>,
+}
+
+impl Wanted {
+    fn has(&self, entry: &AuditEntry) -> bool {
+        let Self { session: _, scope, actor, source, key, written_after: _, written_before: _ } =
+            self;
+        scope.is_none_or(|scope| entry.scope() == scope)
+            && actor.as_ref().is_none_or(|actor| entry.actor == *actor)
+            && source.as_ref().is_none_or(|source| entry.source == *source)
+            && key.as_ref().is_none_or(|key| entry.settings.iter().any(|it| it.key == *key))
+    }
+}
+
+/// In which order entries are read, and after which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// The oldest first, after this one.
+    After(u64),
+    /// The newest first, before this one.
+    Before(u64),
+}
+
+/// Entries that were read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entries {
+    /// Those that are wanted, in the order asked for.
+    pub entries: Vec<AuditEntry>,
+    /// The last that was looked at; where to go on. None where there are no more.
+    pub next: Option<u64>,
+    /// The latest of all.
+    pub latest: u64,
+}
+
+/// Reads entries, at most `limit`, about 1 MiB of them, and of a bounded stretch.
+pub(super) fn entries(db: &Connection, wanted: &Wanted, from: From, limit: u32) -> Result<Entries> {
+    // All that is read is of one moment.
+    let moment = db.unchecked_transaction()?;
+    let latest = latest(db)?.map_or(0, |(seq, _)| seq);
+    let (place, order, bound) = match from {
+        From::After(seq) => ("seq > ?1", "seq", seq),
+        From::Before(seq) => ("seq < ?1", "seq DESC", seq),
+    };
+    let sql = format!(
+        "SELECT seq, hash, entry, (SELECT b.hash FROM audit b WHERE b.seq = a.seq - 1) \
+         FROM audit a WHERE {place} AND (?2 IS NULL OR session = ?2) \
+         AND (?3 IS NULL OR time >= ?3) AND (?4 IS NULL OR time < ?4) ORDER BY {order} LIMIT ?5"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let session = wanted.session.map(|id| id.as_bytes().to_vec());
+    let mut rows = statement.query(params![
+        i64_of(bound),
+        session,
+        wanted.written_after,
+        wanted.written_before,
+        SCAN
+    ])?;
+    let (mut entries, mut bytes, mut looked_at, mut last) = (Vec::new(), 0, 0, None);
+    while let Some(row) = rows.next()? {
+        let found = entry_of(row)?;
+        looked_at += 1;
+        last = Some(found.entry.seq);
+        if wanted.has(&found.entry) {
+            bytes += found.bytes;
+            entries.push(found.entry);
+        }
+        if entries.len() >= limit as usize || bytes >= PAGE_BYTES {
+            looked_at = SCAN;
+            break;
+        }
+    }
+    drop(rows);
+    drop(statement);
+    moment.finish()?;
+    Ok(Entries { entries, next: last.filter(|_| looked_at == SCAN), latest })
+}
+
+struct Found {
+    entry: AuditEntry,
+    bytes: usize,
+}
+
+fn entry_of(row: &Row<'_>) -> rusqlite::Result<Found> {
+    let body: Vec<u8> = row.get(2)?;
+    let mut entry = AuditEntry::decode(body.as_slice()).map_err(|error| rows::damaged(2, error))?;
+    let previous: Option<Hash> = row.get(3)?;
+    // Where it stands is what counts, whatever it says of itself.
+    entry.seq = row.get::<_, i64>(0)?.unsigned_abs();
+    name(&mut entry, previous.unwrap_or_default(), row.get(1)?);
+    Ok(Found { entry, bytes: body.len() })
+}
+
+/// A stretch of the chain, as it is stored.
+#[derive(Debug, Default)]
+pub struct Links {
+    /// The entries, in order.
+    pub links: Vec<Link>,
+    /// What is there of each scope, where this is the end of the chain.
+    pub standing: Option<Vec<Standing>>,
+}
+
+/// The next entries of the chain after `seq`.
+pub(super) fn links(db: &Connection, seq: u64) -> Result<Links> {
+    let moment = db.unchecked_transaction()?;
+    let mut statement = db.prepare_cached(
+        "SELECT seq, scope, hash, entry, snapshot FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+    )?;
+    let links = statement
+        .query_map(params![i64_of(seq), SCAN], |row| {
+            Ok(Link {
+                seq: row.get::<_, i64>(0)?.unsigned_abs(),
+                scope: row.get(1)?,
+                hash: row.get(2)?,
+                body: row.get(3)?,
+                snapshot: row.get(4)?,
+            })
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let at_end = links.len() < SCAN as usize;
+    let standing = at_end.then(|| controls::standing(db)).transpose()?;
+    moment.finish()?;
+    Ok(Links { links, standing })
+}
+
+/// A state of a scope that was rebuilt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rebuilt {
+    /// The state.
+    pub state: State,
+    /// The last entry that is in it; 0 for what the first one found.
+    pub seq: u64,
+}
+
+/// Until when a state is rebuilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// The latest entry.
+    Latest,
+    /// This entry.
+    Seq(u64),
+    /// This time, in microseconds since 1970.
+    Time(i64),
+}
+
+/// Rebuilds a state from the entries of its scope; `None` where it has none.
+pub(super) fn rebuild(db: &Connection, scope: Scope, at: At) -> Result<Option<Rebuilt>> {
+    let moment = db.unchecked_transaction()?;
+    let key = controls::key(scope);
+    let seq = |sql: &str, parameter: i64| -> Result<Option<i64>> {
+        Ok(db.prepare_cached(sql)?.query_row(params![key, parameter], |row| row.get(0))?)
+    };
+    let upto = match at {
+        At::Latest => i64::MAX,
+        At::Seq(seq) => i64_of(seq),
+        At::Time(time) => {
+            seq("SELECT max(seq) FROM audit WHERE scope = ?1 AND time <= ?2", time)?.unwrap_or(0)
+        }
+    };
+    let from = seq(
+        "SELECT max(seq) FROM audit WHERE scope = ?1 AND seq <= ?2 AND snapshot IS NOT NULL",
+        upto,
+    )?;
+    let rebuilt = match from {
+        Some(from) => Some(replay(db, &key, from, upto)?),
+        None => {
+            let first = seq("SELECT min(seq) FROM audit WHERE scope = ?1 AND seq > ?2", 0)?;
+            first.map(|first| found_by(db, &key, first)).transpose()?
+        }
+    };
+    moment.finish()?;
+    Ok(rebuilt)
+}
+
+/// The state of a snapshot, led on to the last entry up to `upto`.
+fn replay(db: &Connection, key: &[u8], from: i64, upto: i64) -> Result<Rebuilt> {
+    let mut statement = db.prepare_cached(
+        "SELECT seq, entry, snapshot FROM audit WHERE scope = ?1 AND seq BETWEEN ?2 AND ?3 \
+         ORDER BY seq",
+    )?;
+    let mut rows = statement.query(params![key, from, upto])?;
+    let mut rebuilt = Rebuilt { state: State::default(), seq: 0 };
+    while let Some(row) = rows.next()? {
+        let seq: i64 = row.get(0)?;
+        rebuilt.seq = seq.unsigned_abs();
+        if seq == from {
+            rebuilt.state = snapshot_of(row, 2)?;
+        } else {
+            audit::forward(&mut rebuilt.state, &body_of(row, 1)?);
+        }
+    }
+    Ok(rebuilt)
+}
+
+/// The state that the first entry of a scope found.
+fn found_by(db: &Connection, key: &[u8], first: i64) -> Result<Rebuilt> {
+    let mut statement =
+        db.prepare_cached("SELECT entry, snapshot FROM audit WHERE scope = ?1 AND seq = ?2")?;
+    let state = statement.query_row(params![key, first], |row| {
+        let mut state = snapshot_of(row, 1)?;
+        audit::backward(&mut state, &body_of(row, 0)?);
+        Ok(state)
+    })?;
+    Ok(Rebuilt { state, seq: 0 })
+}
+
+fn body_of(row: &Row<'_>, column: usize) -> rusqlite::Result<AuditEntry> {
+    Ok(rows::message_of(row, column)?.unwrap_or_default())
+}
+
+fn snapshot_of(row: &Row<'_>, column: usize) -> rusqlite::Result<State> {
+    let snapshot: ScopedControls = rows::message_of(row, column)?.unwrap_or_default();
+    audit::state_of(&snapshot).ok_or_else(|| {
+        let problem = std::io::Error::other("a state beside an entry of the audit is no state");
+        rows::damaged(column, problem)
+    })
+}

@@ -1,0 +1,290 @@
+//! The controls and settings of each scope: read, and written with an entry of
+//! the audit in the same transaction.
+
+use std::time::SystemTime;
+
+use prost::Message as _;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{Result, audit, catalogue, i64_of, micros, rows};
+use crate::{
+    Error,
+    audit::{Origin, Standing, Write as Recorded},
+    controls::{Controls, Edit, Policy, Scope, State, stored_key},
+    id::SessionId,
+    proto::{self, AuditEntry},
+    settings::Settings,
+};
+
+/// A write of one scope.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// What is written.
+    pub scope: Scope,
+    /// The session that the call names; it must be there.
+    pub session: Option<SessionId>,
+    /// What is written to it.
+    pub edit: Edit,
+    /// The etag that the caller saw; empty for any.
+    pub etag: String,
+    /// By whom.
+    pub origin: Origin,
+    /// When.
+    pub time: SystemTime,
+}
+
+/// What there is after a write.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The entry of the audit, where anything was changed.
+    pub entry: Option<AuditEntry>,
+    /// The scope that was written, as it is now.
+    pub state: State,
+    /// Whether a setting that was to be removed was there.
+    pub removed: bool,
+    /// All that a reader of the controls sees now.
+    pub controls: Read,
+}
+
+/// What a reader of controls sees.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Read {
+    /// Those of the session; none where none was named.
+    pub session: Option<State>,
+    /// Those that new sessions begin with.
+    pub defaults: State,
+}
+
+impl Read {
+    /// The state of a scope.
+    #[must_use]
+    pub fn of(&self, scope: Scope) -> &State {
+        match (scope, &self.session) {
+            (Scope::Session(_), Some(state)) => state,
+            (Scope::Session(_) | Scope::Default, _) => &self.defaults,
+        }
+    }
+}
+
+/// The key of a scope in the tables.
+pub(super) fn key(scope: Scope) -> Vec<u8> {
+    match scope {
+        Scope::Session(id) => id.as_bytes().to_vec(),
+        Scope::Default => Vec::new(),
+    }
+}
+
+/// A scope as its row has it.
+#[derive(Debug)]
+struct Stored {
+    state: State,
+    /// The last entry of the audit about it.
+    audit_seq: u64,
+    /// Bytes of entries since the last snapshot.
+    unsaved: u64,
+}
+
+/// The row of a session that is made.
+pub(super) fn insert(
+    db: &Connection,
+    id: SessionId,
+    controls: &Controls,
+    settings: &Settings,
+) -> Result<()> {
+    let state = State { controls: controls.clone(), settings: settings.clone(), revision: 1 };
+    put(db, Scope::Session(id), &Stored { state, audit_seq: 0, unsaved: 0 })
+}
+
+/// What a session and new ones have. A session that is named must be there, and
+/// be no system's.
+pub(super) fn read(db: &Connection, policy: &Policy, session: Option<SessionId>) -> Result<Read> {
+    let session = session.map(|id| of_session(db, id)).transpose()?;
+    Ok(Read { session, defaults: defaults(db, policy)?.state })
+}
+
+fn of_session(db: &Connection, id: SessionId) -> Result<State> {
+    check_session(db, id)?;
+    let stored = stored(db, Scope::Session(id))?;
+    Ok(stored.ok_or_else(|| Error::internal("a session without controls"))?.state)
+}
+
+/// What a scope has, whoever asks.
+pub(super) fn state(db: &Connection, scope: Scope) -> Result<Option<State>> {
+    Ok(stored(db, scope)?.map(|stored| stored.state))
+}
+
+/// Whether clients may read and write a session's controls.
+fn check_session(db: &Connection, id: SessionId) -> Result<()> {
+    let system_owned: Option<bool> = db
+        .prepare_cached("SELECT system_owned FROM sessions WHERE id = ?1")?
+        .query_row([id.as_bytes()], |row| row.get(0))
+        .optional()?;
+    match system_owned {
+        Some(false) => Ok(()),
+        Some(true) => Err(Error::SystemSession { id }.into()),
+        None => Err(match catalogue::tombstone(db, id)? {
+            Some(tombstone) => super::Error::Deleted(tombstone),
+            None => Error::SessionNotFound { id: id.to_string() }.into(),
+        }),
+    }
+}
+
+fn defaults(db: &Connection, policy: &Policy) -> Result<Stored> {
+    Ok(stored(db, Scope::Default)?.unwrap_or_else(|| Stored {
+        state: State { controls: policy.defaults.clone(), ..State::default() },
+        audit_seq: 0,
+        unsaved: 0,
+    }))
+}
+
+/// Writes a scope, where that changes anything, with the entry that says so and
+/// the event for the session that the call named.
+pub(super) fn write(db: &Connection, policy: &Policy, write: &Write) -> Result<Written> {
+    let Write { scope, session, edit, etag, origin, time } = write;
+    if let Some(id) = session {
+        check_session(db, *id)?;
+    }
+    let before = match scope {
+        Scope::Session(id) => stored(db, Scope::Session(*id))?
+            .ok_or_else(|| Error::SessionNotFound { id: id.to_string() })?,
+        Scope::Default => defaults(db, policy)?,
+    };
+    let found = before.state.etag();
+    if !etag.is_empty() && *etag != found {
+        let id = match scope {
+            Scope::Session(id) => Some(*id),
+            Scope::Default => None,
+        };
+        let what = "the controls and settings";
+        return Err(Error::EtagMismatch { what, id, etag: found, given: etag.clone() }.into());
+    }
+    let mut next = edit.apply(&before.state);
+    next.settings.check()?;
+    let shown = policy.shown();
+    let removed = matches!(edit, Edit::Remove(key)
+        if before.state.settings.get(stored_key(&before.state.settings, key)).is_some());
+    let equal = next.settings == before.state.settings
+        && match scope {
+            Scope::Session(_) => next.controls == before.state.controls,
+            // What is written as it was shown is chosen from then on, and nothing
+            // else changes.
+            Scope::Default => next.controls.over(&shown) == before.state.controls.over(&shown),
+        };
+    let mut entry = None;
+    if equal {
+        if next.controls != before.state.controls {
+            put(db, *scope, &Stored { state: next.clone(), ..before })?;
+        }
+    } else {
+        next.revision = before.state.revision + 1;
+        let recorded = Recorded {
+            time: *time,
+            origin,
+            scope: *scope,
+            session: *session,
+            operation: edit.operation(),
+            previous: &before.state,
+            next: &next,
+            shown: &shown,
+        };
+        let appended = audit::append(db, &recorded, before.audit_seq == 0, before.unsaved)?;
+        put(
+            db,
+            *scope,
+            &Stored {
+                state: next.clone(),
+                audit_seq: appended.entry.seq,
+                unsaved: appended.unsaved,
+            },
+        )?;
+        if let Some(id) = session {
+            let event = proto::Event {
+                time: appended.entry.time,
+                kind: Some(crate::audit::event(&appended.entry)),
+                ..proto::Event::default()
+            };
+            rows::insert_event(db, *id, &event.encode_to_vec())?;
+        }
+        if let Scope::Session(id) = scope
+            && next.controls != before.state.controls
+        {
+            rows::touch(db, *id, micros(*time))?;
+        }
+        entry = Some(appended.entry);
+    }
+    let controls = match scope {
+        Scope::Session(_) => {
+            Read { session: Some(next.clone()), defaults: defaults(db, policy)?.state }
+        }
+        Scope::Default => Read {
+            session: session.map(|id| of_session(db, id)).transpose()?,
+            defaults: next.clone(),
+        },
+    };
+    Ok(Written { entry, state: next, removed, controls })
+}
+
+fn put(db: &Connection, scope: Scope, stored: &Stored) -> Result<()> {
+    let Stored { state: State { controls, settings, revision }, audit_seq, unsaved } = stored;
+    db.prepare_cached(
+        "INSERT INTO controls (scope, model, approval_policy, network, sandbox, revision, \
+         audit_seq, unsaved, settings) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+         ON CONFLICT (scope) DO UPDATE SET model = ?2, approval_policy = ?3, network = ?4, \
+         sandbox = ?5, revision = ?6, audit_seq = ?7, unsaved = ?8, settings = ?9",
+    )?
+    .execute(params![
+        key(scope),
+        controls.model,
+        controls.approval_policy as i32,
+        controls.network as i32,
+        controls.sandbox as i32,
+        i64_of(*revision),
+        i64_of(*audit_seq),
+        i64_of(*unsaved),
+        settings.to_string(),
+    ])?;
+    Ok(())
+}
+
+fn stored(db: &Connection, scope: Scope) -> Result<Option<Stored>> {
+    let mut statement = db.prepare_cached(
+        "SELECT model, approval_policy, network, sandbox, revision, audit_seq, unsaved, settings \
+         FROM controls WHERE scope = ?1",
+    )?;
+    Ok(statement.query_row([key(scope)], stored_of).optional()?)
+}
+
+fn stored_of(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let settings: String = row.get(7)?;
+    Ok(Stored {
+        state: State {
+            controls: Controls {
+                model: row.get(0)?,
+                approval_policy: rows::enum_of(row, 1)?,
+                network: rows::enum_of(row, 2)?,
+                sandbox: rows::enum_of(row, 3)?,
+            },
+            settings: Settings::parse("settings", &settings)
+                .map_err(|error| rows::damaged(7, error))?,
+            revision: row.get::<_, i64>(4)?.unsigned_abs(),
+        },
+        audit_seq: row.get::<_, i64>(5)?.unsigned_abs(),
+        unsaved: row.get::<_, i64>(6)?.unsigned_abs(),
+    })
+}
+
+/// Every scope that was ever written.
+pub(super) fn standing(db: &Connection) -> Result<Vec<Standing>> {
+    let mut statement = db.prepare_cached(
+        "SELECT model, approval_policy, network, sandbox, revision, audit_seq, unsaved, settings, \
+         scope FROM controls WHERE audit_seq > 0",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok(Standing {
+            scope: row.get(8)?,
+            audit_seq: row.get::<_, i64>(5)?.unsigned_abs(),
+            hash: stored_of(row).ok().map(|stored| stored.state.hash()),
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

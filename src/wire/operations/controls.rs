@@ -1,0 +1,111 @@
+//! `ControlsService`: what agents may do.
+
+use std::sync::Arc;
+
+use super::{
+    Caller,
+    fields::{parse_enum, parse_id},
+    once,
+    settings::{Unsaid, audit_seq, outcome, parse_origin, parse_scope},
+};
+use crate::{
+    Error, Result,
+    app::{App, NewWrite, check_model},
+    controls::{Controls, Edit, LOCK_REASON, Policy, State, chosen},
+    proto,
+    settings::Settings,
+    store::sqlite::{Read, Written},
+};
+
+/// Reads controls.
+///
+/// # Errors
+///
+/// As `GetControls` of the contract lists.
+pub(crate) async fn get_controls(
+    app: &App,
+    _caller: &Caller,
+    request: proto::GetControlsRequest,
+) -> Result<proto::GetControlsResponse> {
+    let session = match request.session_id.as_str() {
+        "" => None,
+        text => Some(parse_id("session_id", text)?),
+    };
+    let Read { session, defaults } = app.controls(session).await?;
+    let policy = app.policy();
+    Ok(proto::GetControlsResponse {
+        session: session.as_ref().map(|state| scoped(state, policy)),
+        defaults: Some(scoped(&defaults, policy)),
+        defaults_editable: !policy.lock_defaults,
+        default_lock_reason: lock_reason(policy),
+    })
+}
+
+/// Writes controls.
+///
+/// # Errors
+///
+/// As `ApplyControls` of the contract lists.
+pub(crate) async fn apply_controls(
+    app: &App,
+    caller: &Caller,
+    mut request: proto::ApplyControlsRequest,
+) -> Result<proto::ApplyControlsResponse> {
+    let once = once(&mut request, |request| &mut request.request_id);
+    let proto::ApplyControlsRequest {
+        session_id,
+        scope,
+        controls,
+        settings_json,
+        actor,
+        source,
+        etag,
+        request_id: _,
+    } = request;
+    let (scope, session) = parse_scope(&session_id, scope, Unsaid::IsRefused)?;
+    let controls = parse_controls(controls.unwrap_or_default())?;
+    let settings = settings_json.map(|text| Settings::parse("settings_json", &text)).transpose()?;
+    let origin = parse_origin(actor, source, caller)?;
+    let write = NewWrite { scope, session, edit: Edit::Apply(controls, settings), etag, origin };
+    let policy = Arc::clone(app.policy());
+    let answer = move |written: &Written| proto::ApplyControlsResponse {
+        outcome: outcome(written).into(),
+        scope: proto::Scope::from(scope).into(),
+        applied: Some(scoped(&written.state, &policy)),
+        summary: written.state.summary(&policy.shown()),
+        session: written.controls.session.as_ref().map(|state| scoped(state, &policy)),
+        defaults: Some(scoped(&written.controls.defaults, &policy)),
+        defaults_editable: !policy.lock_defaults,
+        default_lock_reason: lock_reason(&policy),
+        audit_seq: audit_seq(written),
+    };
+    app.write_controls("ApplyControls", write, once, answer).await
+}
+
+fn parse_controls(controls: proto::Controls) -> Result<Controls> {
+    let proto::Controls { model, approval_policy, network_access, filesystem_sandbox } = controls;
+    let approval_policy = required("controls.approval_policy", approval_policy)?;
+    let network = required("controls.network_access", network_access)?;
+    let sandbox = required("controls.filesystem_sandbox", filesystem_sandbox)?;
+    let model = (!model.is_empty()).then_some(model);
+    check_model("controls.model", model.as_deref())?;
+    Ok(Controls { model, approval_policy, network, sandbox })
+}
+
+fn required<E: TryFrom<i32> + Default + PartialEq>(field: &'static str, number: i32) -> Result<E> {
+    let problem = "is required; all controls are written at once";
+    chosen(parse_enum(field, number)?).ok_or_else(|| Error::invalid(field, problem))
+}
+
+/// A state as it is shown.
+pub(super) fn scoped(state: &State, policy: &Policy) -> proto::ScopedControls {
+    proto::ScopedControls {
+        controls: Some((&state.controls.over(&policy.shown())).into()),
+        settings_json: state.settings.to_string(),
+        etag: state.etag(),
+    }
+}
+
+fn lock_reason(policy: &Policy) -> String {
+    if policy.lock_defaults { LOCK_REASON.to_owned() } else { String::new() }
+}
