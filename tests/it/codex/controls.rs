@@ -255,8 +255,15 @@ async fn a_change_while_a_turn_runs_waits_for_the_next() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_that_waited_has_what_holds_when_it_starts() {
+    for killed in [false, true] {
+        check_one_that_waits(killed).await;
+    }
+}
+
+/// The same where the server is killed while the turn waits.
+async fn check_one_that_waits(killed: bool) {
     let setup = Setup::new().codex(&toolchain::codex()).config("[turns]\nmax_running = 1\n");
-    let stage = Stage::with(setup, |home| home).await;
+    let mut stage = Stage::with(setup, |home| home).await;
     let gate = Gate::closed();
     let mut script = vec![Reply::new().wait(&gate).message("done")];
     script.extend(done(1));
@@ -273,6 +280,10 @@ async fn a_turn_that_waited_has_what_holds_when_it_starts() {
         NetworkAccess::Enabled,
     );
     stage.apply(&session, last).await;
+    if killed {
+        stage.server.kill_and_start();
+        stage.clients = stage.server.connect().await;
+    }
     gate.open_once();
     stage.rest(&first).await;
     let (session, events) = stage.rest(&session).await;

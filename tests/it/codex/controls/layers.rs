@@ -110,10 +110,7 @@ async fn a_model_that_is_no_name_is_refused_wherever_it_is_written() {
         Session { working_directory: server.work().display().to_string(), ..Session::default() };
     let create = async |model: &str| {
         let session = Session { model: model.to_owned(), ..session.clone() };
-        let request = CreateSessionRequest {
-            session: Some(session),
-            ..Default::default()
-        };
+        let request = CreateSessionRequest { session: Some(session), ..Default::default() };
         clients.sessions.clone().create_session(request).await
     };
     let id = create("gpt-5.5").await.unwrap().into_inner().session.unwrap().session_id;
