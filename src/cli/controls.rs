@@ -20,6 +20,9 @@ use crate::{
     settings::Settings,
 };
 
+/// What is shown for no model.
+const AGENTS_OWN: &str = "the agent's own default";
+
 pub(super) async fn controls(cx: &Context, command: ControlsCommand) -> Result<(), Failure> {
     match command {
         ControlsCommand::Get(args) => get(cx, args).await,
@@ -140,12 +143,24 @@ fn said(answer: &ApplyControlsResponse) -> String {
     }
 }
 
+/// Controls and the number of settings on one line, as entries of the audit have
+/// them.
+pub(super) fn summary(scoped: &ScopedControls) -> String {
+    let words = lines(scoped).into_iter().filter(|(name, _)| *name != "etag");
+    let words = words.map(|(name, value)| match name {
+        "model" if value == AGENTS_OWN => "default".to_owned(),
+        "settings" => format!("settings:{value}"),
+        _ => value,
+    });
+    words.collect::<Vec<_>>().join(" | ")
+}
+
 /// Controls as lines of name and value.
 pub(super) fn lines(scoped: &ScopedControls) -> Vec<(&'static str, String)> {
     let controls = scoped.controls.clone().unwrap_or_default();
     let count = Settings::parse("settings", &scoped.settings_json).map_or(0, |map| map.len());
     let model = match controls.model.as_str() {
-        "" => "the agent's own default",
+        "" => AGENTS_OWN,
         model => model,
     };
     vec![
@@ -228,5 +243,6 @@ mod tests {
              filesystem sandbox  read-only\n\
              settings            1\n"
         );
+        assert_eq!(summary(&scoped), "default | untrusted | restricted | read-only | settings:1");
     }
 }

@@ -84,14 +84,12 @@ pub(super) fn positionals<const N: usize>(
             "no session: give the SESSION, or --scope default for what new sessions begin with"
                 .into(),
         )),
-        (ScopeWord::Default, first) => {
-            let last = others.last().cloned().unwrap_or_else(|| first.clone());
-            if last.is_some() {
-                return Err(Failure::Usage("with --scope default no SESSION is given".into()));
+        (ScopeWord::Default, mut moved) => {
+            for place in &mut others {
+                std::mem::swap(place, &mut moved);
             }
-            others.rotate_right(1);
-            if let Some(place) = others.first_mut() {
-                *place = first;
+            if moved.is_some() {
+                return Err(Failure::Usage("with --scope default no SESSION is given".into()));
             }
             Ok((None, others))
         }

@@ -17,6 +17,7 @@ use crate::{
 
 mod audit;
 mod controls;
+mod lost;
 mod paths;
 mod values;
 
