@@ -4,7 +4,7 @@
 //! is read with all of it, changed here and written back with the etag, so that
 //! nothing is lost that somebody else wrote meanwhile.
 
-mod path;
+pub(super) mod path;
 pub(super) mod value;
 mod writing;
 

@@ -1,11 +1,15 @@
 //! Entries of the audit as people read them. Pure.
 
+use std::collections::HashMap;
+
 use crate::{
     cli::{
         render::{short_id, text::one_line},
         sessions::time,
+        settings::path::quoted,
     },
     controls::{approval_word, network_word, sandbox_word},
+    json::{DEEPEST, Json},
     proto::{AuditEntry, Controls, Scope, SettingChange},
 };
 
@@ -48,18 +52,49 @@ fn changes(entry: &AuditEntry) -> String {
         (Some(before), Some(now)) => controls(before, now),
         (None, _) | (_, None) => Vec::new(),
     };
-    all.extend(entry.settings.iter().map(setting));
+    all.extend(entry.settings.iter().flat_map(setting));
     one_line(&all.join(", "), SHOWN_CHANGES)
 }
 
-fn setting(change: &SettingChange) -> String {
+/// What became of a setting; of an object that is one still, what changed in it.
+fn setting(change: &SettingChange) -> Vec<String> {
     let SettingChange { key, previous_json, value_json } = change;
-    let key = one_line(key, SHOWN_VALUE);
-    let short = |text: &str| one_line(text, SHOWN_VALUE);
-    match (previous_json, value_json) {
-        (_, None) => format!("{key} removed"),
-        (None, Some(now)) => format!("{key} = {}", short(now)),
-        (Some(before), Some(now)) => format!("{key} = {} (was {})", short(now), short(before)),
+    let parsed = |text: &Option<String>| {
+        text.as_deref().and_then(|text| Json::parse_within(text, DEEPEST).ok())
+    };
+    let mut all = Vec::new();
+    differences(
+        &quoted(key),
+        parsed(previous_json).as_ref(),
+        parsed(value_json).as_ref(),
+        &mut all,
+    );
+    all
+}
+
+fn differences(path: &str, before: Option<&Json>, now: Option<&Json>, to: &mut Vec<String>) {
+    let short = |json: &Json| one_line(&json.to_string(), SHOWN_VALUE);
+    match (before, now) {
+        (Some(Json::Object(before)), Some(Json::Object(now))) => {
+            let mut left: HashMap<&str, &Json> =
+                now.iter().map(|(name, value)| (name.as_str(), value)).collect();
+            for (name, value) in before {
+                let next = left.remove(name.as_str());
+                if next != Some(value) {
+                    differences(&format!("{path}.{}", quoted(name)), Some(value), next, to);
+                }
+            }
+            let mut added: Vec<_> = left.into_iter().collect();
+            added.sort_by_key(|(name, _)| *name);
+            for (name, value) in added {
+                differences(&format!("{path}.{}", quoted(name)), None, Some(value), to);
+            }
+        }
+        (_, None) => to.push(format!("{path} removed")),
+        (None, Some(now)) => to.push(format!("{path} = {}", short(now))),
+        (Some(before), Some(now)) => {
+            to.push(format!("{path} = {} (was {})", short(now), short(before)));
+        }
     }
 }
 
@@ -91,6 +126,22 @@ mod tests {
     fn change(key: &str, before: Option<&str>, now: Option<&str>) -> SettingChange {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         SettingChange { key: key.to_owned(), previous_json: owned(before), value_json: owned(now) }
+    }
+
+    #[test]
+    fn of_objects_only_what_changed_in_them_is_said() {
+        let before = r#"{"same":{"x":1},"old":1,"deep":{"n":1,"kind":{}}}"#;
+        let now = r#"{"deep":{"kind":[],"n":1.0,"a.b":2},"same":{"x":1.0},"z":{},"new":null}"#;
+        assert_eq!(
+            setting(&change("t", Some(before), Some(now))),
+            [
+                "t.old removed",
+                "t.deep.kind = [] (was {})",
+                "t.deep.\"a.b\" = 2",
+                "t.new = null",
+                "t.z = {}"
+            ]
+        );
     }
 
     #[test]

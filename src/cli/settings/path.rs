@@ -122,7 +122,7 @@ fn part(text: &str) -> Result<String, String> {
 }
 
 /// A part as it is written in a path.
-fn quoted(part: &str) -> String {
+pub(in crate::cli) fn quoted(part: &str) -> String {
     if part.is_empty() || part.starts_with('"') || part.contains('.') {
         Json::from(part).to_string()
     } else {
