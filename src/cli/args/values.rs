@@ -273,7 +273,7 @@ pub(in crate::cli) struct WriterArgs {
     #[arg(long, value_name = "ETAG", value_parser = NonEmptyStringValueParser::new())]
     pub etag: Option<String>,
     /// With --scope default: tell of it in the events of this session
-    #[arg(long = "tell", value_name = "SESSION")]
+    #[arg(long, value_name = "SESSION")]
     pub tell: Option<String>,
 }
 
