@@ -23,7 +23,10 @@ use http::{
 use subtle::ConstantTimeEq as _;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use crate::{Error, wire::error};
+use crate::{
+    Error,
+    wire::{contract, error},
+};
 
 /// How a request reached us; the listener says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +53,7 @@ pub(crate) fn protect(router: Router, access: Access) -> Router {
     let origins = access.origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(
             ["grpc-status", "grpc-message", "grpc-status-details-bin"].map(HeaderName::from_static),
@@ -129,7 +132,11 @@ fn refusal(request: &Request, error: &Error) -> Response {
     if is_grpc {
         return error::status(error).into_http::<Body>();
     }
-    let mut response = (error::row(error).http, format!("{error}\n")).into_response();
+    let mut response = if contract::is_ours(request.uri().path()) {
+        contract::refusal(error)
+    } else {
+        (error::row(error).http, format!("{error}\n")).into_response()
+    };
     if matches!(error, Error::Unauthenticated { .. }) {
         let challenge = HeaderValue::from_static("Bearer realm=\"switchboard\"");
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);

@@ -1,0 +1,1 @@
+//! Entries of the audit, as entries of a session's transcript.
