@@ -66,9 +66,8 @@ async fn read(call: Call) -> Result<Answer, Failure> {
     let scope = scope_of(parameters.word("scope", Presence::Optional, SCOPES));
     let key = parameters.trimmed("key", Presence::Optional, KEY_LENGTH);
     parameters.finish()?;
-    call.session_id()?;
     let request = proto::GetSettingsRequest {
-        session_id: call.session().to_owned(),
+        session_id: call.session_id()?.to_string(),
         scope: scope.into(),
         key: key.map(ToOwned::to_owned),
     };
@@ -88,14 +87,8 @@ async fn read(call: Call) -> Result<Answer, Failure> {
 async fn write(call: Call) -> Result<Answer, Failure> {
     let (request, scope) = match parse(&call) {
         Ok(parsed) => parsed,
-        // What is wrong with the session comes first; where nothing is wrong with
-        // the body, the operation says it.
-        Err(failure) => {
-            call.check_session().await?;
-            return Err(failure);
-        }
+        Err(failure) => return Err(refused(&call, failure).await),
     };
-    call.session_id()?;
     let answered = operations::update_settings(&call.app, &CALLER, request).await;
     let proto::UpdateSettingsResponse { outcome, scope: _, key, settings_json, etag, audit_seq: _ } =
         answered.map_err(|error| of_session(&call, error))?;
@@ -119,7 +112,7 @@ fn parse(call: &Call) -> Result<(proto::UpdateSettingsRequest, Scope), Failure> 
     check_combination(key, value, settings.as_ref())?;
     let mode = if mode == Some("replace") { UpdateMode::Replace } else { UpdateMode::Merge };
     let request = proto::UpdateSettingsRequest {
-        session_id: call.session().to_owned(),
+        session_id: call.session_id()?.to_string(),
         scope: scope.into(),
         settings_json: settings.map(|settings| settings.to_string()),
         mode: mode.into(),
@@ -155,9 +148,8 @@ async fn remove(call: Call) -> Result<Answer, Failure> {
     let scope = scope_of(parameters.word("scope", Presence::Optional, SCOPES));
     let (actor, source) = origin(&mut parameters);
     parameters.finish()?;
-    call.session_id()?;
     let request = proto::DeleteSettingRequest {
-        session_id: call.session().to_owned(),
+        session_id: call.session_id()?.to_string(),
         scope: scope.into(),
         key: key.to_owned(),
         actor,
@@ -182,6 +174,26 @@ async fn remove(call: Call) -> Result<Answer, Failure> {
     Ok(Answer::ok(body).etag(etag))
 }
 
+/// A refusal of a body, unless there is something wrong with the session, which
+/// comes first. Where nothing is wrong with the body, the operation looks for the
+/// session itself.
+pub(super) async fn refused(call: &Call, failure: Failure) -> Failure {
+    let is_of_body = match &failure {
+        Failure::Issues(_) | Failure::Invalid(_) => true,
+        Failure::Error(error) => matches!(error, Error::InvalidArgument { .. }),
+        Failure::Locked(_) | Failure::Request(..) | Failure::Unknown(_) | Failure::BadPath(_) => {
+            false
+        }
+    };
+    if !is_of_body {
+        return failure;
+    }
+    match call.check_session().await {
+        Err(error) => error.into(),
+        Ok(()) => failure,
+    }
+}
+
 fn about(call: &Call, status: &str, scope: Scope) -> Object {
     Object::status(status).with("sessionId", call.session()).with("scope", scope_word(scope))
 }
@@ -194,11 +206,7 @@ pub(super) fn parsed(outcome: i32) -> Outcome {
 /// An error, with what the contract tells of the session where the defaults are
 /// locked.
 fn of_session(call: &Call, error: Error) -> Failure {
-    match error {
-        Error::DefaultsLocked { current } => {
-            let body = locked().with("sessionId", call.session());
-            Failure::Locked(body.with_text("settings", &current.settings.to_string()))
-        }
-        error => error.into(),
-    }
+    let Error::DefaultsLocked { current } = error else { return error.into() };
+    let body = locked().with("sessionId", call.session());
+    Failure::Locked(body.with_text("settings", &current.settings.to_string()))
 }
