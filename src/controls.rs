@@ -62,18 +62,9 @@ impl Controls {
         let Self { model, approval_policy, network, sandbox } = self;
         Self {
             model: model.clone().or_else(|| below.model.clone()),
-            approval_policy: match approval_policy {
-                ApprovalPolicy::Unspecified => below.approval_policy,
-                chosen => *chosen,
-            },
-            network: match network {
-                NetworkAccess::Unspecified => below.network,
-                chosen => *chosen,
-            },
-            sandbox: match sandbox {
-                FilesystemSandbox::Unspecified => below.sandbox,
-                chosen => *chosen,
-            },
+            approval_policy: chosen(*approval_policy).unwrap_or(below.approval_policy),
+            network: chosen(*network).unwrap_or(below.network),
+            sandbox: chosen(*sandbox).unwrap_or(below.sandbox),
         }
     }
 
@@ -210,6 +201,13 @@ impl Edit {
             Self::Override(_) => AuditOperation::OverrideControls,
         }
     }
+}
+
+/// A control, where somebody chose it.
+#[must_use]
+pub fn chosen<T: Default + PartialEq>(control: T) -> Option<T> {
+    // The default of an enum of the contract is UNSPECIFIED.
+    (control != T::default()).then_some(control)
 }
 
 /// The key that is meant by one that shall be removed: it as it is where that is

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     Error, Result,
     app::{App, NewWrite, check_model},
-    controls::{Controls, Edit, LOCK_REASON, Policy, State},
-    proto::{self, ApprovalPolicy, FilesystemSandbox, NetworkAccess},
+    controls::{Controls, Edit, LOCK_REASON, Policy, State, chosen},
+    proto,
     session::once::Once,
     settings::Settings,
     store::sqlite::{Read, Written},
@@ -124,32 +124,35 @@ async fn applied(
 
 /// Controls of which all must be chosen.
 fn parse_controls(controls: proto::Controls) -> Result<Controls> {
-    let controls = parse_chosen(controls)?;
-    let unspecified =
-        |field| Err(Error::invalid(field, "is required; all controls are written at once"));
-    if controls.approval_policy == ApprovalPolicy::Unspecified {
-        return unspecified("controls.approval_policy");
-    }
-    if controls.network == NetworkAccess::Unspecified {
-        return unspecified("controls.network_access");
-    }
-    if controls.sandbox == FilesystemSandbox::Unspecified {
-        return unspecified("controls.filesystem_sandbox");
-    }
-    Ok(controls)
+    let proto::Controls { model, approval_policy, network_access, filesystem_sandbox } = controls;
+    Ok(Controls {
+        approval_policy: required("controls.approval_policy", approval_policy)?,
+        network: required("controls.network_access", network_access)?,
+        sandbox: required("controls.filesystem_sandbox", filesystem_sandbox)?,
+        model: parse_model(model)?,
+    })
 }
 
 /// Controls of which some may be chosen.
 fn parse_chosen(controls: proto::Controls) -> Result<Controls> {
     let proto::Controls { model, approval_policy, network_access, filesystem_sandbox } = controls;
-    let model = (!model.is_empty()).then_some(model);
-    check_model("controls.model", model.as_deref())?;
     Ok(Controls {
-        model,
         approval_policy: parse_enum("controls.approval_policy", approval_policy)?,
         network: parse_enum("controls.network_access", network_access)?,
         sandbox: parse_enum("controls.filesystem_sandbox", filesystem_sandbox)?,
+        model: parse_model(model)?,
     })
+}
+
+fn parse_model(model: String) -> Result<Option<String>> {
+    let model = (!model.is_empty()).then_some(model);
+    check_model("controls.model", model.as_deref())?;
+    Ok(model)
+}
+
+fn required<E: TryFrom<i32> + Default + PartialEq>(field: &'static str, number: i32) -> Result<E> {
+    let problem = "is required; all controls are written at once";
+    chosen(parse_enum(field, number)?).ok_or_else(|| Error::invalid(field, problem))
 }
 
 /// A state as it is shown.
