@@ -7,7 +7,7 @@ use http::{
     header::{CONTENT_LENGTH, CONTENT_TYPE},
 };
 use http_body::Body as _;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Limited};
 
 use super::error::Failure;
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
 
 /// The most bytes of a body.
 const LIMIT: usize = 1 << 20;
-/// How much of a body that is too large is read and dropped: a client that is
-/// still sending when it is answered and hung up on may not see the answer.
+/// How much of a body that is refused is read and dropped: a client that is still
+/// sending when it is answered and hung up on may not see the answer.
 const DRAINED: usize = 16 * LIMIT;
 /// How deep a body may be nested: the settings in it as deep as they may be.
 const DEPTH: usize = settings::MAX_DEPTH + 2;
@@ -30,11 +30,7 @@ const DEPTH: usize = settings::MAX_DEPTH + 2;
 /// What the contract has for a body that cannot be read.
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Option<Json>, Failure> {
     let Some(content_type) = headers.get(CONTENT_TYPE) else {
-        return if body.is_end_stream() || body.size_hint().exact() == Some(0) {
-            Ok(None)
-        } else {
-            Err(unsupported("undefined"))
-        };
+        return if is_absent(&body) { Ok(None) } else { Err(unsupported("undefined", body).await) };
     };
     let content_type = String::from_utf8_lossy(content_type.as_bytes());
     let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -44,12 +40,26 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Option<Json>
             let bytes = bytes(headers, body).await?;
             Ok(Some(String::from_utf8_lossy(&bytes).into_owned().into()))
         }
-        "" => Err(unsupported("undefined")),
-        _ => Err(unsupported(&content_type)),
+        "" => Err(unsupported("undefined", body).await),
+        _ => Err(unsupported(&content_type, body).await),
     }
 }
 
-fn unsupported(content_type: &str) -> Failure {
+/// Reads and drops a body that nobody asked for, so that the connection can be
+/// used again.
+pub(super) async fn drain(body: Body) {
+    if !is_absent(&body) {
+        // Only that it is read matters.
+        let _ = Limited::new(body, DRAINED).collect().await;
+    }
+}
+
+fn is_absent(body: &Body) -> bool {
+    body.is_end_stream() || body.size_hint().exact() == Some(0)
+}
+
+async fn unsupported(content_type: &str, body: Body) -> Failure {
+    drain(body).await;
     let message = format!("Unsupported Media Type: {content_type}");
     Failure::request(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
 }

@@ -68,13 +68,17 @@ fn at(path: &str, methods: MethodRouter<App>) -> Router<App> {
 }
 
 async fn unknown(request: Request) -> Response {
-    Failure::unknown(request.method(), request.uri()).into_response()
+    let failure = Failure::unknown(request.method(), request.uri());
+    body::drain(request.into_body()).await;
+    failure.into_response()
 }
 
 /// Refuses what cannot be decoded, whether or not anything is there.
 async fn check_path(request: Request, next: Next) -> Response {
     if query::decoded(request.uri().path(), query::Plus::IsPlus).is_none() {
-        return Failure::bad_path(request.uri()).into_response();
+        let failure = Failure::bad_path(request.uri());
+        body::drain(request.into_body()).await;
+        return failure.into_response();
     }
     next.run(request).await
 }
