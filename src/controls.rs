@@ -104,6 +104,22 @@ impl From<&proto::Controls> for Controls {
     }
 }
 
+/// Whether an agent can be told this name of a model.
+///
+/// # Errors
+///
+/// What is wrong with it: a blank name, for which codex takes none, and one that
+/// it would read as a flag.
+pub fn check_model(name: &str) -> Result<(), String> {
+    if name.trim().is_empty() {
+        return Err("expected a name".to_owned());
+    }
+    if name.starts_with('-') {
+        return Err(format!("{name:?}: expected a name that does not begin with a dash"));
+    }
+    Ok(())
+}
+
 /// The controls and settings of one scope.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
@@ -296,6 +312,14 @@ mod tests {
 
     fn state(settings: &str) -> State {
         State { settings: Settings::parse("x", settings).unwrap(), ..State::default() }
+    }
+
+    #[test]
+    fn a_model_has_a_name_that_is_no_flag() {
+        let dash = Err("\"-m\": expected a name that does not begin with a dash".to_owned());
+        let blank = Err("expected a name".to_owned());
+        let names = ["gpt-5.5", "a model", "-m", "", " \u{a0}"];
+        assert_eq!(names.map(check_model), [Ok(()), Ok(()), dash, blank.clone(), blank]);
     }
 
     fn map(text: &str) -> Settings {
