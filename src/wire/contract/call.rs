@@ -42,7 +42,10 @@ impl FromRequest<App> for Call {
             return Err(Failure::unknown(&parts.method, &parts.uri));
         }
         let body = match parts.method {
-            Method::GET | Method::HEAD => None,
+            Method::GET | Method::HEAD => {
+                body::drain(body).await;
+                None
+            }
             _ => body::read(&parts.headers, body).await?,
         };
         let query = query::parse(parts.uri.query().unwrap_or_default());

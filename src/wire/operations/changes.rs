@@ -47,7 +47,7 @@ pub(crate) async fn changes(
     bytes: usize,
 ) -> Result<Vec<Change>> {
     let wanted = Wanted { session: Some(id), ..Wanted::default() };
-    let mut past = Past { app, id, session: None, defaults: None };
+    let (mut past, policy) = (Past::default(), app.policy());
     let (mut from, mut room, mut changes) = (Some(u64::MAX), Some(bytes), Vec::new());
     while let Some(before) = from
         && changes.len() < most
@@ -58,7 +58,17 @@ pub(crate) async fn changes(
         for entry in entries {
             // Those that are not wanted lead from one state to the one before too.
             let states = match room {
-                Some(_) => Some(past.step(&entry).await?),
+                Some(_) => {
+                    let next = match past.after(&entry) {
+                        Some(next) => next,
+                        None => {
+                            app.audit_state(scope_of(&entry, id), At::Seq(entry.seq)).await?.state
+                        }
+                    };
+                    let shown = scoped(&next, policy);
+                    let previous = scoped(past.go_back(next, &entry), policy);
+                    Some(States { previous, next: shown })
+                }
                 None => None,
             };
             if !is_wanted(&entry) {
@@ -79,35 +89,100 @@ pub(crate) async fn changes(
     Ok(changes)
 }
 
-/// The states that entries lead back to, one for each scope.
-#[derive(Debug)]
-struct Past<'a> {
-    app: &'a App,
-    id: SessionId,
+fn scope_of(entry: &AuditEntry, id: SessionId) -> Scope {
+    match entry.scope() {
+        proto::Scope::Default => Scope::Default,
+        proto::Scope::Session | proto::Scope::Unspecified => Scope::Session(id),
+    }
+}
+
+/// The states of both scopes, as far back as entries were looked at.
+#[derive(Debug, Default)]
+struct Past {
     session: Option<State>,
     defaults: Option<State>,
 }
 
-impl Past<'_> {
-    /// Goes back over an entry, which is older than those before it.
-    async fn step(&mut self, entry: &AuditEntry) -> Result<States> {
-        let (scope, known) = match entry.scope() {
-            proto::Scope::Default => (Scope::Default, &mut self.defaults),
-            proto::Scope::Session | proto::Scope::Unspecified => {
-                (Scope::Session(self.id), &mut self.session)
-            }
-        };
-        // Calls that named other sessions may have changed the default in between.
-        let known_state = known.take().filter(|state| hex(&state.hash()) == entry.state_hash);
-        let mut state = match known_state {
-            Some(state) => state,
-            None => self.app.audit_state(scope, At::Seq(entry.seq)).await?.state,
-        };
-        let policy = self.app.policy();
-        let next = scoped(&state, policy);
+impl Past {
+    fn of(&mut self, entry: &AuditEntry) -> &mut Option<State> {
+        match entry.scope() {
+            proto::Scope::Default => &mut self.defaults,
+            proto::Scope::Session | proto::Scope::Unspecified => &mut self.session,
+        }
+    }
+
+    /// The state after an entry, where what came later led back to it. Calls that
+    /// named other sessions may have changed the default in between.
+    fn after(&mut self, entry: &AuditEntry) -> Option<State> {
+        self.of(entry).take().filter(|state| hex(&state.hash()) == entry.state_hash)
+    }
+
+    /// Goes back from the state after an entry to that before it.
+    fn go_back(&mut self, mut state: State, entry: &AuditEntry) -> &State {
         backward(&mut state, entry);
-        let previous = scoped(&state, policy);
-        *known = Some(state);
-        Ok(States { previous, next })
+        self.of(entry).insert(state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        audit::{self, Origin, Write},
+        controls::{Controls, Edit},
+        settings::Value,
+    };
+
+    /// A scope that is written, and its states after each entry.
+    struct Written {
+        scope: Scope,
+        state: State,
+    }
+
+    impl Written {
+        /// Sets a key; returns the entry with the states before and after it.
+        fn set(&mut self, seq: u64, value: &str) -> (AuditEntry, State, State) {
+            let word = |text: &str| text.to_owned();
+            let previous = self.state.clone();
+            let edit = Edit::Set(word("key"), Value::parse("value", value).unwrap());
+            self.state = edit.apply(&previous);
+            let write = Write {
+                time: crate::time::now(),
+                origin: &Origin { actor: word("a"), source: word("s"), transport: word("api") },
+                scope: self.scope,
+                session: None,
+                operation: edit.operation(),
+                previous: &previous,
+                next: &self.state,
+                shown: &Controls::contract_defaults(),
+            };
+            (audit::entry(seq, &write), previous, self.state.clone())
+        }
+    }
+
+    #[test]
+    fn entries_lead_back_from_one_to_the_one_before_unless_others_wrote_between() {
+        let session = Scope::Session(SessionId::random());
+        let mut session = Written { scope: session, state: State::default() };
+        let mut defaults = Written { scope: Scope::Default, state: State::default() };
+        let entries = [
+            session.set(1, "1"),
+            defaults.set(2, "1"),
+            // That of another session, which is not looked at.
+            defaults.set(3, "2"),
+            session.set(4, "2"),
+            defaults.set(5, "3"),
+            defaults.set(6, "4"),
+        ];
+        let (mut past, mut rebuilt) = (Past::default(), Vec::new());
+        for (entry, previous, next) in entries.iter().rev().filter(|(entry, ..)| entry.seq != 3) {
+            let found = past.after(entry).unwrap_or_else(|| {
+                rebuilt.push(entry.seq);
+                next.clone()
+            });
+            assert_eq!(&found, next, "{}", entry.seq);
+            assert_eq!(past.go_back(found, entry), previous, "{}", entry.seq);
+        }
+        assert_eq!(rebuilt, [6, 4, 2], "the last of each scope, and what another led away from");
     }
 }
