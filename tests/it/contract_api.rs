@@ -46,6 +46,11 @@ fn controls_are_read_and_written_by_the_contract() {
 }
 
 #[test]
+fn writes_are_audited_in_the_names_that_the_contract_has() {
+    check(ledger::setup(), "audited");
+}
+
+#[test]
 fn defaults_that_are_locked_are_told_and_not_written() {
     let setup = ledger::setup()
         .env("SESSION_DEFAULTS_LOCKED", "true")

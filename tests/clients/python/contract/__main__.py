@@ -8,6 +8,7 @@ import argparse
 import json
 import pathlib
 
+import audited
 import controls
 import failures
 import locked
@@ -23,7 +24,8 @@ def main():
     parser.add_argument("--work", required=True, help="a folder for agents to work in")
     parser.add_argument("--state", type=pathlib.Path, help="what is known across a restart")
     parser.add_argument(
-        "part", choices=["failures", "settings", "controls", "locked", "before", "after"]
+        "part",
+        choices=["failures", "settings", "controls", "audited", "locked", "before", "after"],
     )
     options = parser.parse_args()
     server = Server(options.target, options.token, options.work)
@@ -34,6 +36,8 @@ def main():
             settings.run(server)
         case "controls":
             controls.run(server)
+        case "audited":
+            audited.run(server)
         case "locked":
             locked.run(server)
         case "before":

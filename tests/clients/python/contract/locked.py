@@ -65,6 +65,7 @@ def refusals(server, session, defaults, everything):
         body = {"scope": "default", "controls": controls}
         server.post(f"{session}/session-controls", body).is_(423, **locked, **everything)
     reads(server, session, defaults, everything)
+    assert not server.audited(session), "what was refused is in the audit"
 
 
 def order(server):

@@ -5,7 +5,7 @@ import json
 import re
 
 import grpc
-from switchboard.v1 import session_pb2, session_pb2_grpc
+from switchboard.v1 import audit_pb2, audit_pb2_grpc, session_pb2, session_pb2_grpc
 
 JSON = "application/json; charset=utf-8"
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -63,7 +63,9 @@ class Server:
         self.connection = http.client.HTTPConnection(target, timeout=60)
         credentials = [("authorization", f"Bearer {token}")]
         self.call = {"metadata": credentials, "timeout": 60}
-        self.sessions = session_pb2_grpc.SessionServiceStub(grpc.insecure_channel(target))
+        channel = grpc.insecure_channel(target)
+        self.sessions = session_pb2_grpc.SessionServiceStub(channel)
+        self.audit = audit_pb2_grpc.AuditServiceStub(channel)
 
     def create(self, **fields):
         """The id of a new session."""
@@ -80,6 +82,12 @@ class Server:
         session = self.create(**fields)
         self.delete_session(session)
         return session
+
+    def audited(self, session):
+        """The entries of the audit about calls that named a session."""
+        wanted = audit_pb2.AuditFilter(session_id=session)
+        request = audit_pb2.ListAuditEntriesRequest(filter=wanted)
+        return self.audit.ListAuditEntries(request, **self.call).entries
 
     def request(self, method, path, body=None, headers=None, token=True):
         """Sends a request as it is given."""
