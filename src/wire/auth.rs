@@ -25,7 +25,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::{
     Error,
-    wire::{error, rest},
+    wire::{contract, error, rest},
 };
 
 /// The headers of answers that web pages may read, beside those that all may.
@@ -140,8 +140,11 @@ fn refusal(request: &Request, error: &Error) -> Response {
     if is_grpc && !matches!(error, Error::Misdirected { .. }) {
         return error::status(error).into_http::<Body>();
     }
-    let mut response = if rest::is_ours(request.uri().path()) {
+    let path = request.uri().path();
+    let mut response = if rest::is_ours(path) {
         rest::refusal(error)
+    } else if contract::is_ours(path) {
+        contract::refusal(error)
     } else {
         (error::row(error).http, format!("{error}\n")).into_response()
     };

@@ -6,6 +6,7 @@
 //! name, cross-origin rules, the token ([`auth`]); then the adapter.
 
 pub(crate) mod auth;
+pub(crate) mod contract;
 pub(crate) mod error;
 pub mod grpc;
 pub(crate) mod operations;
@@ -23,8 +24,13 @@ pub(crate) fn router(
     access: auth::Access,
     watch_body: WatchBody,
 ) -> (Router, grpc::Health) {
+    let contract = contract::router(&app);
     let rest = rest::router(&app);
     let (grpc, health) = grpc::router(app, watch_body);
-    let router = Router::new().route("/healthz", get(|| async { "ok\n" })).merge(rest).merge(grpc);
+    let router = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .merge(contract)
+        .merge(rest)
+        .merge(grpc);
     (auth::protect(router, access), health)
 }

@@ -129,7 +129,16 @@ const RULES: &[(&str, &[&str])] = &[
     // What the adapters share names none of them.
     (
         "wire/operations",
-        &["crate::wire::auth", "crate::wire::grpc", "tonic", "axum", "hyper", "http", "jsonrpsee"],
+        &[
+            "crate::wire::auth",
+            "crate::wire::contract",
+            "crate::wire::grpc",
+            "tonic",
+            "axum",
+            "hyper",
+            "http",
+            "jsonrpsee",
+        ],
     ),
 ];
 

@@ -17,6 +17,7 @@ mod clients;
 mod codex;
 mod codex_home;
 mod contract;
+mod contract_api;
 mod descriptors;
 mod drain;
 mod edge;

@@ -13,6 +13,7 @@ use crate::{
     app::{App, NewWrite, check_model},
     controls::{Controls, Edit, LOCK_REASON, Policy, State, chosen},
     proto,
+    session::once::Once,
     settings::Settings,
     store::sqlite::{Read, Written},
 };
@@ -67,6 +68,45 @@ pub(crate) async fn apply_controls(
     let settings = settings_json.map(|text| Settings::parse("settings_json", &text)).transpose()?;
     let origin = parse_origin(actor, source, caller)?;
     let write = NewWrite { scope, session, edit: Edit::Apply(controls, settings), etag, origin };
+    applied(app, "ApplyControls", write, once).await
+}
+
+/// Writes the controls that are chosen, and leaves the others: what comes with a
+/// message, or the approval policy alone. No method of the contract in `proto/`
+/// does so; the settings of such a request, and its id, are not looked at.
+///
+/// # Errors
+///
+/// As those of `ApplyControls`.
+pub(crate) async fn override_controls(
+    app: &App,
+    caller: &Caller,
+    request: proto::ApplyControlsRequest,
+) -> Result<proto::ApplyControlsResponse> {
+    let proto::ApplyControlsRequest {
+        session_id,
+        scope,
+        controls,
+        settings_json: _,
+        actor,
+        source,
+        etag,
+        request_id: _,
+    } = request;
+    let (scope, session) = parse_scope(&session_id, scope, Unsaid::IsRefused)?;
+    let controls = parse_chosen(controls.unwrap_or_default())?;
+    let origin = parse_origin(actor, source, caller)?;
+    let write = NewWrite { scope, session, edit: Edit::Override(controls), etag, origin };
+    applied(app, "OverrideControls", write, Once::default()).await
+}
+
+async fn applied(
+    app: &App,
+    method: &'static str,
+    write: NewWrite,
+    once: Once,
+) -> Result<proto::ApplyControlsResponse> {
+    let scope = write.scope;
     let policy = Arc::clone(app.policy());
     let answer = move |written: &Written| proto::ApplyControlsResponse {
         outcome: outcome(written).into(),
@@ -79,17 +119,35 @@ pub(crate) async fn apply_controls(
         default_lock_reason: lock_reason(&policy),
         audit_seq: audit_seq(written),
     };
-    app.write_controls("ApplyControls", write, once, answer).await
+    app.write_controls(method, write, once, answer).await
 }
 
+/// Controls of which all must be chosen.
 fn parse_controls(controls: proto::Controls) -> Result<Controls> {
     let proto::Controls { model, approval_policy, network_access, filesystem_sandbox } = controls;
-    let approval_policy = required("controls.approval_policy", approval_policy)?;
-    let network = required("controls.network_access", network_access)?;
-    let sandbox = required("controls.filesystem_sandbox", filesystem_sandbox)?;
+    Ok(Controls {
+        approval_policy: required("controls.approval_policy", approval_policy)?,
+        network: required("controls.network_access", network_access)?,
+        sandbox: required("controls.filesystem_sandbox", filesystem_sandbox)?,
+        model: parse_model(model)?,
+    })
+}
+
+/// Controls of which some may be chosen.
+fn parse_chosen(controls: proto::Controls) -> Result<Controls> {
+    let proto::Controls { model, approval_policy, network_access, filesystem_sandbox } = controls;
+    Ok(Controls {
+        approval_policy: parse_enum("controls.approval_policy", approval_policy)?,
+        network: parse_enum("controls.network_access", network_access)?,
+        sandbox: parse_enum("controls.filesystem_sandbox", filesystem_sandbox)?,
+        model: parse_model(model)?,
+    })
+}
+
+fn parse_model(model: String) -> Result<Option<String>> {
     let model = (!model.is_empty()).then_some(model);
     check_model("controls.model", model.as_deref())?;
-    Ok(Controls { model, approval_policy, network, sandbox })
+    Ok(model)
 }
 
 fn required<E: TryFrom<i32> + Default + PartialEq>(field: &'static str, number: i32) -> Result<E> {

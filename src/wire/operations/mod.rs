@@ -16,11 +16,13 @@
 //! | [`event`] | events: watched and listed |
 //! | [`settings`], [`controls`] | the controls and settings of sessions and of new ones |
 //! | [`audit`] | who changed them |
+//! | [`changes`] | the same of one session, with all values before and after |
 //! | [`system`] | the server |
 //!
 //! They share how fields are read ([`fields`]) and tokens sealed ([`token`]).
 
 mod audit;
+mod changes;
 mod controls;
 pub(crate) mod event;
 pub(crate) mod fields;
@@ -35,7 +37,8 @@ mod views;
 
 pub(crate) use self::{
     audit::{get_audit_state, list_audit_entries, verify_audit, watch_audit_entries},
-    controls::{apply_controls, get_controls},
+    changes::{Change, States, changes},
+    controls::{apply_controls, get_controls, override_controls},
     event::{list_events, watch_events},
     life::{cleanup_sessions, delete_session, interrupt_turn, kill_session, start_turn},
     listing::{list_sessions, watch_sessions},
@@ -57,7 +60,7 @@ pub(crate) struct Caller {
 
 /// The adapter that a request came through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(dead_code, reason = "two adapters are still to come")]
+#[expect(dead_code, reason = "not every adapter is there yet")]
 pub(crate) enum Transport {
     /// gRPC and gRPC-Web.
     Grpc,

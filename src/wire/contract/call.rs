@@ -1,0 +1,124 @@
+//! A request as its handler gets it: decoded, its body read. What HTTP itself
+//! refuses has been refused then.
+
+use axum::{
+    extract::{FromRequest, FromRequestParts as _, RawPathParams, Request},
+    http::Method,
+};
+use http::{HeaderMap, header::IF_MATCH};
+
+use super::{body, check::Fields, error::Failure, query};
+use crate::{app::App, id::SessionId, json::Json};
+
+/// The most UTF-16 code units of a part of the path, but for the key of a
+/// setting: with more there is nothing.
+const MAX_PARAMETER_UNITS: usize = 100;
+/// The part of a path that is the key of a setting.
+pub(super) const KEY: &str = "key";
+
+/// A request.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// What it is about.
+    pub app: App,
+    /// Its body; none where there is none, which is no JSON `null`.
+    pub body: Option<Json>,
+    query: Json,
+    params: Vec<(String, String)>,
+    headers: HeaderMap,
+}
+
+impl FromRequest<App> for Call {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
+        let (mut parts, body) = request.into_parts();
+        let params = RawPathParams::from_request_parts(&mut parts, app).await;
+        let params = params.map_err(|_| Failure::bad_path(&parts.uri))?;
+        let params: Vec<(String, String)> =
+            params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let is_too_long = |text: &str| text.encode_utf16().count() > MAX_PARAMETER_UNITS;
+        if params.iter().any(|(name, value)| name != KEY && is_too_long(value)) {
+            return Err(Failure::unknown(&parts.method, &parts.uri));
+        }
+        let body = match parts.method {
+            Method::GET | Method::HEAD => {
+                body::drain(body).await;
+                None
+            }
+            _ => body::read(&parts.headers, body).await?,
+        };
+        let query = query::parse(parts.uri.query().unwrap_or_default());
+        Ok(Self { app: app.clone(), body, query, params, headers: parts.headers })
+    }
+}
+
+impl Call {
+    /// A part of the path, decoded; empty where the path has no such part.
+    pub(super) fn param(&self, name: &str) -> &str {
+        let found = self.params.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, value)| value)
+    }
+
+    /// The id of the session, as it was given.
+    pub(super) fn session(&self) -> &str {
+        self.param("id")
+    }
+
+    /// The id of the session.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND for what is no id.
+    pub(super) fn session_id(&self) -> Result<SessionId, crate::Error> {
+        let text = self.session();
+        text.parse().map_err(|_| crate::Error::SessionNotFound { id: text.to_owned() })
+    }
+
+    /// What may be refused of the session before anything else is: whether it is
+    /// there, and no system's.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, SESSION_DELETED, SYSTEM_SESSION.
+    pub(super) async fn check_session(&self) -> Result<(), crate::Error> {
+        self.app.controls(Some(self.session_id()?)).await.map(drop)
+    }
+
+    /// The members of the body.
+    pub(super) fn fields(&self) -> Fields<'_> {
+        Fields::of(self.body.as_ref())
+    }
+
+    /// The parameters of the query.
+    pub(super) fn parameters(&self) -> Fields<'_> {
+        Fields::of(Some(&self.query))
+    }
+
+    /// The etag that the caller saw; empty for any.
+    ///
+    /// # Errors
+    ///
+    /// 400 for what is not one etag, or `*`.
+    pub(super) fn if_match(&self) -> Result<String, Failure> {
+        let mut given = self.headers.get_all(IF_MATCH).iter();
+        let etag = match (given.next(), given.next()) {
+            (None, _) => return Ok(String::new()),
+            (Some(one), None) => one.to_str().ok().map(str::trim).filter(|one| !one.contains(',')),
+            (Some(_), Some(_)) => None,
+        };
+        match etag {
+            None => Err(Failure::invalid("if-match: expected one etag, or *")),
+            Some("*") => Ok(String::new()),
+            Some(etag) => {
+                let etag = etag.strip_prefix("W/").unwrap_or(etag);
+                let bare = etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"'));
+                match bare.unwrap_or(etag) {
+                    // The etag of nothing that there is; none at all would match.
+                    "" => Ok("\"\"".to_owned()),
+                    etag => Ok(etag.to_owned()),
+                }
+            }
+        }
+    }
+}
