@@ -82,7 +82,7 @@ impl Verifier {
     pub fn follow(&mut self, link: &Link) -> Result<(), AuditBreak> {
         let at = |problem: String| AuditBreak { seq: self.last + 1, problem };
         if link.seq != self.last + 1 {
-            return Err(at(format!("the entry is missing; the next is {}", link.seq)));
+            return Err(at(format!("the entry is missing; in its place stands {}", link.seq)));
         }
         let hash = chain(&self.hash, &link.body);
         if link.hash != hash {
@@ -154,30 +154,36 @@ impl Verifier {
             let problem = "the entry that is known is missing".to_owned();
             return Err(AuditBreak { seq: self.last + 1, problem });
         }
-        for Standing { scope, audit_seq, hash } in standing {
-            let at = |problem: String| AuditBreak { seq: *audit_seq, problem };
-            let whose = whose(scope);
-            match self.scopes.get(scope) {
-                Some(last) if last.seq == *audit_seq => {
-                    if *hash != Some(last.state.hash()) {
-                        return Err(at(format!(
-                            "the controls and settings of {whose} are not those that it left"
-                        )));
-                    }
-                }
-                Some(last) if last.seq > *audit_seq => {
-                    let problem = match audit_seq {
-                        0 => format!("the controls and settings of {whose} are not there any more"),
-                        _ => format!("the entry is not the one that {whose} was left by"),
-                    };
-                    return Err(AuditBreak { seq: last.seq, problem });
-                }
-                Some(_) | None => {
-                    return Err(at(format!("the entry, the last about {whose}, is missing")));
-                }
-            }
+        let breaks = standing.iter().filter_map(|standing| self.compare(standing).err());
+        breaks.min_by_key(|found| found.seq).map_or(Ok(()), Err)
+    }
+
+    fn compare(&self, standing: &Standing) -> Result<(), AuditBreak> {
+        let Standing { scope, audit_seq, hash } = standing;
+        let at = |seq: u64, problem: String| Err(AuditBreak { seq, problem });
+        let whose = whose(scope);
+        if *audit_seq > self.last {
+            let problem = format!("the entry is missing; {audit_seq} is the last about {whose}");
+            return at(self.last + 1, problem);
         }
-        Ok(())
+        match self.scopes.get(scope) {
+            Some(last) if last.seq == *audit_seq => {
+                if *hash == Some(last.state.hash()) {
+                    return Ok(());
+                }
+                let problem =
+                    format!("the controls and settings of {whose} are not those that it left");
+                at(last.seq, problem)
+            }
+            Some(last) if last.seq > *audit_seq => {
+                let problem = match audit_seq {
+                    0 => format!("the controls and settings of {whose} are not there any more"),
+                    _ => format!("the entry is not the one that {whose} was left by"),
+                };
+                at(last.seq, problem)
+            }
+            Some(_) | None => at(*audit_seq, format!("the entry is not one about {whose}")),
+        }
     }
 }
 

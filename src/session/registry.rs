@@ -411,9 +411,8 @@ impl Sessions {
     /// Forgets an owner that nobody uses; whether it may end.
     fn retire(&self, id: SessionId, is_in_use: &dyn Fn() -> bool) -> bool {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        let unused = owners
-            .get(&id)
-            .is_none_or(|slot| Arc::strong_count(slot) == 1 && !is_in_use());
+        let unused =
+            owners.get(&id).is_none_or(|slot| Arc::strong_count(slot) == 1 && !is_in_use());
         if unused {
             owners.remove(&id);
         }

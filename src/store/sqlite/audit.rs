@@ -1,6 +1,9 @@
 //! The audit: entries that are chained by their hashes, with a whole state beside
 //! one now and then.
 
+#[cfg(test)]
+mod tests;
+
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -206,7 +209,9 @@ pub(super) fn links(db: &Connection, seq: u64) -> Result<Links> {
         "SELECT seq, scope, hash, entry, snapshot, session, time FROM audit WHERE seq > ?1 \
          ORDER BY seq",
     )?;
-    let mut rows = statement.query([i64_of(seq)])?;
+    // There is nothing before the first, unless somebody put it there.
+    let after = if seq == 0 { i64::MIN } else { i64_of(seq) };
+    let mut rows = statement.query([after])?;
     let (mut links, mut bytes, mut at_end) = (Vec::new(), 0, false);
     while links.len() < SCAN as usize && bytes < PAGE_BYTES {
         let Some(row) = rows.next()? else {
@@ -214,7 +219,7 @@ pub(super) fn links(db: &Connection, seq: u64) -> Result<Links> {
             break;
         };
         let link = Link {
-            seq: row.get::<_, i64>(0)?.unsigned_abs(),
+            seq: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
             scope: row.get(1)?,
             session: row.get(5)?,
             time: row.get(6)?,

@@ -284,8 +284,8 @@ pub(super) fn standing(db: &Connection) -> Result<Vec<Standing>> {
         "SELECT DISTINCT scope FROM audit WHERE scope NOT IN (SELECT scope FROM controls) \
          AND scope NOT IN (SELECT id FROM tombstones)",
     )?;
-    let missing =
-        missing.query_map([], |row| Ok(Standing { scope: row.get(0)?, audit_seq: 0, hash: None }))?;
+    let missing = missing
+        .query_map([], |row| Ok(Standing { scope: row.get(0)?, audit_seq: 0, hash: None }))?;
     let missing = missing.collect::<rusqlite::Result<Vec<_>>>()?;
     let mut statement = db.prepare_cached(
         "SELECT model, approval_policy, network, sandbox, revision, audit_seq, unsaved, settings, \

@@ -26,7 +26,7 @@ fn id(number: u32) -> SessionId {
     format!("{number:08}-0000-4000-8000-{number:012}").parse().unwrap()
 }
 
-fn session(id: SessionId) -> Session {
+pub(super) fn session(id: SessionId) -> Session {
     Session {
         id,
         agent: "codex".to_owned(),
