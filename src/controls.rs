@@ -62,18 +62,9 @@ impl Controls {
         let Self { model, approval_policy, network, sandbox } = self;
         Self {
             model: model.clone().or_else(|| below.model.clone()),
-            approval_policy: match approval_policy {
-                ApprovalPolicy::Unspecified => below.approval_policy,
-                chosen => *chosen,
-            },
-            network: match network {
-                NetworkAccess::Unspecified => below.network,
-                chosen => *chosen,
-            },
-            sandbox: match sandbox {
-                FilesystemSandbox::Unspecified => below.sandbox,
-                chosen => *chosen,
-            },
+            approval_policy: chosen(*approval_policy).unwrap_or(below.approval_policy),
+            network: chosen(*network).unwrap_or(below.network),
+            sandbox: chosen(*sandbox).unwrap_or(below.sandbox),
         }
     }
 
@@ -111,6 +102,22 @@ impl From<&proto::Controls> for Controls {
             sandbox: controls.filesystem_sandbox(),
         }
     }
+}
+
+/// Whether an agent can be told this name of a model.
+///
+/// # Errors
+///
+/// What is wrong with it: a blank name, for which codex takes none, and one that
+/// it would read as a flag.
+pub fn check_model(name: &str) -> Result<(), String> {
+    if name.trim().is_empty() {
+        return Err("expected a name".to_owned());
+    }
+    if name.starts_with('-') {
+        return Err(format!("{name:?}: expected a name that does not begin with a dash"));
+    }
+    Ok(())
 }
 
 /// The controls and settings of one scope.
@@ -212,6 +219,13 @@ impl Edit {
     }
 }
 
+/// A control, where somebody chose it.
+#[must_use]
+pub fn chosen<T: Default + PartialEq>(control: T) -> Option<T> {
+    // The default of an enum of the contract is UNSPECIFIED.
+    (control != T::default()).then_some(control)
+}
+
 /// The key that is meant by one that shall be removed: it as it is where that is
 /// there, so that whatever a map holds can be removed, else without the white
 /// space around it.
@@ -298,6 +312,14 @@ mod tests {
 
     fn state(settings: &str) -> State {
         State { settings: Settings::parse("x", settings).unwrap(), ..State::default() }
+    }
+
+    #[test]
+    fn a_model_has_a_name_that_is_no_flag() {
+        let dash = Err("\"-m\": expected a name that does not begin with a dash".to_owned());
+        let blank = Err("expected a name".to_owned());
+        let names = ["gpt-5.5", "a model", "-m", "", " \u{a0}"];
+        assert_eq!(names.map(check_model), [Ok(()), Ok(()), dash, blank.clone(), blank]);
     }
 
     fn map(text: &str) -> Settings {

@@ -40,6 +40,21 @@ fn kinds_are_read_as_they_are_written() {
 }
 
 #[test]
+fn a_replay_has_no_use_for_controls_and_says_nothing_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("a.jsonl");
+    fs::write(&file, "").unwrap();
+    let asked = TurnRequest {
+        approval_policy: proto::ApprovalPolicy::Untrusted,
+        network: proto::NetworkAccess::Enabled,
+        ..turn(SessionId::random())
+    };
+    let launch = agents("/exe").launch(&Kind::Replay(file.clone()), &asked).unwrap();
+    assert_eq!(launch.args, ["replay".into(), file.into_os_string()]);
+    assert_eq!(launch.warnings, []);
+}
+
+#[test]
 fn a_kind_that_is_not_there_is_refused() {
     for text in ["", "Codex", "claude", "replay", "codex "] {
         assert_eq!(

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use crate::{
     Error, Result, agent,
     app::App,
-    controls::{Controls, Scope, State},
+    controls::{self, Controls, Scope, State},
     id::{SessionId, TurnNumber},
     proto,
     row::{Fork, Session},
@@ -213,9 +213,11 @@ fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
     Ok((kind, session))
 }
 
-/// What a model may be called.
+/// What a model may be called, where one is chosen.
 pub(crate) fn check_model(field: &'static str, model: Option<&str>) -> Result<()> {
-    check_length(field, model.unwrap_or_default(), MAX_MODEL_CHARACTERS)
+    let Some(model) = model else { return Ok(()) };
+    check_length(field, model, MAX_MODEL_CHARACTERS)?;
+    controls::check_model(model).map_err(|problem| Error::invalid(field, problem))
 }
 
 /// What a title may be.

@@ -4,10 +4,22 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod audit;
 mod manage;
+mod values;
 
-pub(super) use self::manage::{
-    CleanupArgs, ForkArgs, KillArgs, LabelChange, ListArgs, ManageCommand, TopArgs, WaitArgs, When,
+pub(super) use self::{
+    audit::{
+        AuditCommand, AuditFilterArgs, AuditListArgs, AuditShowArgs, AuditWatchArgs, Known, Moment,
+    },
+    manage::{
+        CleanupArgs, ForkArgs, KillArgs, LabelChange, ListArgs, ManageCommand, TopArgs, WaitArgs,
+        When,
+    },
+    values::{
+        ApplyControlsArgs, ControlsChange, ControlsCommand, GetControlsArgs, GetSettingsArgs,
+        ScopeWord, SetSettingsArgs, SettingsCommand, UnsetSettingsArgs, WriterArgs,
+    },
 };
 use super::{
     connect::Target,
@@ -30,6 +42,10 @@ Then:
   switchboard send 3f9a1c22 \"and now?\"     give it its next prompt
   switchboard sessions top                 all of them, live
   switchboard sessions kill 3f9a1c22       end it, with all that it started
+  switchboard settings set 3f9a1c22 team.size 4
+                                           a value that all its clients share
+  switchboard controls apply 3f9a1c22 -s workspace-write
+                                           what it may do, from its next turn on
   switchboard serve                        run the server in this terminal
 
 Exit codes: 0 done, 1 it failed, 2 bad usage, 3 no server answers, 130 interrupted.";
@@ -100,6 +116,15 @@ pub(super) enum Command {
     Sessions(SessionsCommand),
     /// Give a session its next prompt and follow it
     Send(SendArgs),
+    /// Read and write settings: values that the clients of a session share
+    #[command(subcommand)]
+    Settings(SettingsCommand),
+    /// Show and change what agents may do: model, approvals, network, sandbox
+    #[command(subcommand)]
+    Controls(ControlsCommand),
+    /// See who changed which settings and controls, and check the record
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Ask about the server, or stop it
     #[command(subcommand)]
     Server(ServerCommand),

@@ -11,8 +11,10 @@ use tonic::{
 
 use super::{Context, Failure};
 use crate::proto::{
-    GetServerInfoRequest, GetSessionRequest, Session, event_service_client::EventServiceClient,
-    session_service_client::SessionServiceClient, system_service_client::SystemServiceClient,
+    GetServerInfoRequest, GetSessionRequest, Session, audit_service_client::AuditServiceClient,
+    controls_service_client::ControlsServiceClient, event_service_client::EventServiceClient,
+    session_service_client::SessionServiceClient, settings_service_client::SettingsServiceClient,
+    system_service_client::SystemServiceClient,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -236,6 +238,24 @@ impl Server {
     #[must_use]
     pub(super) fn events(&self) -> EventServiceClient<Service> {
         EventServiceClient::new(self.service.clone()).max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    /// The client of `SettingsService`.
+    #[must_use]
+    pub(super) fn settings(&self) -> SettingsServiceClient<Service> {
+        SettingsServiceClient::new(self.service.clone()).max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    /// The client of `ControlsService`.
+    #[must_use]
+    pub(super) fn controls(&self) -> ControlsServiceClient<Service> {
+        ControlsServiceClient::new(self.service.clone()).max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    /// The client of `AuditService`.
+    #[must_use]
+    pub(super) fn audit(&self) -> AuditServiceClient<Service> {
+        AuditServiceClient::new(self.service.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
     /// The client of `SystemService`.

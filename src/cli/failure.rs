@@ -8,6 +8,9 @@ use tonic_types::StatusExt as _;
 
 use super::render::text;
 
+/// How much of a value that is there is shown beside a refusal.
+const SHOWN_VALUE: usize = 400;
+
 /// Why a command did not do what was asked.
 #[derive(Debug)]
 pub enum Failure {
@@ -74,7 +77,7 @@ impl Failure {
                 let text = if json {
                     serde_json::to_string(problem).unwrap_or_default()
                 } else {
-                    format!("error: {}", text::clean(&problem.message))
+                    format!("error: {}{}", text::clean(&problem.message), current(problem))
                 };
                 return Some(text);
             }
@@ -91,6 +94,26 @@ impl Failure {
             format!("error: {}", text::clean(message))
         })
     }
+}
+
+/// What is there in the place of what was refused, for people, where the answer
+/// says it.
+fn current(problem: &Problem) -> String {
+    if problem.reason != "DEFAULTS_LOCKED" {
+        return String::new();
+    }
+    let mut text = "\nthe defaults are:".to_owned();
+    for name in ["model", "approval_policy", "network_access", "filesystem_sandbox", "settings"] {
+        let Some(value) = problem.metadata.get(name).filter(|value| !value.is_empty()) else {
+            continue;
+        };
+        let name = name.replace('_', " ");
+        text.push_str(&format!("\n  {name:<19} {}", text::one_line(value, SHOWN_VALUE)));
+    }
+    text.push_str(
+        "\n  all of them: switchboard controls get --scope default, settings get --scope default",
+    );
+    text
 }
 
 impl From<io::Error> for Failure {

@@ -68,7 +68,8 @@ fn filter(args: ListArgs) -> Result<ListSessionsRequest, Failure> {
     })
 }
 
-fn moment(when: When) -> Timestamp {
+/// The time that a person means.
+pub(super) fn moment(when: When) -> Timestamp {
     timestamp(match when {
         When::At(time) => time,
         When::Ago(ago) => SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH),

@@ -6,11 +6,14 @@
 //! it failed, 2 bad usage, 3 no server answers, 130 interrupted.
 
 mod args;
+mod audit;
 mod completions;
 mod config;
 mod confirm;
 mod connect;
+mod controls;
 mod demo;
+mod embedded;
 mod failure;
 mod follow;
 mod keyboard;
@@ -25,9 +28,11 @@ mod render;
 mod replay;
 mod retry;
 mod run;
+mod scope;
 mod serve;
 mod server;
 mod sessions;
+mod settings;
 mod show;
 mod top;
 mod views;
@@ -110,6 +115,9 @@ fn dispatch(cx: &Context, command: Command) -> Result<ExitCode, Failure> {
         Command::Replay(args) => return replay::replay(cx, &args),
         Command::Sessions(command) => block_on(sessions::sessions(cx, command))?,
         Command::Send(args) => block_on(run::send(cx, args))?,
+        Command::Settings(command) => block_on(settings::settings(cx, command))?,
+        Command::Controls(command) => block_on(controls::controls(cx, command))?,
+        Command::Audit(command) => block_on(audit::audit(cx, command))?,
         Command::Server(command) => block_on(server::server(cx, command))?,
         Command::Config(command) => config::config(cx, command)?,
         Command::Completions { shell } => completions::completions(cx, shell)?,

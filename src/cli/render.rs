@@ -4,6 +4,7 @@
 //! in [`View`], so that the same events always give the same text.
 
 mod item;
+pub(super) mod json;
 pub(super) mod text;
 pub(super) mod transcript;
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     Failure,
-    connect::{Server, SessionClient, present},
+    connect::{Server, present},
     output::Output,
 };
 use crate::proto;
@@ -40,12 +40,12 @@ pub(super) trait Change: Clone {
     /// Sends it once.
     fn send(
         self,
-        client: SessionClient,
+        server: Server,
     ) -> impl Future<Output = Result<Response<Self::Answer>, Status>> + Send;
 }
 
 macro_rules! changes {
-    ($($method:ident: $request:ident -> $answer:ident;)*) => {$(
+    ($($service:ident.$method:ident: $request:ident -> $answer:ident;)*) => {$(
         impl Change for proto::$request {
             type Answer = proto::$answer;
 
@@ -53,25 +53,25 @@ macro_rules! changes {
                 &mut self.request_id
             }
 
-            async fn send(
-                self,
-                mut client: SessionClient,
-            ) -> Result<Response<Self::Answer>, Status> {
-                client.$method(self).await
+            async fn send(self, server: Server) -> Result<Response<Self::Answer>, Status> {
+                server.$service().$method(self).await
             }
         }
     )*};
 }
 
 changes! {
-    create_session: CreateSessionRequest -> CreateSessionResponse;
-    start_turn: StartTurnRequest -> StartTurnResponse;
-    fork_session: ForkSessionRequest -> ForkSessionResponse;
-    update_session: UpdateSessionRequest -> UpdateSessionResponse;
-    interrupt_turn: InterruptTurnRequest -> InterruptTurnResponse;
-    kill_session: KillSessionRequest -> KillSessionResponse;
-    delete_session: DeleteSessionRequest -> DeleteSessionResponse;
-    cleanup_sessions: CleanupSessionsRequest -> CleanupSessionsResponse;
+    sessions.create_session: CreateSessionRequest -> CreateSessionResponse;
+    sessions.start_turn: StartTurnRequest -> StartTurnResponse;
+    sessions.fork_session: ForkSessionRequest -> ForkSessionResponse;
+    sessions.update_session: UpdateSessionRequest -> UpdateSessionResponse;
+    sessions.interrupt_turn: InterruptTurnRequest -> InterruptTurnResponse;
+    sessions.kill_session: KillSessionRequest -> KillSessionResponse;
+    sessions.delete_session: DeleteSessionRequest -> DeleteSessionResponse;
+    sessions.cleanup_sessions: CleanupSessionsRequest -> CleanupSessionsResponse;
+    settings.update_settings: UpdateSettingsRequest -> UpdateSettingsResponse;
+    settings.delete_setting: DeleteSettingRequest -> DeleteSettingResponse;
+    controls.apply_controls: ApplyControlsRequest -> ApplyControlsResponse;
 }
 
 /// Carries a change out once, however often it must be sent until it is answered.
@@ -85,7 +85,7 @@ pub(super) async fn change<C: Change>(
     mut request: C,
 ) -> Result<C::Answer, Failure> {
     *request.request_id() = Uuid::new_v4().to_string();
-    call(server, output, |client| request.clone().send(client)).await
+    call(server, output, |server| request.clone().send(server)).await
 }
 
 /// Reads the session with this id or unique prefix.
@@ -98,9 +98,9 @@ pub(super) async fn session(
     id: &str,
 ) -> Result<proto::Session, Failure> {
     let request = proto::GetSessionRequest { session_id: id.to_owned() };
-    let read = |mut client: SessionClient| {
+    let read = |server: Server| {
         let request = request.clone();
-        async move { client.get_session(request).await }
+        async move { server.sessions().get_session(request).await }
     };
     present(call(server, output, read).await?.session)
 }
@@ -112,7 +112,7 @@ pub(super) async fn session(
 pub(super) async fn call<A, F>(
     server: &Server,
     output: Output,
-    mut attempt: impl FnMut(SessionClient) -> F,
+    mut attempt: impl FnMut(Server) -> F,
 ) -> Result<A, Failure>
 where
     F: Future<Output = Result<Response<A>, Status>>,
@@ -121,7 +121,7 @@ where
     let mut give_up: Option<Instant> = None;
     loop {
         let begun = Instant::now();
-        let status = match attempt(server.sessions()).await {
+        let status = match attempt(server.clone()).await {
             Ok(answer) => {
                 if give_up.is_some() {
                     output.note("connected again");

@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime};
 use super::{
     Context, Failure,
     connect::{Server, present},
+    controls::summary,
     render::{state_word, text::one_line},
     sessions::time,
 };
 use crate::{
-    proto::{GetSessionRequest, Session, SessionState, StateReason, Turn},
+    proto::{GetControlsRequest, GetSessionRequest, Session, SessionState, StateReason, Turn},
     time::system_time,
 };
 
@@ -19,7 +20,9 @@ pub(super) async fn show(cx: &Context, server: &Server, id: String) -> Result<()
     let answer = answer.into_inner();
     let session = present(answer.session)?;
     if !cx.output.json {
-        return cx.output.print(&shown(&session, answer.disk_bytes, SystemTime::now()));
+        let controls = controls(server, &session.session_id).await;
+        let text = shown(&session, controls, answer.disk_bytes, SystemTime::now());
+        return cx.output.print(&text);
     }
     // The session with one member more, rather than one level more.
     let unprintable = |error| Failure::Failed(format!("cannot print the answer: {error}"));
@@ -30,8 +33,16 @@ pub(super) async fn show(cx: &Context, server: &Server, id: String) -> Result<()
     cx.output.line(&value.to_string())
 }
 
+/// The controls of a session on one line; empty where they are not for clients.
+async fn controls(server: &Server, session_id: &str) -> String {
+    let request = GetControlsRequest { session_id: session_id.to_owned() };
+    let answer = server.controls().get_controls(request).await;
+    let scoped = answer.ok().and_then(|answer| answer.into_inner().session);
+    scoped.map(|scoped| summary(&scoped)).unwrap_or_default()
+}
+
 /// A session as lines of name and value.
-fn shown(session: &Session, disk_bytes: u64, now: SystemTime) -> String {
+fn shown(session: &Session, controls: String, disk_bytes: u64, now: SystemTime) -> String {
     let mut lines: Vec<(&str, String)> = vec![("session", session.session_id.clone())];
     let mut state = state_of(session.state(), session.state_reason());
     if session.queue_position > 0 {
@@ -72,6 +83,7 @@ fn shown(session: &Session, disk_bytes: u64, now: SystemTime) -> String {
     lines.push(("agent", session.agent.clone()));
     lines.push(("codex", session.codex_version.clone()));
     lines.push(("model", session.model.clone()));
+    lines.push(("controls", controls));
     lines.push(("thread", session.thread_id.clone()));
     lines.push(("fork of", session.forked_from.clone()));
     lines.push(("created", time(session.create_time.as_ref())));
@@ -185,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_running_session_shows_its_process_and_its_runtime_so_far() {
-        let text = shown(&running(), 123_456, at(1_795_000_083));
+        let text = shown(&running(), "m | never".to_owned(), 123_456, at(1_795_000_083));
         assert_eq!(
             text,
             "session    2f1c6a3e-8d0b-4c55-9a77-0d5a4a3f9b21\n\
@@ -199,6 +211,7 @@ mod tests {
              label      team=a\n\
              directory  /work\n\
              agent      codex\n\
+             controls   m | never\n\
              fork of    0a1b2c3d-0000-4000-8000-000000000001\n\
              created    2026-11-18T11:06:40Z\n\
              disk       120.5 KiB\n"
@@ -214,7 +227,7 @@ mod tests {
         let turn = session.last_turn.as_mut().unwrap();
         turn.exit_code = Some(3);
         turn.end_time = Some(timestamp(at(1_795_000_002)));
-        let text = shown(&session, 0, at(0));
+        let text = shown(&session, String::new(), 0, at(0));
         assert!(
             text.contains("state      failed (EXIT_STATUS)\nruntime    2.0 s\nprocess    exit 3\n"),
             "{text}"
@@ -225,7 +238,7 @@ mod tests {
         turn.state = SessionState::Queued.into();
         session.state = SessionState::Queued.into();
         session.queue_position = 3;
-        let text = shown(&session, 0, at(0));
+        let text = shown(&session, String::new(), 0, at(0));
         assert!(text.contains("state      queued, number 3 of those that wait\nprocess"), "{text}");
     }
 

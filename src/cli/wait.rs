@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     Context, Failure,
     args::WaitArgs,
-    connect::{Server, SessionClient, present},
+    connect::{Server, present},
     follow::outcome,
     keyboard::{Keyboard, OnInterrupt},
     output::Output,
@@ -67,14 +67,14 @@ async fn until(
     deadline: Option<Instant>,
 ) -> Result<(Session, bool), Failure> {
     loop {
-        let attempt = |mut client: SessionClient| {
+        let attempt = |server: Server| {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let request = WaitSessionRequest {
                 session_id: session_id.to_owned(),
                 states: states.iter().map(|state| (*state).into()).collect(),
                 timeout: Some(left.unwrap_or(LONGEST_WAIT).into()),
             };
-            async move { client.wait_session(request).await }
+            async move { server.sessions().wait_session(request).await }
         };
         let answer = retry::call(server, output, attempt).await?;
         if answer.reached || deadline.is_some_and(|deadline| deadline <= Instant::now()) {

@@ -389,8 +389,11 @@ async fn reflection_tells_of_every_service_in_both_versions() {
         json!({"version": version, "services": [
             "grpc.health.v1.Health",
             format!("grpc.reflection.{version}.ServerReflection"),
+            "switchboard.v1.AuditService",
+            "switchboard.v1.ControlsService",
             "switchboard.v1.EventService",
             "switchboard.v1.SessionService",
+            "switchboard.v1.SettingsService",
             "switchboard.v1.SystemService",
         ]})
     });

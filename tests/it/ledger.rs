@@ -322,9 +322,9 @@ pub(crate) fn check(server: &Server, session: &Session, events: &[Event]) {
     assert_eq!(created, [1], "{id}: session_created");
     let turns: BTreeSet<u32> = events.iter().map(|event| event.turn).collect();
     assert_eq!(turns, (0..=session.turn_count).collect(), "{id}: turns");
-    // What clients change of the session belongs to no turn, whenever it is said.
-    let numbers: Vec<u32> =
-        events.iter().map(|event| event.turn).filter(|turn| *turn > 0).collect();
+    // What happens to the session itself belongs to no turn, whenever it happens.
+    let numbers = events.iter().map(|event| event.turn).filter(|turn| *turn > 0);
+    let numbers: Vec<u32> = numbers.collect();
     assert!(numbers.is_sorted(), "{id}: the turns follow each other: {numbers:?}");
     for turn in 1..=session.turn_count {
         check_turn(server, id, turn, events);

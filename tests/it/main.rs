@@ -12,6 +12,7 @@ mod architecture;
 mod bare;
 mod cli;
 mod cli_sessions;
+mod cli_settings;
 mod clients;
 mod codex;
 mod codex_home;

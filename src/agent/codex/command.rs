@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{config::AgentConfig, options, settings::Settings};
 use crate::{
     agent::{History, TurnRequest},
+    controls::check_model,
     error::{Error, Result},
     proto::{FilesystemSandbox, NetworkAccess},
 };
@@ -34,7 +35,7 @@ pub(super) enum Retries {
 ///
 /// # Errors
 ///
-/// [`Error::InvalidArgument`] for a model that would read as a flag and for
+/// [`Error::InvalidArgument`] for a model that has no name or would read as a flag and for
 /// settings that codex cannot be given, and [`Error::AgentUnavailable`] for a
 /// thread id that is not a UUID: codex would take it for a name, and begin a new
 /// thread without a word.
@@ -46,12 +47,8 @@ pub(super) fn arguments(
     let options = turn.options;
     let mut args: Vec<OsString> = vec!["exec".into(), "--json".into()];
     if let Some(model) = turn.model.or(config.model.as_deref()) {
-        if model.starts_with('-') {
-            return Err(Error::invalid(
-                "session.model",
-                format!("{model:?}: expected a name that does not begin with a dash"),
-            ));
-        }
+        // The session's row may be of a server that took any name.
+        check_model(model).map_err(|problem| Error::invalid("session.model", problem))?;
         args.extend(["-m".into(), model.into()]);
     }
     args.extend(["-C".into(), turn.working_directory.into()]);

@@ -13,6 +13,7 @@ use toml::Value;
 use super::settings::Settings;
 use crate::{
     agent::{ConfigFile, file::read_at_most},
+    controls::check_model,
     error::{Error, Result, is_out_of_descriptors},
 };
 
@@ -65,9 +66,7 @@ impl AgentConfig {
         let mut settings = Settings::new(table);
         let model = match settings.take("model") {
             None => None,
-            Some(Value::String(model)) if !model.is_empty() && !model.starts_with('-') => {
-                Some(model)
-            }
+            Some(Value::String(model)) if check_model(&model).is_ok() => Some(model),
             Some(_) => return Err("model: expected the name of a model".to_owned()),
         };
         let config = Self {
@@ -130,7 +129,7 @@ mod tests {
         assert!(problem("a = 1\nb = \n").starts_with("TOML parse error at line 2, column 5"));
         assert_eq!(problem("full_danger = 1"), "full_danger: expected true or false");
         assert_eq!(problem("strict = 'yes'"), "strict: expected true or false");
-        for model in ["1", "''", "'--yolo'"] {
+        for model in ["1", "''", "' '", "'--yolo'"] {
             let text = format!("model = {model}");
             assert_eq!(problem(&text), "model: expected the name of a model");
         }

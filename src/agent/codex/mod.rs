@@ -2,8 +2,9 @@
 //!
 //! Where the binary is ([`binary`]), what it says about itself ([`probe`]), what
 //! it is told by the operator ([`config`]) and by clients ([`options`]), as
-//! [`settings`] and other arguments ([`command`]), its lines ([`parse`]) and its
-//! last words ([`stderr`]).
+//! [`settings`] and other arguments ([`command`]), what of its session's controls
+//! a turn does not honour ([`unhonoured`]), its lines ([`parse`]) and its last words
+//! ([`stderr`]).
 
 use std::{
     ffi::OsString,
@@ -17,9 +18,8 @@ use crate::{
     agent::{
         CodexStatus, ConfigFile, Fallback, History, Launch, NotForgotten, Options, TurnRequest,
     },
-    controls::approval_word,
     error::{Error, Result},
-    proto::{ApprovalPolicy, Warning},
+    proto::Warning,
 };
 
 mod binary;
@@ -30,6 +30,7 @@ pub(crate) mod parse;
 mod probe;
 mod settings;
 mod stderr;
+mod unhonoured;
 
 use binary::Binary;
 use command::Retries;
@@ -133,8 +134,7 @@ impl Codex {
         }
         let retries = self.retries(&binary, known, &mut warnings);
         let version = known.version.clone().unwrap_or_default();
-        warnings.extend(self.danger(turn, &config));
-        warnings.extend(asks_nobody(turn.approval_policy));
+        warnings.extend(unhonoured::warnings(turn, &config, &self.config));
         let args = command::arguments(turn, retries, &config)?;
         let fallback = match turn.history {
             History::Resume(_) => {
@@ -178,24 +178,6 @@ impl Codex {
         }
         let binary = self.resolve().map_err(NotForgotten::NotAsked)?;
         probe::delete(&binary, thread)
-    }
-
-    /// Says that approvals and sandbox are bypassed, and who wants that.
-    fn danger(&self, turn: &TurnRequest<'_>, config: &AgentConfig) -> Option<Warning> {
-        let by_whom = match (turn.options.full_danger, config.full_danger) {
-            (false, false) => return None,
-            (true, _) => "the session's option full_danger".to_owned(),
-            (false, true) => format!("full_danger in {}", self.config.path.display()),
-        };
-        let beats = command::sandbox_mode(turn.sandbox)
-            .map(|mode| format!(", although the session asks for the sandbox {mode}"))
-            .unwrap_or_default();
-        Some(Warning {
-            code: "FULL_DANGER".to_owned(),
-            message: format!(
-                "commands run without a sandbox and without approvals by {by_whom}{beats}"
-            ),
-        })
     }
 
     fn resolve(&self) -> Result<Binary, String> {
@@ -251,23 +233,6 @@ impl Codex {
         });
         Retries::AsConfigured
     }
-}
-
-/// Says that codex does not ask in a turn of ours, whatever was chosen: `codex
-/// exec` runs with the policy `never`, also where it is told another (0.169).
-fn asks_nobody(policy: ApprovalPolicy) -> Option<Warning> {
-    let beside = match policy {
-        ApprovalPolicy::Unspecified | ApprovalPolicy::Never => return None,
-        ApprovalPolicy::OnFailure => ", and codex 0.169 does not know this policy any more",
-        ApprovalPolicy::Untrusted | ApprovalPolicy::OnRequest => "",
-    };
-    Some(Warning {
-        code: "APPROVAL_POLICY_NOT_HONOURED".to_owned(),
-        message: format!(
-            "the approval policy {:?} is not honoured: codex exec asks nobody{beside}; what its sandbox does not allow fails",
-            approval_word(policy)
-        ),
-    })
 }
 
 #[cfg(test)]

@@ -331,10 +331,12 @@ impl Actor {
             self.fail_unstarted(number, SessionState::Queued, failed).await;
             return Ok(());
         }
-        self.learn_controls().await?;
+        let learnt = self.learn_controls().await;
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
         let planned = blocking(move || {
+            // Nothing runs with controls that may hold no more.
+            learnt?;
             let Prompt { text, images } = request::read(&files).map_err(Error::internal)?;
             let launch = turn::plan(&agents, &planned, number, &images)?;
             Ok::<_, Error>((text, launch))

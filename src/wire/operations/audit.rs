@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Error, Result,
     app::{App, Verified},
+    controls::chosen,
     proto::{self, watch_audit_entries_response::Message},
     session::auditing::{News, Request},
     store::sqlite::{At, Entries, EntriesFrom, Wanted},
@@ -166,10 +167,7 @@ fn parse_filter(filter: Option<proto::AuditFilter>) -> Result<Wanted> {
             "" => None,
             text => Some(parse_id("filter.session_id", text)?),
         },
-        scope: match parse_enum("filter.scope", scope)? {
-            proto::Scope::Unspecified => None,
-            scope => Some(scope),
-        },
+        scope: chosen(parse_enum::<proto::Scope>("filter.scope", scope)?),
         actor: given(actor),
         source: given(source),
         key: given(key),

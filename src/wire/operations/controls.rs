@@ -11,8 +11,8 @@ use super::{
 use crate::{
     Error, Result,
     app::{App, NewWrite, check_model},
-    controls::{Controls, Edit, LOCK_REASON, Policy, State},
-    proto::{self, ApprovalPolicy, FilesystemSandbox, NetworkAccess},
+    controls::{Controls, Edit, LOCK_REASON, Policy, State, chosen},
+    proto,
     settings::Settings,
     store::sqlite::{Read, Written},
 };
@@ -84,23 +84,17 @@ pub(crate) async fn apply_controls(
 
 fn parse_controls(controls: proto::Controls) -> Result<Controls> {
     let proto::Controls { model, approval_policy, network_access, filesystem_sandbox } = controls;
-    let unspecified =
-        |field| Error::invalid(field, "is required; all controls are written at once");
-    let approval_policy = match parse_enum("controls.approval_policy", approval_policy)? {
-        ApprovalPolicy::Unspecified => return Err(unspecified("controls.approval_policy")),
-        chosen => chosen,
-    };
-    let network = match parse_enum("controls.network_access", network_access)? {
-        NetworkAccess::Unspecified => return Err(unspecified("controls.network_access")),
-        chosen => chosen,
-    };
-    let sandbox = match parse_enum("controls.filesystem_sandbox", filesystem_sandbox)? {
-        FilesystemSandbox::Unspecified => return Err(unspecified("controls.filesystem_sandbox")),
-        chosen => chosen,
-    };
+    let approval_policy = required("controls.approval_policy", approval_policy)?;
+    let network = required("controls.network_access", network_access)?;
+    let sandbox = required("controls.filesystem_sandbox", filesystem_sandbox)?;
     let model = (!model.is_empty()).then_some(model);
     check_model("controls.model", model.as_deref())?;
     Ok(Controls { model, approval_policy, network, sandbox })
+}
+
+fn required<E: TryFrom<i32> + Default + PartialEq>(field: &'static str, number: i32) -> Result<E> {
+    let problem = "is required; all controls are written at once";
+    chosen(parse_enum(field, number)?).ok_or_else(|| Error::invalid(field, problem))
 }
 
 /// A state as it is shown.

@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl Stage {
-    fn write_codex_toml(&self, text: &str) {
+    pub(super) fn write_codex_toml(&self, text: &str) {
         std::fs::write(self.server.home().join("codex.toml"), text).unwrap();
     }
 

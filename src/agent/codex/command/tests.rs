@@ -96,12 +96,41 @@ fn every_sandbox_has_codexs_own_name() {
 }
 
 #[test]
+fn each_sandbox_and_network_has_its_argument_in_a_first_and_in_a_later_turn() {
+    use crate::controls::{NETWORK_ACCESSES, SANDBOXES};
+    let key = "-c sandbox_workspace_write.network_access";
+    let modes = ["read-only", "workspace-write", "danger-full-access"];
+    for history in [History::New, History::Resume(THREAD), History::Fork(THREAD)] {
+        for (sandbox, mode) in SANDBOXES.into_iter().zip(modes) {
+            for (network, enabled) in NETWORK_ACCESSES.into_iter().zip([false, true]) {
+                let turn = TurnRequest { sandbox, network, history, ..turn() };
+                let expected = [format!("-s {mode}"), format!("{key}={enabled}")];
+                assert_eq!(told(&turn, &AgentConfig::default()), expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_approval_policy_is_told() {
+    for approval_policy in crate::controls::APPROVAL_POLICIES {
+        let asked = TurnRequest { approval_policy, ..turn() };
+        let args = |turn| arguments(&turn, Retries::Bounded, &AgentConfig::default()).unwrap();
+        assert_eq!(args(asked), args(turn()));
+    }
+}
+
+#[test]
 fn what_would_read_as_something_else_is_refused() {
     let none = AgentConfig::default();
     let refused = |turn| arguments(&turn, Retries::Bounded, &none).unwrap_err().to_string();
     assert_eq!(
         refused(TurnRequest { model: Some("--yolo"), ..turn() }),
         "session.model: \"--yolo\": expected a name that does not begin with a dash"
+    );
+    assert_eq!(
+        refused(TurnRequest { model: Some(" "), ..turn() }),
+        "session.model: expected a name"
     );
     for thread in ["", "--last", "my thread"] {
         assert_eq!(
