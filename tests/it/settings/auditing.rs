@@ -50,6 +50,9 @@ async fn history(clients: &Clients, ids: &[String; 2]) {
     apply(clients, application(&ids[0], "m")).await.unwrap();
 }
 
+/// Whether an entry is one that a filter selects.
+type Wanted<'a> = Box<dyn Fn(&AuditEntry) -> bool + 'a>;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn entries_are_selected_by_all_that_a_filter_sets() {
     let server = ledger::setup().start();
@@ -61,7 +64,7 @@ async fn entries_are_selected_by_all_that_a_filter_sets() {
     let (ids, middle) = (&ids, all[14].time);
     let at = |time: Option<Timestamp>| time.map(|time| (time.seconds, time.nanos));
     let text = |text: &str| text.to_owned();
-    let filters: Vec<(AuditFilter, Box<dyn Fn(&AuditEntry) -> bool>)> = vec![
+    let filters: Vec<(AuditFilter, Wanted<'_>)> = vec![
         (
             AuditFilter { session_id: ids[0].clone(), ..Default::default() },
             Box::new(|entry| entry.session_id == ids[0]),
@@ -269,7 +272,7 @@ async fn a_watch_says_when_it_has_told_what_was_there_and_when_the_server_goes()
     let id = pending(&clients, &server).await;
     let watch = async |after_seq: Option<u64>, actor: &str| {
         let filter = Some(AuditFilter { actor: actor.to_owned(), ..Default::default() });
-        let heartbeat = Some(Duration::from_secs(1).try_into().unwrap());
+        let heartbeat = Some(Duration::from_secs(1).into());
         let request = WatchAuditEntriesRequest { filter, after_seq, heartbeat };
         clients.audit.clone().watch_audit_entries(request).await.map(tonic::Response::into_inner)
     };
