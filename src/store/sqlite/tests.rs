@@ -209,7 +209,8 @@ async fn a_database_of_the_first_version_is_read_as_it_was_meant() {
     let created = OutboxRow { id: 4, turn: None, event: vec![0x82, 2, 0] };
     assert_eq!(database.outbox(id(1), 0).await.unwrap(), [created]);
     let unsettled = database.unsettled_ids().await.unwrap();
-    assert_eq!(unsettled, [id(1), id(5)], "one in the outbox, one running");
+    assert_eq!(unsettled, [id(5)], "one is running");
+    assert_eq!(database.untold_ids().await.unwrap(), [id(1)], "one is in the outbox");
     assert_eq!(database.running_turns().await.unwrap(), 1);
     let version: i64 = Connection::open(&path)
         .unwrap()
