@@ -300,7 +300,7 @@ async fn an_outbox_is_emptied_as_far_as_the_log_has_it() {
     place.database.apply(session(id(2)), Seq(1), 3).await.unwrap();
 
     assert_eq!(place.database.outbox(id(2), 0).await.unwrap(), []);
-    assert_eq!(place.database.unsettled_ids().await.unwrap(), [id(1), id(3)], "those of others");
+    assert_eq!(place.database.untold_ids().await.unwrap(), [id(1), id(3)], "those of others");
     place.insert(&session(id(4))).await;
     assert_eq!(place.database.outbox(id(4), 0).await.unwrap()[0].id, 4, "no id comes twice");
 }
