@@ -76,13 +76,17 @@ impl App {
             }
             let time = crate::time::now();
             let write = Write { scope, session, edit, etag, origin, time };
+            // Kept until the receipt is committed: a twin looks for it then.
+            let carried = ticket.clone();
             let answered =
                 app.sessions.database().write_controls(Arc::clone(policy), write, move |written| {
                     let answer = answer(written);
-                    let receipt = ticket.receipt(&answer);
+                    let receipt = carried.receipt(&answer);
                     (answer, receipt)
                 });
-            let (answer, written) = answered.await?;
+            let answered = answered.await;
+            drop(ticket);
+            let (answer, written) = answered?;
             if let Some(entry) = &written.entry {
                 app.sessions.recorded(entry.seq, session);
             }

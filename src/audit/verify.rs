@@ -11,6 +11,7 @@ use crate::{
     controls::State,
     id::SessionId,
     proto::{AuditBreak, AuditEntry, Scope, ScopedControls},
+    time::{micros, system_time},
 };
 
 /// An entry as it is stored.
@@ -21,6 +22,10 @@ pub struct Link {
     /// The scope that its row says it is about: a session's id, or nothing for the
     /// default.
     pub scope: Vec<u8>,
+    /// The session that its row is found by, where there is one.
+    pub session: Option<Vec<u8>>,
+    /// The time that its row is found by, in microseconds since 1970.
+    pub time: i64,
     /// Its hash.
     pub hash: Vec<u8>,
     /// What the hash covers, beside the hash before.
@@ -34,7 +39,7 @@ pub struct Link {
 pub struct Standing {
     /// The scope, as in [`Link`].
     pub scope: Vec<u8>,
-    /// The last entry about it.
+    /// The last entry about it; 0 where nothing of it is there.
     pub audit_seq: u64,
     /// The hash of its values; none where they cannot be read.
     pub hash: Option<Hash>,
@@ -77,7 +82,7 @@ impl Verifier {
     pub fn follow(&mut self, link: &Link) -> Result<(), AuditBreak> {
         let at = |problem: String| AuditBreak { seq: self.last + 1, problem };
         if link.seq != self.last + 1 {
-            return Err(at(format!("the entry is missing; the next is {}", link.seq)));
+            return Err(at(format!("the entry is missing; in its place stands {}", link.seq)));
         }
         let hash = chain(&self.hash, &link.body);
         if link.hash != hash {
@@ -96,6 +101,14 @@ impl Verifier {
         }
         if scope_of(&entry).as_deref() != Some(link.scope.as_slice()) {
             return Err(at("the entry is filed under another scope".to_owned()));
+        }
+        let session = (!entry.session_id.is_empty()).then(|| bytes_of(&entry.session_id));
+        if session.as_ref().map(Option::as_deref) != link.session.as_deref().map(Some) {
+            return Err(at("the entry is filed under another session".to_owned()));
+        }
+        let time = entry.time.as_ref().and_then(system_time).map(micros);
+        if time != Some(link.time) {
+            return Err(at("the entry is filed under another time".to_owned()));
         }
         let state = self.state_after(&entry, link).map_err(at)?;
         if hex(&state.hash()) != entry.state_hash {
@@ -141,27 +154,36 @@ impl Verifier {
             let problem = "the entry that is known is missing".to_owned();
             return Err(AuditBreak { seq: self.last + 1, problem });
         }
-        for Standing { scope, audit_seq, hash } in standing {
-            let at = |problem: String| AuditBreak { seq: *audit_seq, problem };
-            let whose = whose(scope);
-            match self.scopes.get(scope) {
-                Some(last) if last.seq == *audit_seq => {
-                    if *hash != Some(last.state.hash()) {
-                        return Err(at(format!(
-                            "the controls and settings of {whose} are not those that it left"
-                        )));
-                    }
-                }
-                Some(last) if last.seq > *audit_seq => {
-                    let problem = format!("the entry is not the one that {whose} was left by");
-                    return Err(AuditBreak { seq: last.seq, problem });
-                }
-                Some(_) | None => {
-                    return Err(at(format!("the entry, the last about {whose}, is missing")));
-                }
-            }
+        let breaks = standing.iter().filter_map(|standing| self.compare(standing).err());
+        breaks.min_by_key(|found| found.seq).map_or(Ok(()), Err)
+    }
+
+    fn compare(&self, standing: &Standing) -> Result<(), AuditBreak> {
+        let Standing { scope, audit_seq, hash } = standing;
+        let at = |seq: u64, problem: String| Err(AuditBreak { seq, problem });
+        let whose = whose(scope);
+        if *audit_seq > self.last {
+            let problem = format!("the entry is missing; {audit_seq} is the last about {whose}");
+            return at(self.last + 1, problem);
         }
-        Ok(())
+        match self.scopes.get(scope) {
+            Some(last) if last.seq == *audit_seq => {
+                if *hash == Some(last.state.hash()) {
+                    return Ok(());
+                }
+                let problem =
+                    format!("the controls and settings of {whose} are not those that it left");
+                at(last.seq, problem)
+            }
+            Some(last) if last.seq > *audit_seq => {
+                let problem = match audit_seq {
+                    0 => format!("the controls and settings of {whose} are not there any more"),
+                    _ => format!("the entry is not the one that {whose} was left by"),
+                };
+                at(last.seq, problem)
+            }
+            Some(_) | None => at(*audit_seq, format!("the entry is not one about {whose}")),
+        }
     }
 }
 
@@ -169,9 +191,13 @@ impl Verifier {
 fn scope_of(entry: &AuditEntry) -> Option<Vec<u8>> {
     match entry.scope() {
         Scope::Default => Some(Vec::new()),
-        Scope::Session => entry.session_id.parse().ok().map(|id: SessionId| id.as_bytes().to_vec()),
+        Scope::Session => bytes_of(&entry.session_id),
         Scope::Unspecified => None,
     }
+}
+
+fn bytes_of(session_id: &str) -> Option<Vec<u8>> {
+    session_id.parse().ok().map(|id: SessionId| id.as_bytes().to_vec())
 }
 
 fn whose(scope: &[u8]) -> String {

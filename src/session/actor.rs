@@ -124,8 +124,8 @@ enum Wake {
 
 impl Actor {
     /// Lives until the server goes down, or until `retire` says that nobody
-    /// needs the owner.
-    pub(crate) async fn run(mut self, retire: impl Fn(&Weak<()>) -> bool) -> Ended {
+    /// needs the owner; it asks while nobody can come to use it.
+    pub(crate) async fn run(mut self, retire: impl Fn(&dyn Fn() -> bool) -> bool) -> Ended {
         loop {
             let wake = self.wait().await;
             // Before a command too: whoever wrote the database and then asks is
@@ -162,7 +162,7 @@ impl Actor {
                 Wake::Look => self.look(false).await,
                 Wake::SupervisorEnded => self.look(true).await,
                 Wake::Idle => {
-                    if retire(&self.in_use) {
+                    if retire(&|| self.is_in_use()) {
                         return Ended::Orderly;
                     }
                 }
@@ -182,6 +182,12 @@ impl Actor {
                 return Ended::Outdated(self.running.take().map(Running::into_slot));
             }
         }
+    }
+
+    /// Whether somebody holds a handle, or has left a word.
+    fn is_in_use(&self) -> bool {
+        // In this order: whoever has let its handle go left its word before.
+        self.in_use.strong_count() > 1 || self.nudge.is_given()
     }
 
     async fn wait(&mut self) -> Wake {

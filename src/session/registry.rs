@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     fmt, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio::sync::{Notify, OnceCell, watch};
@@ -171,9 +171,11 @@ impl Sessions {
         }
         let sessions = self.clone();
         self.shared.tasks.spawn(async move {
-            // Whoever loads it later does the same.
-            if let Ok(owner) = sessions.owner(id).await {
-                owner.nudge();
+            match sessions.owner(id).await {
+                Ok(owner) => owner.nudge(),
+                // Whoever loads it later does the same; those who watch the
+                // catalogue look at rows.
+                Err(_) => drop(sessions.hub().publish(id)),
             }
         });
     }
@@ -366,7 +368,7 @@ impl Sessions {
     fn spawn(&self, id: SessionId, actor: Actor) {
         let sessions = self.clone();
         self.shared.tasks.spawn(async move {
-            let ended = actor.run(|in_use| sessions.retire(id, in_use)).await;
+            let ended = actor.run(|is_in_use| sessions.retire(id, is_in_use)).await;
             match ended {
                 Ended::Orderly => {}
                 // Whoever asks next has it loaded anew. Where a turn runs, that
@@ -407,11 +409,10 @@ impl Sessions {
     }
 
     /// Forgets an owner that nobody uses; whether it may end.
-    fn retire(&self, id: SessionId, in_use: &Weak<()>) -> bool {
+    fn retire(&self, id: SessionId, is_in_use: &dyn Fn() -> bool) -> bool {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        let unused = owners
-            .get(&id)
-            .is_none_or(|slot| Arc::strong_count(slot) == 1 && in_use.strong_count() <= 1);
+        let unused =
+            owners.get(&id).is_none_or(|slot| Arc::strong_count(slot) == 1 && !is_in_use());
         if unused {
             owners.remove(&id);
         }

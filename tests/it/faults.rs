@@ -10,3 +10,4 @@ mod many;
 mod racing;
 mod segments;
 mod unopened;
+mod writers;

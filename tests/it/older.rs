@@ -1,16 +1,19 @@
-//! Turns that a supervisor of an older version left: what is read of their
-//! files, and how a server takes them up.
+//! What older versions left: turns of a supervisor, what is read of their files
+//! and how a server takes them up; and a database.
 
 use std::{
     fs::{self, File},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
+use rusqlite::Connection;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use switchboard::{
     id::TurnNumber,
     proto::{
+        ApprovalPolicy, Controls, FilesystemSandbox, NetworkAccess,
         SessionState::{self, Completed, Failed, Interrupted, Killed},
         StateReason,
     },
@@ -21,7 +24,10 @@ use switchboard::{
 };
 use tempfile::TempDir;
 
-use crate::ledger::{self, agent_of, create, rest, turn_files};
+use crate::{
+    ledger::{self, agent_of, create, rest, turn_files},
+    settings,
+};
 
 /// The session whose turns they are.
 const SESSION: &str = "6f9619ff-8b86-4d01-b42d-00c04fc964ff";
@@ -227,4 +233,54 @@ async fn a_server_takes_up_turns_of_version_1_with_their_true_outcome() {
         let seen = (turn.state(), turn.state_reason(), turn.exit_code, turn.signal, &*turn.error);
         assert_eq!(seen, expected);
     }
+}
+
+/// The session of the old database that begins with this number.
+fn of_database(number: u32) -> String {
+    format!("{number:08}-0000-4000-8000-{number:012}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_of_a_database_of_version_1_keep_their_model_and_sandbox_as_controls() {
+    let mut server = ledger::setup().prepare();
+    let home = server.home();
+    fs::DirBuilder::new().mode(0o700).create(&home).unwrap();
+    let sql = fs::read_to_string(fixtures().with_file_name("state-v1.sql")).unwrap();
+    Connection::open(home.join("state.db")).unwrap().execute_batch(&sql).unwrap();
+    server.start();
+    let clients = server.connect_to_socket().await;
+
+    let (read_only, write, all) = (
+        FilesystemSandbox::ReadOnly,
+        FilesystemSandbox::WorkspaceWrite,
+        FilesystemSandbox::DangerFullAccess,
+    );
+    // Where nobody chose one, it is left to codex and shown as the default.
+    for (number, model, sandbox) in
+        [(1, "gpt-5", write), (2, "", read_only), (3, "", read_only), (4, "", all)]
+    {
+        let found = settings::controls(&clients, &of_database(number)).await.unwrap();
+        let found = found.session.unwrap();
+        assert_eq!(found.settings_json, "{}");
+        let expected = Controls {
+            model: model.to_owned(),
+            approval_policy: ApprovalPolicy::Untrusted.into(),
+            network_access: NetworkAccess::Restricted.into(),
+            filesystem_sandbox: sandbox.into(),
+        };
+        assert_eq!(found.controls, Some(expected), "session {number}");
+    }
+    let first = of_database(1);
+    assert_eq!(ledger::get(&clients, &first).await.model, "gpt-5");
+    assert_eq!(settings::get_default(&clients).await, "{}");
+    settings::set(&clients, &first, "k", "1").await.unwrap();
+    settings::apply(&clients, settings::application(&first, "m")).await.unwrap();
+    let entries = settings::check_audit(&clients).await;
+    assert_eq!(entries[1].previous_controls.as_ref().unwrap().model, "gpt-5");
+
+    server.kill_and_start();
+
+    assert_eq!(ledger::get(&clients, &first).await.model, "m");
+    assert_eq!(settings::get(&clients, &first).await, r#"{"k":1}"#);
+    assert_eq!(settings::check_audit(&clients).await, entries);
 }

@@ -213,8 +213,9 @@ async fn nothing_is_lost_or_doubled_however_often_the_server_is_killed() {
     }
 }
 
+/// A number from the environment, where it is set.
 #[expect(clippy::disallowed_methods, reason = "it is the test that is set up, not the server")]
-fn setting(name: &str) -> Option<u64> {
+pub(crate) fn setting(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
     Some(value.parse().unwrap_or_else(|_| panic!("{name}={value}: expected a number")))
 }

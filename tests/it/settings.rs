@@ -1,6 +1,16 @@
 //! Settings, controls and their audit, over gRPC.
 
+mod auditing;
+mod defaults;
+mod hostile;
+mod python;
 mod semantics;
 mod shared;
+mod tampering;
+mod telling;
+mod writing;
 
-pub(crate) use shared::{changed, get, set, update};
+pub(crate) use shared::{
+    application, apply, changed, check_audit, controls, get, get_default, one, pending, set,
+    to_default, told, update,
+};

@@ -76,13 +76,18 @@ impl Nudge {
         self.given.swap(false, Ordering::AcqRel)
     }
 
+    /// Whether it was given and not taken.
+    pub(super) fn is_given(&self) -> bool {
+        self.given.load(Ordering::Acquire)
+    }
+
     /// Waits until it may have been given.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
     pub(super) async fn given(&self) {
-        if !self.given.load(Ordering::Acquire) {
+        if !self.is_given() {
             self.notify.notified().await;
         }
     }

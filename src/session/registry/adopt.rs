@@ -17,16 +17,27 @@ impl Sessions {
     /// [`Orphans`](crate::session::orphans::Orphans).
     ///
     /// No turn starts before all are taken up: those that waited keep their order.
+    /// Those at rest whose logs lack events that clients were promised come after
+    /// that: some may have large logs that are damaged, and nobody waits for them
+    /// but who asks for the session.
     pub(crate) async fn adopt(&self) -> Result<usize> {
         self.remove_unfinished().await?;
         let ids = self.shared.database.unsettled_ids().await?;
         let count = ids.len();
         for id in ids {
-            if let Err(error) = self.owner(id).await {
-                tracing::error!(session = %id, error = %report(&error), "session cannot be adopted; trying again");
-                self.orphans.add(id);
-            }
+            self.take_up(id).await;
         }
+        let untold = self.shared.database.untold_ids().await?;
+        let sessions = self.clone();
+        self.shared.tasks.spawn(async move {
+            let closing = sessions.closing().clone();
+            let taking_up = async {
+                for id in untold {
+                    sessions.take_up(id).await;
+                }
+            };
+            closing.run_until_cancelled(taking_up).await;
+        });
         let sessions = self.clone();
         self.shared.tasks.spawn(async move {
             let orphans = Arc::clone(&sessions.orphans);
@@ -37,6 +48,13 @@ impl Sessions {
         let stopped = self.shared.stopped.clone();
         self.shared.tasks.spawn(async move { stopped.run_until_cancelled(slots.run()).await });
         Ok(count)
+    }
+
+    async fn take_up(&self, id: SessionId) {
+        if let Err(error) = self.owner(id).await {
+            tracing::error!(session = %id, error = %report(&error), "session cannot be adopted; trying again");
+            self.orphans.add(id);
+        }
     }
 
     /// Removes the directories of sessions whose creation did not come to its

@@ -1,6 +1,9 @@
 //! The audit: entries that are chained by their hashes, with a whole state beside
 //! one now and then.
 
+#[cfg(test)]
+mod tests;
+
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -96,6 +99,12 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Whether an entry of this time is wanted, in microseconds since 1970.
+    fn is_of(&self, time: i64) -> bool {
+        self.written_after.is_none_or(|after| time >= after)
+            && self.written_before.is_none_or(|before| time < before)
+    }
+
     fn has(&self, entry: &AuditEntry) -> bool {
         let Self { session: _, scope, actor, source, key, written_after: _, written_before: _ } =
             self;
@@ -135,25 +144,25 @@ pub(super) fn entries(db: &Connection, wanted: &Wanted, from: From, limit: u32) 
         From::After(seq) => ("seq > ?1", "seq", seq),
         From::Before(seq) => ("seq < ?1", "seq DESC", seq),
     };
+    // Without a session the index of sessions is of no use.
+    let of_session = if wanted.session.is_some() { "session = ?2" } else { "?2 IS NULL" };
     let sql = format!(
-        "SELECT seq, hash, entry, (SELECT b.hash FROM audit b WHERE b.seq = a.seq - 1) \
-         FROM audit a WHERE {place} AND (?2 IS NULL OR session = ?2) \
-         AND (?3 IS NULL OR time >= ?3) AND (?4 IS NULL OR time < ?4) ORDER BY {order} LIMIT ?5"
+        "SELECT seq, hash, entry, (SELECT b.hash FROM audit b WHERE b.seq = a.seq - 1), time \
+         FROM audit a WHERE {place} AND {of_session} ORDER BY {order} LIMIT ?3"
     );
     let mut statement = db.prepare_cached(&sql)?;
     let session = wanted.session.map(|id| id.as_bytes().to_vec());
-    let mut rows = statement.query(params![
-        i64_of(bound),
-        session,
-        wanted.written_after,
-        wanted.written_before,
-        SCAN
-    ])?;
+    let mut rows = statement.query(params![i64_of(bound), session, SCAN])?;
     let (mut entries, mut bytes, mut looked_at, mut last) = (Vec::new(), 0, 0, None);
     while let Some(row) = rows.next()? {
-        let found = entry_of(row)?;
         looked_at += 1;
-        last = Some(found.entry.seq);
+        last = Some(row.get::<_, i64>(0)?.unsigned_abs());
+        // No index has the times: what is of another is looked at as well, so that
+        // it counts, and goes unread.
+        if !wanted.is_of(row.get(4)?) {
+            continue;
+        }
+        let found = entry_of(row)?;
         if wanted.has(&found.entry) {
             bytes += found.bytes;
             entries.push(found.entry);
@@ -197,20 +206,32 @@ pub struct Links {
 pub(super) fn links(db: &Connection, seq: u64) -> Result<Links> {
     let moment = db.unchecked_transaction()?;
     let mut statement = db.prepare_cached(
-        "SELECT seq, scope, hash, entry, snapshot FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        "SELECT seq, scope, hash, entry, snapshot, session, time FROM audit WHERE seq > ?1 \
+         ORDER BY seq",
     )?;
-    let links = statement
-        .query_map(params![i64_of(seq), SCAN], |row| {
-            Ok(Link {
-                seq: row.get::<_, i64>(0)?.unsigned_abs(),
-                scope: row.get(1)?,
-                hash: row.get(2)?,
-                body: row.get(3)?,
-                snapshot: row.get(4)?,
-            })
-        })?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    let at_end = links.len() < SCAN as usize;
+    // There is nothing before the first, unless somebody put it there.
+    let after = if seq == 0 { i64::MIN } else { i64_of(seq) };
+    let mut rows = statement.query([after])?;
+    let (mut links, mut bytes, mut at_end) = (Vec::new(), 0, false);
+    while links.len() < SCAN as usize && bytes < PAGE_BYTES {
+        let Some(row) = rows.next()? else {
+            at_end = true;
+            break;
+        };
+        let link = Link {
+            seq: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
+            scope: row.get(1)?,
+            session: row.get(5)?,
+            time: row.get(6)?,
+            hash: row.get(2)?,
+            body: row.get(3)?,
+            snapshot: row.get(4)?,
+        };
+        bytes += link.body.len() + link.snapshot.as_ref().map_or(0, Vec::len);
+        links.push(link);
+    }
+    drop(rows);
+    drop(statement);
     let standing = at_end.then(|| controls::standing(db)).transpose()?;
     moment.finish()?;
     Ok(Links { links, standing })

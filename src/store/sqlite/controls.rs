@@ -167,8 +167,12 @@ pub(super) fn write(db: &Connection, policy: &Policy, write: &Write) -> Result<W
         && match scope {
             Scope::Session(_) => next.controls == before.state.controls,
             // What is written as it was shown is chosen from then on, and nothing
-            // else changes.
-            Scope::Default => next.controls.over(&shown) == before.state.controls.over(&shown),
+            // else changes. Where the audit knows what nobody chose, it has to be
+            // told.
+            Scope::Default if before.audit_seq == 0 => {
+                next.controls.over(&shown) == before.state.controls.over(&shown)
+            }
+            Scope::Default => next.controls == before.state.controls,
         };
     let mut entry = None;
     if equal {
@@ -273,11 +277,20 @@ fn stored_of(row: &Row<'_>) -> rusqlite::Result<Stored> {
     })
 }
 
-/// Every scope that was ever written.
+/// Every scope that was ever written, whatever its row says of that; without
+/// those of sessions that were deleted.
 pub(super) fn standing(db: &Connection) -> Result<Vec<Standing>> {
+    let mut missing = db.prepare_cached(
+        "SELECT DISTINCT scope FROM audit WHERE scope NOT IN (SELECT scope FROM controls) \
+         AND scope NOT IN (SELECT id FROM tombstones)",
+    )?;
+    let missing = missing
+        .query_map([], |row| Ok(Standing { scope: row.get(0)?, audit_seq: 0, hash: None }))?;
+    let missing = missing.collect::<rusqlite::Result<Vec<_>>>()?;
     let mut statement = db.prepare_cached(
         "SELECT model, approval_policy, network, sandbox, revision, audit_seq, unsaved, settings, \
-         scope FROM controls WHERE audit_seq > 0",
+         scope FROM controls c WHERE audit_seq > 0 \
+         OR EXISTS (SELECT 1 FROM audit a WHERE a.scope = c.scope)",
     )?;
     let rows = statement.query_map([], |row| {
         Ok(Standing {
@@ -286,5 +299,5 @@ pub(super) fn standing(db: &Connection) -> Result<Vec<Standing>> {
             hash: stored_of(row).ok().map(|stored| stored.state.hash()),
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(missing.into_iter().map(Ok).chain(rows).collect::<rusqlite::Result<_>>()?)
 }

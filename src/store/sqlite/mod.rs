@@ -482,22 +482,31 @@ impl Database {
         self.reader.call(|db| rows::ids(db, "SELECT id FROM sessions ORDER BY number", [])).await
     }
 
-    /// The sessions that a start must look after: those with a running turn or
-    /// with events in the outbox.
+    /// The sessions with a turn that runs or waits, which a start must look after.
     pub async fn unsettled_ids(&self) -> Result<Vec<SessionId>> {
         self.reader
             .call(|db| {
                 rows::ids(
                     db,
                     // Those that wait come in their order.
-                    "SELECT id FROM sessions WHERE state IN (?1, ?2, ?3)
-                     OR id IN (SELECT session FROM outbox) ORDER BY queued, number",
+                    "SELECT id FROM sessions WHERE state IN (?1, ?2, ?3) ORDER BY queued, number",
                     params![
                         SessionState::Queued as i32,
                         SessionState::Running as i32,
                         SessionState::Stopping as i32
                     ],
                 )
+            })
+            .await
+    }
+
+    /// The sessions with events in the outbox.
+    pub async fn untold_ids(&self) -> Result<Vec<SessionId>> {
+        self.reader
+            .call(|db| {
+                let sql = "SELECT id FROM sessions WHERE id IN (SELECT session FROM outbox) \
+                           ORDER BY number";
+                rows::ids(db, sql, [])
             })
             .await
     }

@@ -26,7 +26,7 @@ fn id(number: u32) -> SessionId {
     format!("{number:08}-0000-4000-8000-{number:012}").parse().unwrap()
 }
 
-fn session(id: SessionId) -> Session {
+pub(super) fn session(id: SessionId) -> Session {
     Session {
         id,
         agent: "codex".to_owned(),
@@ -209,7 +209,8 @@ async fn a_database_of_the_first_version_is_read_as_it_was_meant() {
     let created = OutboxRow { id: 4, turn: None, event: vec![0x82, 2, 0] };
     assert_eq!(database.outbox(id(1), 0).await.unwrap(), [created]);
     let unsettled = database.unsettled_ids().await.unwrap();
-    assert_eq!(unsettled, [id(1), id(5)], "one in the outbox, one running");
+    assert_eq!(unsettled, [id(5)], "one is running");
+    assert_eq!(database.untold_ids().await.unwrap(), [id(1)], "one is in the outbox");
     assert_eq!(database.running_turns().await.unwrap(), 1);
     let version: i64 = Connection::open(&path)
         .unwrap()
@@ -299,7 +300,7 @@ async fn an_outbox_is_emptied_as_far_as_the_log_has_it() {
     place.database.apply(session(id(2)), Seq(1), 3).await.unwrap();
 
     assert_eq!(place.database.outbox(id(2), 0).await.unwrap(), []);
-    assert_eq!(place.database.unsettled_ids().await.unwrap(), [id(1), id(3)], "those of others");
+    assert_eq!(place.database.untold_ids().await.unwrap(), [id(1), id(3)], "those of others");
     place.insert(&session(id(4))).await;
     assert_eq!(place.database.outbox(id(4), 0).await.unwrap()[0].id, 4, "no id comes twice");
 }

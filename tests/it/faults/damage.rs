@@ -19,6 +19,7 @@ use crate::{
         session_directory, start_turn, turn_files,
     },
     restart::Random,
+    settings,
 };
 
 /// A server with two sessions at rest: one that will be damaged, and another.
@@ -179,6 +180,36 @@ async fn damage_that_cannot_be_undone_leaves_a_session_that_can_be_read() {
     assert_eq!(hole(&events_after(clients, id, 0).await.unwrap_err()), (seq, Some(seq + 1)));
     assert_eq!(reason(&damaged.start_turn().await.unwrap_err()), "SESSION_READ_ONLY");
     assert_eq!(fs::read(&segment).unwrap(), bytes, "the evidence is left alone");
+    damaged.the_rest_is_fine().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_written_whatever_became_of_the_log_and_the_audit_has_what_that_lost() {
+    let mut damaged = Damaged::prepare("thread,turn,completed").await;
+    damaged.server.start();
+    let (clients, id) = (damaged.clients.clone(), damaged.id.clone());
+    settings::set(&clients, &id, "k", "\"a text to be found\"").await.unwrap();
+    let told = |events: &[Event]| settings::told(events) == [1];
+    let before = Watcher::start(&clients, &id).until("the change", told).await;
+    let seq = before.last().unwrap().seq;
+    damaged.server.kill();
+    let segment = segment(&damaged.server, &id);
+    flip(&segment, find(&segment, b"a text to be found"));
+    damaged.server.start();
+
+    // Kept for a log that never takes them, they hold up no start.
+    for number in 0..3 {
+        settings::set(&clients, &id, "n", &number.to_string()).await.unwrap();
+        settings::apply(&clients, settings::application(&id, &number.to_string())).await.unwrap();
+        assert_eq!(hole(&events_after(&clients, &id, 0).await.unwrap_err()), (seq, None));
+        assert_eq!(reason(&damaged.start_turn().await.unwrap_err()), "SESSION_READ_ONLY");
+        assert_eq!(ledger::get(&clients, &id).await.model, number.to_string());
+        damaged.server.kill_and_start();
+    }
+    assert_eq!(settings::get(&clients, &id).await, r#"{"k":"a text to be found","n":2}"#);
+    let entries = settings::check_audit(&clients).await;
+    assert_eq!(entries.len(), 7);
+    assert_eq!(entries[0].settings[0].value_json.as_deref(), Some("\"a text to be found\""));
     damaged.the_rest_is_fine().await;
 }
 

@@ -8,11 +8,14 @@ use std::{
     process::Command,
 };
 
-use switchboard::proto::{SessionState, StateReason};
+use switchboard::proto::{Event, SessionState, StateReason, UpdateSettingsRequest};
 
 use crate::{
     harness::{NotReady, Server},
-    ledger::{self, check, create, end, events, get, list, printed, reason, rest, turn_files},
+    ledger::{
+        self, Watcher, check, create, end, events, get, list, printed, reason, rest, turn_files,
+    },
+    settings,
 };
 
 /// A small file system over a server's home.
@@ -159,6 +162,49 @@ async fn an_agent_that_fills_the_disk_fails_for_that_and_all_goes_on_when_there_
     assert!(flood.last().and_then(end).is_some());
     let next = create(&clients, &server.work(), quiet).await.unwrap().session_id;
     assert_eq!(rest(&clients, &next).await.state(), SessionState::Completed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_settings_that_a_full_disk_refuses_leaves_nothing_behind() {
+    let mut server = ledger::setup().config(WITHOUT_FLOOR).prepare();
+    let disk = SmallDisk::over_home(&server, 8 * 1024);
+    server.start();
+    let clients = server.connect_to_socket().await;
+    let id = settings::pending(&clients, &server).await;
+    settings::set(&clients, &id, "k", "0").await.unwrap();
+    let value = |number: usize| format!("\"{number}{}\"", "x".repeat(50_000));
+    let (mut refusals, mut acknowledged) = (0, 1);
+    for pages_left in (0..60).step_by(3) {
+        let before = settings::get(&clients, &id).await;
+        disk.fill(pages_left);
+        let request = UpdateSettingsRequest {
+            request_id: format!("at-{pages_left}"),
+            ..settings::one(&id, "k", &value(pages_left))
+        };
+        let answer = settings::update(&clients, request.clone()).await;
+        if let Err(refusal) = &answer {
+            assert_eq!(reason(refusal), "STORAGE_FULL", "{pages_left} pages: {refusal:?}");
+            assert_eq!(settings::get(&clients, &id).await, before, "{pages_left} pages");
+            assert_eq!(settings::check_audit(&clients).await.len(), acknowledged);
+            refusals += 1;
+        }
+        disk.empty();
+        // The same request is carried out when there is room.
+        let again = settings::update(&clients, request).await.unwrap();
+        assert!(answer.is_err() || answer.unwrap() == again);
+        acknowledged += 1;
+        assert_eq!(again.audit_seq, acknowledged as u64);
+    }
+    assert!(refusals > 3, "{refusals} refusals");
+    let entries = settings::check_audit(&clients).await;
+    assert_eq!(entries.len(), acknowledged);
+    // What the log had no room for is told when it has, each once.
+    let enough = |events: &[Event]| settings::told(events).len() >= entries.len();
+    let seen = Watcher::start(&clients, &id).until("all changes", enough).await;
+    assert_eq!(settings::told(&seen), (1..=entries.len() as u64).collect::<Vec<_>>());
+    server.kill_and_start();
+    assert_eq!(events(&clients, &id).await, seen);
+    assert_eq!(settings::check_audit(&clients).await, entries);
 }
 
 #[test]

@@ -18,10 +18,12 @@ use switchboard::{
 use tempfile::TempDir;
 use tonic::Status;
 
+use super::writers;
 use crate::{
     harness::{Clients, NotReady, Server, Setup},
     ledger::{self, check, events},
     restart::Random,
+    settings,
 };
 
 /// A server that can be started with an order to be killed at a certain call of
@@ -109,6 +111,38 @@ async fn kill_at_each(calls: &str, numbers: impl Iterator<Item = u64>) {
         let what = format!("killed before the {number}th {calls}");
         look(&clients, &rig.server, &mut known, acknowledged, &what).await;
         repeat(&clients, &rig.server, &mut known, number, &what).await;
+        rig.server.kill();
+        if !killed {
+            break;
+        }
+        deaths += 1;
+    }
+    eprintln!("{deaths} servers were killed at {calls}");
+    assert!(deaths > 1, "{calls}: no server was killed");
+}
+
+/// Kills servers at these numbers of the calls while a session's settings and
+/// controls are written, until one lives through it all.
+pub(super) async fn kill_writers_at_each(calls: &str, numbers: impl Iterator<Item = u64>) {
+    let mut rig = Rig::new();
+    rig.server.start();
+    let clients = rig.server.connect_to_socket().await;
+    let id = settings::pending(&clients, &rig.server).await;
+    rig.server.kill();
+    let mut deaths = 0;
+    for (round, number) in (0..).zip(numbers) {
+        rig.order_death(calls, number);
+        let (is_acknowledged, killed) = match rig.server.try_start() {
+            Ok(()) => {
+                let is_acknowledged = writers::write_all(&clients, &id, round).await;
+                (is_acknowledged, rig.stop_traced())
+            }
+            Err(NotReady { status, .. }) => (false, was_killed(status)),
+        };
+        rig.order_nothing();
+        rig.server.start();
+        let what = format!("killed before the {number}th {calls}");
+        writers::look(&clients, &id, round, is_acknowledged, &what).await;
         rig.server.kill();
         if !killed {
             break;

@@ -1,0 +1,259 @@
+"""The settings, the controls and their audit, as a Python program uses them on stock grpcio.
+
+Goes through what the services promise, and ends with an assertion where one of them is not kept.
+Prints one JSON object with how many entries the audit has at the end. The stubs are those that
+`tests/run` generates from proto/; their folder must be on PYTHONPATH.
+"""
+
+import argparse
+import json
+
+import grpc
+from google.protobuf import json_format
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from switchboard.v1 import (
+    audit_pb2,
+    audit_pb2_grpc,
+    controls_pb2,
+    controls_pb2_grpc,
+    event_pb2,
+    event_pb2_grpc,
+    session_pb2,
+    session_pb2_grpc,
+    settings_pb2,
+    settings_pb2_grpc,
+)
+
+SESSION, DEFAULT = controls_pb2.SCOPE_SESSION, controls_pb2.SCOPE_DEFAULT
+OK, UNCHANGED = controls_pb2.OUTCOME_OK, controls_pb2.OUTCOME_UNCHANGED
+MERGE, REPLACE = settings_pb2.UPDATE_MODE_MERGE, settings_pb2.UPDATE_MODE_REPLACE
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+class Client:
+    """The services at one address, called with a token."""
+
+    def __init__(self, target, token):
+        channel = grpc.insecure_channel(target)
+        self.call = {"timeout": 60, "metadata": (("authorization", f"Bearer {token}"),)}
+        self.sessions = session_pb2_grpc.SessionServiceStub(channel)
+        self.events = event_pb2_grpc.EventServiceStub(channel)
+        self.settings = settings_pb2_grpc.SettingsServiceStub(channel)
+        self.controls = controls_pb2_grpc.ControlsServiceStub(channel)
+        self.audit = audit_pb2_grpc.AuditServiceStub(channel)
+
+    def create(self, cwd, **fields):
+        session = session_pb2.Session(working_directory=cwd, **fields)
+        request = session_pb2.CreateSessionRequest(session=session)
+        return self.sessions.CreateSession(request, **self.call).session
+
+    def get(self, **fields):
+        return self.settings.GetSettings(settings_pb2.GetSettingsRequest(**fields), **self.call)
+
+    def update(self, **fields):
+        request = settings_pb2.UpdateSettingsRequest(**fields)
+        return self.settings.UpdateSettings(request, **self.call)
+
+    def delete(self, **fields):
+        request = settings_pb2.DeleteSettingRequest(**fields)
+        return self.settings.DeleteSetting(request, **self.call)
+
+    def apply(self, **fields):
+        request = controls_pb2.ApplyControlsRequest(**fields)
+        return self.controls.ApplyControls(request, **self.call)
+
+    def read_controls(self, session_id=""):
+        request = controls_pb2.GetControlsRequest(session_id=session_id)
+        return self.controls.GetControls(request, **self.call)
+
+    def entries(self, **fields):
+        """All entries that a filter selects, page by page."""
+        request = audit_pb2.ListAuditEntriesRequest(
+            filter=audit_pb2.AuditFilter(**fields), page_size=3
+        )
+        while True:
+            page = self.audit.ListAuditEntries(request, **self.call)
+            yield from page.entries
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+
+def refusal(call, **fields):
+    """The reason of a call that must be refused, and its metadata."""
+    try:
+        answer = call(**fields)
+    except grpc.RpcError as failed:
+        for detail in rpc_status.from_call(failed).details:
+            info = error_details_pb2.ErrorInfo()
+            if detail.Unpack(info):
+                return info.reason, dict(info.metadata)
+        raise
+    raise AssertionError(f"{fields} was answered: {answer}")
+
+
+def controls(model=""):
+    return controls_pb2.Controls(
+        model=model,
+        approval_policy=session_pb2.APPROVAL_POLICY_NEVER,
+        network_access=session_pb2.NETWORK_ACCESS_ENABLED,
+        filesystem_sandbox=session_pb2.FILESYSTEM_SANDBOX_WORKSPACE_WRITE,
+    )
+
+
+def settings(client, cwd):
+    """Both write styles, removal, scopes and the snapshot of the defaults."""
+    own = client.create(cwd).session_id
+    at = {"session_id": own, "scope": SESSION}
+    written = client.update(**at, settings_json='{"a": 1.0, "b": {"x": null}}')
+    assert (written.outcome, written.audit_seq) == (OK, 1)
+    assert written.settings_json == '{"a":1.0,"b":{"x":null}}'
+    assert client.update(**at, settings_json='{"a":1}', mode=MERGE).outcome == UNCHANGED
+    merged = client.update(**at, settings_json='{"b":{"y":1}}', mode=MERGE)
+    assert json.loads(merged.settings_json) == {"a": 1.0, "b": {"y": 1}}
+    replaced = client.update(**at, settings_json='{"c":9007199254740993}', mode=REPLACE)
+    assert json.loads(replaced.settings_json) == {"c": 9007199254740993}
+    one = client.update(**at, key=" team.review ", value_json="null")
+    assert one.key == "team.review"
+    found = client.get(session_id=own, key="team.review")
+    assert found.found and found.value_json == "null" and not found.HasField("settings_json")
+    missing = client.get(session_id=own, key="team")
+    assert not missing.found and not missing.HasField("value_json")
+    removed = client.delete(session_id=own, key="team.review")
+    assert removed.removed and removed.outcome == OK
+    again = client.delete(session_id=own, key="team.review")
+    assert not again.removed and again.outcome == UNCHANGED and again.audit_seq == 0
+
+    both = refusal(client.update, **at, settings_json="{}", key="a", value_json="1")
+    assert both[0] == "INVALID_ARGUMENT", both
+    for value in ('{"a":1,"a":2}', '"\\ud800"', "[" * 65 + "]" * 65, "NaN"):
+        assert refusal(client.update, **at, key="k", value_json=value)[0] == "INVALID_ARGUMENT"
+    large = json.dumps("x" * (1 << 20))
+    assert refusal(client.update, **at, key="k", value_json=large)[0] == "PAYLOAD_TOO_LARGE"
+    assert client.get(session_id=own).settings_json == '{"c":9007199254740993}'
+
+    stale = client.get(session_id=own).etag
+    client.update(**at, key="e", value_json="1", etag=stale)
+    reason, told = refusal(client.update, **at, key="e", value_json="2", etag=stale)
+    assert reason == "ETAG_MISMATCH" and told["etag"] == client.get(session_id=own).etag
+    request = {**at, "key": "r", "value_json": "1", "request_id": "once"}
+    assert client.update(**request) == client.update(**request)
+    assert refusal(client.update, **{**request, "key": "s"})[0] == "IDEMPOTENCY_CONFLICT"
+
+    client.update(scope=DEFAULT, settings_json='{"d":1}')
+    new = client.create(cwd).session_id
+    client.update(scope=DEFAULT, session_id=new, settings_json='{"d":2}')
+    assert client.get(session_id=new).settings_json == '{"d":1}'
+    assert client.get(scope=DEFAULT).settings_json == '{"d":2}'
+    assert client.get(scope=DEFAULT, session_id=new).settings_json == '{"d":2}'
+    return own
+
+
+def applied_controls(client, own):
+    """Controls keep the settings of their scope, and are shown with the session."""
+    before = client.get(session_id=own).settings_json
+    applied = client.apply(
+        session_id=own, scope=SESSION, controls=controls("m"), actor="ann", source="script"
+    )
+    assert applied.summary == "m | never | enabled | workspace-write | settings:3", applied
+    assert applied.applied == applied.session and applied.session.settings_json == before
+    again = client.apply(session_id=own, scope=SESSION, controls=controls("m"))
+    assert again.outcome == UNCHANGED
+    seen = client.read_controls(own)
+    assert seen.session.controls == controls("m") and seen.defaults_editable
+    get = session_pb2.GetSessionRequest(session_id=own)
+    shown = client.sessions.GetSession(get, **client.call).session
+    assert (shown.model, shown.approval_policy) == ("m", session_pb2.APPROVAL_POLICY_NEVER)
+    partial = controls_pb2.Controls(model="n")
+    reason, _ = refusal(client.apply, session_id=own, scope=SESSION, controls=partial)
+    assert reason == "INVALID_ARGUMENT"
+
+
+def refused_sessions(client, cwd):
+    """Sessions that are missing, deleted or a system's."""
+    owned = client.create(cwd, system_owned=True).session_id
+    gone = client.create(cwd).session_id
+    client.update(session_id=gone, scope=SESSION, key="a", value_json="1")
+    delete = session_pb2.DeleteSessionRequest(session_id=gone)
+    client.sessions.DeleteSession(delete, **client.call)
+    for session_id, expected in [
+        (UNKNOWN, "SESSION_NOT_FOUND"),
+        (gone, "SESSION_DELETED"),
+        (owned, "SYSTEM_SESSION"),
+    ]:
+        for scope in (SESSION, DEFAULT):
+            at = {"session_id": session_id, "scope": scope}
+            assert refusal(client.get, **at)[0] == expected
+            assert refusal(client.update, **at, key="a", value_json="1")[0] == expected
+            assert refusal(client.delete, **at, key="a")[0] == expected
+            assert refusal(client.apply, **at, controls=controls())[0] == expected
+        assert refusal(client.read_controls, session_id=session_id)[0] == expected
+    assert len(list(client.entries(session_id=gone))) == 1
+
+
+def audited(client, own):
+    """The entries, the events and the states of the past are the same history."""
+    entries = list(client.entries(session_id=own))
+    request = event_pb2.ListEventsRequest(session_id=own, page_size=1000)
+    deadline = audit_pb2.WatchAuditEntriesRequest(after_seq=0)
+    watched = []
+    stream = client.audit.WatchAuditEntries(deadline, **client.call)
+    for response in stream:
+        if response.WhichOneof("message") == "synced":
+            stream.cancel()
+            break
+        watched.append(response.entry)
+    assert [entry.seq for entry in watched] == list(range(1, len(watched) + 1))
+    assert [entry for entry in watched if entry.session_id == own] == entries
+    told = []
+    # The events follow their entries, in a moment.
+    while len(told) < len(entries):
+        kinds = ("settings_changed", "controls_changed")
+        events = client.events.ListEvents(request, **client.call).events
+        events = [event for event in events if event.WhichOneof("kind") in kinds]
+        told = [getattr(event, event.WhichOneof("kind")).entry for event in events]
+    assert told == entries
+    by_ann = list(client.entries(actor="ann", source="script"))
+    assert [entry.controls.model for entry in by_ann] == ["m"]
+    state = client.audit.GetAuditState(
+        audit_pb2.GetAuditStateRequest(session_id=own, at_seq=1), **client.call
+    )
+    assert state.state.settings_json == '{"a":1.0,"b":{"x":null}}'
+    known = entries[-1]
+    request = audit_pb2.VerifyAuditRequest(known_seq=known.seq, known_hash=known.hash)
+    verified = client.audit.VerifyAudit(request, **client.call)
+    assert verified.valid and verified.last_seq == len(watched), json_format.MessageToJson(verified)
+    return len(watched)
+
+
+def locked(client):
+    """The default scope is the operator's; the rest goes on."""
+    reason, told = refusal(client.update, scope=DEFAULT, key="a", value_json="1")
+    assert reason == "DEFAULTS_LOCKED" and told["settings"] == '{"d":2}', told
+    assert refusal(client.delete, scope=DEFAULT, key="d")[0] == "DEFAULTS_LOCKED"
+    assert refusal(client.apply, scope=DEFAULT, controls=controls())[0] == "DEFAULTS_LOCKED"
+    seen = client.read_controls()
+    assert not seen.defaults_editable
+    assert seen.default_lock_reason == "Managed by harness configuration"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--target", required=True, help="host:port")
+    parser.add_argument("--token", required=True)
+    parser.add_argument("--cwd", required=True, help="where the sessions work")
+    parser.add_argument("--locked", action="store_true", help="the defaults are locked now")
+    options = parser.parse_args()
+    client = Client(options.target, options.token)
+    if options.locked:
+        locked(client)
+        print(json.dumps({"entries": len(list(client.entries()))}))
+        return
+    own = settings(client, options.cwd)
+    applied_controls(client, own)
+    refused_sessions(client, options.cwd)
+    print(json.dumps({"entries": audited(client, own)}))
+
+
+main()
