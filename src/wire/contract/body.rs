@@ -108,6 +108,7 @@ fn parse(bytes: &[u8]) -> Result<Json, Failure> {
         // What some parser would take is told for what it is.
         Err(
             error @ (json::Error::TooDeep { .. }
+            | json::Error::TooMany { .. }
             | json::Error::DuplicateKey { .. }
             | json::Error::LoneSurrogate { .. }),
         ) => Err(refused(error.to_string())),

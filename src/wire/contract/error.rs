@@ -140,7 +140,9 @@ fn body(error: &Error) -> Object {
             plain("request_failed", problem)
         }
         Error::InvalidArgument { .. } => plain("invalid_request", &message),
-        Error::PayloadTooLarge { .. } => plain("request_failed", &message),
+        Error::PayloadTooLarge { .. } | Error::UnsupportedMediaType { .. } => {
+            plain("request_failed", &message)
+        }
         Error::WorkingDirectoryInvalid { .. } | Error::AgentNotFound { .. } => {
             plain("invalid_params", &message)
         }
@@ -152,6 +154,9 @@ fn body(error: &Error) -> Object {
         Error::Internal(_) => plain("internal_error", "internal server error"),
         Error::PermissionDenied { .. }
         | Error::TurnNotFound { .. }
+        | Error::RouteNotFound { .. }
+        | Error::MethodNotAllowed { .. }
+        | Error::Misdirected { .. }
         | Error::SessionExists { .. }
         | Error::IdempotencyConflict { .. }
         | Error::EtagMismatch { .. }
