@@ -3,7 +3,9 @@
 //! them, and renders the answer; a decision about sessions here is a bug.
 //!
 //! What all requests pass, from the outside in: which `Host` and `Origin` they
-//! name, cross-origin rules, the token ([`auth`]); then the adapter.
+//! name, cross-origin rules, the token ([`auth`]); then the adapter: [`grpc`] or
+//! [`rest`]. What is JSON goes by the descriptors of the contract ([`schema`],
+//! [`transcode`]).
 
 pub(crate) mod auth;
 pub(crate) mod contract;
