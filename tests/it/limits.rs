@@ -29,7 +29,7 @@ async fn ended(server: &Server, script: &str) -> (SessionState, StateReason, Opt
     let id = create(&clients, &server.work(), script).await.unwrap().session_id;
     let session = rest(&clients, &id).await;
     check(server, &session, &events(&clients, &id).await);
-    assert_eq!(server.descendants(), Vec::<u32>::new());
+    server.assert_no_survivors();
     end(&session)
 }
 
