@@ -14,6 +14,7 @@ use std::{
 };
 
 use rustix::fs::{Access, access};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
@@ -85,6 +86,7 @@ impl Kind {
     /// when it is given nothing else.
     pub fn check_prompt(&self, prompt: &Prompt) -> Result<()> {
         self.check_images(&prompt.images)?;
+        self.check_effort(prompt.effort)?;
         let prompt = prompt.text.as_str();
         let PromptLimits { max_bytes, max_characters } = self.prompt_limits();
         let too_large = |size: usize, limit: usize, unit| Error::PayloadTooLarge {
@@ -129,6 +131,15 @@ impl Kind {
         }
     }
 
+    fn check_effort(&self, effort: Option<Effort>) -> Result<()> {
+        match (self, effort) {
+            (Self::Codex, _) | (Self::Replay(_), None) => Ok(()),
+            (Self::Replay(_), Some(_)) => {
+                Err(Error::invalid("effort", "a transcript is replayed without"))
+            }
+        }
+    }
+
     fn check_images(&self, images: &[PathBuf]) -> Result<()> {
         match self {
             Self::Codex => codex::check_images(images),
@@ -145,11 +156,50 @@ pub struct Prompt {
     pub text: String,
     /// The absolute paths of images that belong to them.
     pub images: Vec<PathBuf>,
+    /// How hard the agent shall think in this turn; none for its own default.
+    pub effort: Option<Effort>,
+}
+
+/// How hard a model thinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effort {
+    /// `none`
+    None,
+    /// `minimal`
+    Minimal,
+    /// `low`
+    Low,
+    /// `medium`
+    Medium,
+    /// `high`
+    High,
+    /// `xhigh`
+    Xhigh,
+}
+
+impl Effort {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High, Self::Xhigh];
+
+    /// Its name, which is also what codex calls it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Xhigh => "xhigh",
+        }
+    }
 }
 
 impl From<&str> for Prompt {
     fn from(text: &str) -> Self {
-        Self { text: text.to_owned(), images: Vec::new() }
+        Self { text: text.to_owned(), ..Self::default() }
     }
 }
 
@@ -195,6 +245,8 @@ pub struct TurnRequest<'a> {
     pub options: &'a proto::CodexOptions,
     /// The absolute paths of the images that belong to the prompt.
     pub images: &'a [PathBuf],
+    /// How hard the agent shall think; none where nobody chose.
+    pub effort: Option<Effort>,
     /// The history that the turn begins with.
     pub history: History<'a>,
 }

@@ -25,6 +25,7 @@ fn turn(session: SessionId) -> TurnRequest<'static> {
         network: proto::NetworkAccess::Unspecified,
         options: Box::leak(Box::default()),
         images: &[],
+        effort: None,
         history: History::New,
     }
 }

@@ -45,6 +45,8 @@ pub struct NewSession {
     pub options: proto::CodexOptions,
     /// Whether a system owns it.
     pub system_owned: bool,
+    /// Whether what the defaults leave open is chosen at once, as it is shown.
+    pub concrete: bool,
     /// The first prompt; none leaves the session PENDING.
     pub prompt: Option<agent::Prompt>,
 }
@@ -139,6 +141,9 @@ impl App {
                 settings
             }
         };
+        if new.concrete {
+            session.controls = session.controls.over(&self.policy().shown());
+        }
         // What can be known before anything is made.
         let (agents, planned) = (self.agents().clone(), session.clone());
         let planned = blocking(move || {
@@ -147,7 +152,7 @@ impl App {
                 return Ok(None);
             };
             kind.check_prompt(&prompt)?;
-            let launch = turn::plan(&agents, &planned, TurnNumber(1), &prompt.images)?;
+            let launch = turn::plan(&agents, &planned, TurnNumber(1), &prompt)?;
             Ok::<_, Error>(Some((prompt, launch)))
         })
         .await??;

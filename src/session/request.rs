@@ -11,17 +11,22 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{agent::Prompt, supervise::TurnFiles};
+use crate::{
+    agent::{Effort, Prompt},
+    supervise::TurnFiles,
+};
 
 /// The version of [`Request`] that this program writes.
 const VERSION: u32 = 1;
 
 /// `turn_<n>.request.json`; absent where there is nothing beside the prompt.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Request {
     version: u32,
     #[serde(default)]
     images: Vec<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    effort: Option<Effort>,
 }
 
 /// Writes what a turn was asked for durably; the prompt last.
@@ -30,17 +35,17 @@ struct Request {
 ///
 /// Those of the file system.
 pub(crate) fn write(files: &TurnFiles, prompt: &Prompt) -> io::Result<()> {
-    let Prompt { text, images } = prompt;
+    let Prompt { text, images, effort } = prompt;
     // There already, unless somebody took it away.
     fs::create_dir_all(files.directory())?;
-    if images.is_empty() {
+    if images.is_empty() && effort.is_none() {
         // What a turn that came to nothing left here.
         match fs::remove_file(files.request()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
     } else {
-        let request = Request { version: VERSION, images: images.clone() };
+        let request = Request { version: VERSION, images: images.clone(), effort: *effort };
         files.write_request(&serde_json::to_vec(&request)?)?;
     }
     files.write_prompt(text.as_bytes())
@@ -52,18 +57,15 @@ pub(crate) fn write(files: &TurnFiles, prompt: &Prompt) -> io::Result<()> {
 ///
 /// Those of the file system, and `InvalidData`; the text names the file.
 pub(crate) fn read(files: &TurnFiles) -> io::Result<Prompt> {
-    let images = match fs::read(files.request()) {
-        Ok(bytes) => {
-            serde_json::from_slice::<Request>(&bytes)
-                .map_err(|error| named(&files.request(), io::ErrorKind::InvalidData, &error))?
-                .images
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+    let Request { version: _, images, effort } = match fs::read(files.request()) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|error| named(&files.request(), io::ErrorKind::InvalidData, &error))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Request::default(),
         Err(error) => return Err(named(&files.request(), error.kind(), &error)),
     };
     let text =
         fs::read(files.prompt()).map_err(|error| named(&files.prompt(), error.kind(), &error))?;
-    Ok(Prompt { text: String::from_utf8_lossy(&text).into_owned(), images })
+    Ok(Prompt { text: String::from_utf8_lossy(&text).into_owned(), images, effort })
 }
 
 fn named(path: &Path, kind: io::ErrorKind, error: &dyn std::error::Error) -> io::Error {
@@ -80,8 +82,11 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let files = TurnFiles::new(home.path().join("turns"), TurnNumber(3));
         assert_eq!(read(&files).unwrap_err().kind(), io::ErrorKind::NotFound);
-        let with_images =
-            Prompt { text: "Look.".to_owned(), images: vec!["/a b.png".into(), "/c".into()] };
+        let with_images = Prompt {
+            images: vec!["/a b.png".into(), "/c".into()],
+            effort: Some(Effort::Xhigh),
+            ..Prompt::from("Look.")
+        };
         write(&files, &with_images).unwrap();
         assert_eq!(read(&files).unwrap(), with_images);
 

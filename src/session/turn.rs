@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io,
     os::{fd::OwnedFd, unix::fs::FileExt as _},
-    path::{Path, PathBuf},
+    path::Path,
     time::SystemTime,
 };
 
@@ -14,7 +14,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::{
     Result,
-    agent::{self, Agents, History, Launch},
+    agent::{self, Agents, History, Launch, Prompt},
     id::{SessionId, TurnNumber},
     proto::{self, event::Kind},
     row::{self, ExitStatus, Session, Verdict},
@@ -136,7 +136,7 @@ pub(crate) fn plan(
     agents: &Agents,
     session: &Session,
     number: TurnNumber,
-    images: &[PathBuf],
+    prompt: &Prompt,
 ) -> Result<Launch> {
     agent::check_working_directory(&session.working_directory)?;
     let kind = agent::Kind::parse(&session.agent)?;
@@ -151,7 +151,8 @@ pub(crate) fn plan(
             sandbox: session.controls.sandbox,
             network: session.controls.network,
             options: &session.options,
-            images,
+            images: &prompt.images,
+            effort: prompt.effort,
             history: history(session),
         },
     )?;

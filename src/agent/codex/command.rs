@@ -107,7 +107,8 @@ fn settings(turn: &TurnRequest<'_>, config: &AgentConfig) -> Result<Settings> {
         ("shell_environment_policy.set.SWITCHBOARD_SESSION", session.into()),
         ("shell_environment_policy.set.SWITCHBOARD_TURN", turn.turn.to_string().into()),
     ];
-    for (key, value) in marks.into_iter().chain(network).chain(web_search) {
+    let effort = turn.effort.map(|effort| ("model_reasoning_effort", effort.as_str().into()));
+    for (key, value) in marks.into_iter().chain(network).chain(web_search).chain(effort) {
         own.set(key, value).map_err(Error::internal)?;
     }
     settings.overlay(own);

@@ -81,6 +81,7 @@ fn turn() -> TurnRequest<'static> {
         network: NetworkAccess::Unspecified,
         options: Box::leak(Box::default()),
         images: &[],
+        effort: None,
         history: History::New,
     }
 }

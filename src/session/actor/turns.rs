@@ -242,8 +242,8 @@ impl Actor {
         self.learn_controls().await?;
         let number = TurnNumber(self.session.turn_count() + 1);
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
-        let images = prompt.images.clone();
-        let launch = blocking(move || turn::plan(&agents, &planned, number, &images)).await??;
+        let asked = prompt.clone();
+        let launch = blocking(move || turn::plan(&agents, &planned, number, &asked)).await??;
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
         let place = self.shared.slots.admit()?;
         let (asked_files, asked) = (files.clone(), prompt.clone());
@@ -337,9 +337,9 @@ impl Actor {
         let planned = blocking(move || {
             // Nothing runs with controls that may hold no more.
             learnt?;
-            let Prompt { text, images } = request::read(&files).map_err(Error::internal)?;
-            let launch = turn::plan(&agents, &planned, number, &images)?;
-            Ok::<_, Error>((text, launch))
+            let prompt = request::read(&files).map_err(Error::internal)?;
+            let launch = turn::plan(&agents, &planned, number, &prompt)?;
+            Ok::<_, Error>((prompt.text, launch))
         });
         match planned.await? {
             Ok((prompt, launch)) => {

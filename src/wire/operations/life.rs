@@ -30,7 +30,7 @@ pub(crate) async fn start_turn(
     let once = once(&mut request, |request| &mut request.request_id);
     let proto::StartTurnRequest { session_id, prompt, request_id: _, images } = request;
     let id = parse_id("session_id", &session_id)?;
-    let prompt = agent::Prompt { text: prompt, images: parse_paths(images) };
+    let prompt = agent::Prompt { text: prompt, images: parse_paths(images), effort: None };
     let session = app.start_turn(id, prompt, once).await?;
     Ok(proto::StartTurnResponse { session: Some(session) })
 }

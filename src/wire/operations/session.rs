@@ -136,7 +136,7 @@ fn parse_prompt(text: String, images: Vec<String>) -> Result<Option<agent::Promp
     match (text.is_empty(), images.is_empty()) {
         (true, true) => Ok(None),
         (true, false) => Err(Error::invalid("images", "they belong to a prompt; give one")),
-        (false, _) => Ok(Some(agent::Prompt { text, images: parse_paths(images) })),
+        (false, _) => Ok(Some(agent::Prompt { text, images: parse_paths(images), effort: None })),
     }
 }
 
@@ -185,6 +185,7 @@ fn parse_session(
         },
         options: session.codex_options.unwrap_or_default(),
         system_owned: session.system_owned,
+        concrete: false,
         prompt,
     })
 }

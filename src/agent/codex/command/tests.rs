@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::{
+    agent::Effort,
     id::TurnNumber,
     proto::{CodexOptions, NetworkAccess, WebSearchMode},
 };
@@ -20,6 +21,7 @@ fn turn() -> TurnRequest<'static> {
         network: NetworkAccess::Unspecified,
         options: Box::leak(Box::default()),
         images: &[],
+        effort: None,
         history: History::New,
     }
 }
@@ -281,4 +283,19 @@ fn full_danger_of_either_takes_the_place_of_the_sandbox() {
     let of_session = TurnRequest { options, ..asked };
     assert_eq!(told(&of_session, &AgentConfig::default()), [danger]);
     assert_eq!(told(&asked, &AgentConfig::default()), ["-s read-only"]);
+}
+
+#[test]
+fn the_effort_of_a_turn_beats_that_of_its_session() {
+    let options = CodexOptions {
+        config: map([("model_reasoning_effort", "'high'")]),
+        ..CodexOptions::default()
+    };
+    let turn = TurnRequest { options: leaked(options), effort: Some(Effort::Low), ..turn() };
+    let args = arguments(&turn, Retries::AsConfigured, &AgentConfig::default()).unwrap();
+    let efforts: Vec<_> = args
+        .iter()
+        .filter(|arg| arg.to_string_lossy().contains("model_reasoning_effort"))
+        .collect();
+    assert_eq!(efforts, ["model_reasoning_effort=\"low\""]);
 }

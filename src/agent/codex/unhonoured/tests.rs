@@ -26,6 +26,7 @@ fn said(
         network,
         options: &options,
         images: &[],
+        effort: None,
         history: History::New,
     };
     let file = ConfigFile { path: "/home/dev/codex.toml".into(), must_exist: false };
