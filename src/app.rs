@@ -5,8 +5,10 @@
 //! |---|---|---|
 //! | [`App::create_session`] | the id is free | a new session, and its first turn |
 //! | [`App::fork_session`] | the source has a thread | a new session, and its first turn |
-//! | [`App::session`], [`App::resolve`], [`App::list_sessions`] | always | – |
+//! | [`App::session`], [`App::resolve`], [`App::list_sessions`], [`App::recent_sessions`] | always | – |
 //! | [`App::watch_sessions`] | the cursor is of this catalogue | – |
+//! | [`App::notes`], [`App::watch_notes`] | always | – |
+//! | [`App::put_note`] | the session exists | a note in its transcript |
 //! | [`App::update_session`] | the etag fits | title, labels, archived |
 //! | [`App::start_turn`] | no turn runs | a new turn |
 //! | [`App::interrupt_turn`], [`App::kill_session`] | a turn runs | the turn is asked to stop |
@@ -30,6 +32,8 @@ mod audit;
 mod controls;
 mod create;
 mod life;
+mod notes;
+mod recent;
 mod views;
 
 pub(crate) use self::create::check_model;
@@ -38,13 +42,14 @@ pub use self::{
     controls::NewWrite,
     create::{NewFork, NewSession},
     life::Cleanup,
+    recent::RecentPage,
     views::TurnPage,
 };
 
 use std::{
     fs::File,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -54,6 +59,7 @@ use std::{
 
 use prost::Message as _;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Error, Result,
@@ -183,6 +189,7 @@ pub struct App {
 #[derive(Debug)]
 struct Identity {
     start_time: SystemTime,
+    start_directory: PathBuf,
     home: PathBuf,
     addresses: Vec<String>,
 }
@@ -191,7 +198,10 @@ impl App {
     /// The operations on `sessions`, by a server that lives in `home` and
     /// listens at `addresses`.
     pub(crate) fn new(sessions: Sessions, home: PathBuf, addresses: Vec<String>) -> Self {
-        let identity = Identity { start_time: crate::time::now(), home, addresses };
+        // Where it is gone, a session that names no directory cannot work anywhere.
+        let start_directory = std::env::current_dir().unwrap_or_default();
+        let start_time = crate::time::now();
+        let identity = Identity { start_time, start_directory, home, addresses };
         Self { sessions, identity: Arc::new(identity), open_watches: Arc::default() }
     }
 
@@ -275,6 +285,22 @@ impl App {
         }
         let next = last.filter(|_| sessions.len() < found);
         Ok(SessionPage { sessions, next })
+    }
+
+    /// The directory in which the server was started.
+    #[must_use]
+    pub fn start_directory(&self) -> &Path {
+        &self.identity.start_directory
+    }
+
+    /// Cancelled when the server goes down: what is open ends.
+    pub(crate) fn closing(&self) -> &CancellationToken {
+        self.sessions.closing()
+    }
+
+    /// Where whatever is open is tracked, so that the server waits for its end.
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        self.sessions.tasks()
     }
 
     /// Waits until a session is in one of `states`, or at rest when there are

@@ -211,6 +211,7 @@ fn open(config: &Config, stages: &Stages, descriptors: Descriptors) -> Result<Se
         events: config.events,
         policy: Arc::new(config.controls.clone()),
         audited: tokio::sync::watch::Sender::new(0),
+        noted: tokio::sync::watch::Sender::new(0),
         agent_open_files: descriptors.inherited,
         closing: stages.draining.clone(),
         stopped: stages.stopped.clone(),

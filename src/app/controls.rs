@@ -45,6 +45,22 @@ impl App {
         Ok(self.sessions.database().controls(policy, session).await?)
     }
 
+    /// The controls and settings of a session, whoever owns it.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, SESSION_DELETED.
+    pub async fn state(&self, id: SessionId) -> Result<State> {
+        match self.sessions.database().state(Scope::Session(id)).await? {
+            Some(state) => Ok(state),
+            // It went in this moment.
+            None => Err(match self.sessions.session(id).await {
+                Ok(_) => Error::internal("a session without controls"),
+                Err(error) => error,
+            }),
+        }
+    }
+
     /// Writes the controls or settings of a scope, and answers with what `answer`
     /// makes of it. It is on disk then.
     ///

@@ -134,6 +134,19 @@ impl SessionDirectory {
         below(&self.path)
     }
 
+    /// How many files there are.
+    pub(crate) fn file_count(&self) -> u64 {
+        fn below(path: &Path) -> u64 {
+            let entries = fs::read_dir(path).into_iter().flatten().flatten();
+            let counts = entries.map(|entry| match entry.file_type() {
+                Ok(kind) if kind.is_dir() => below(&entry.path()),
+                Ok(_) | Err(_) => 1,
+            });
+            counts.sum()
+        }
+        below(&self.path)
+    }
+
     /// Removes the files of a session that was deleted: out of the way first, so
     /// that a crash leaves nothing that looks like a session.
     pub(crate) fn discard(&self, trash: &Path) {

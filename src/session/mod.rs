@@ -33,6 +33,7 @@ pub(crate) mod forgetting;
 pub(crate) mod hub;
 pub(crate) mod ingest;
 pub(crate) mod janitor;
+pub(crate) mod noting;
 pub(crate) mod once;
 pub(crate) mod orphans;
 pub(crate) mod registry;

@@ -70,6 +70,8 @@ pub(crate) struct Shared {
     pub policy: Arc<Policy>,
     /// The latest entry of the audit that watches are told of.
     pub audited: watch::Sender<u64>,
+    /// Rises with every note that is written.
+    pub noted: watch::Sender<i64>,
     /// How many files an agent may have open; none for no limit.
     pub agent_open_files: Option<u64>,
     /// Cancelled when the server begins to go down: watches and waits end.
@@ -156,6 +158,17 @@ impl Sessions {
         if let Some(id) = session {
             self.nudge(id);
         }
+    }
+
+    /// Rises with every note that is written.
+    pub(crate) fn noted(&self) -> watch::Receiver<i64> {
+        self.shared.noted.subscribe()
+    }
+
+    /// Tells that a note was written, when the clock of the catalogue stood at
+    /// `changed`.
+    pub(crate) fn has_noted(&self, changed: i64) {
+        self.shared.noted.send_modify(|latest| *latest = changed.max(*latest));
     }
 
     /// Has the owner of a session look at what others wrote in the database: the

@@ -95,6 +95,9 @@ pub(crate) struct Watch {
     /// Sessions that the watch goes on without. They are never begun again: their
     /// events would come twice.
     left_out: HashSet<SessionId>,
+    /// Where sessions begin that are begun only when something happens in them; none
+    /// where all were begun at once.
+    later: Option<HashMap<SessionId, Seq>>,
     /// What is to be told of them.
     untold: VecDeque<LeftOut>,
     /// How many sessions the watch began with.
@@ -114,8 +117,13 @@ impl Watch {
     pub(crate) async fn open(sessions: Sessions, request: Request) -> Result<Self> {
         // Registered first, so that nothing published from here on is missed.
         let registration = sessions.hub().register(request.scope.clone());
+        let mut later = None;
         let ids = match &request.scope {
             Scope::Sessions(ids) => ids.clone(),
+            Scope::All if request.lazily => {
+                later = Some(sessions.database().applied_seqs().await?);
+                Vec::new()
+            }
             Scope::All => sessions.database().all_ids().await?,
         };
         let known: HashSet<_> = ids.iter().collect();
@@ -145,6 +153,7 @@ impl Watch {
             cursors: HashMap::with_capacity(ids.len()),
             ready: VecDeque::with_capacity(ids.len()),
             left_out: HashSet::new(),
+            later,
             untold,
             names: ids.len(),
             deleted: None,
@@ -250,13 +259,15 @@ impl Watch {
                     continue;
                 }
                 // Everything of a session that is new to the watch is after it.
-                match self.begin(id, Start::At(Seq::FIRST), None).await {
+                let later = self.later.as_mut().and_then(|later| later.remove(&id));
+                let start = later.map_or(Start::At(Seq::FIRST), |seq| Start::Near(seq.next()));
+                match self.begin(id, start, None).await {
                     Ok(header) => {
                         self.ready.push_back(id);
                         return Ok(Some(Some(Delivery::Header(Box::new(header)))));
                     }
                     Err(error) => {
-                        self.leave_out(id, Seq::FIRST, error)?;
+                        self.leave_out(id, start.first(), error)?;
                         continue;
                     }
                 }
@@ -293,6 +304,7 @@ impl Watch {
         let is_gone = matches!(error, Error::SessionNotFound { .. } | Error::SessionDeleted { .. });
         if self.watches_all && is_gone {
             self.cursors.remove(&id);
+            self.tell_gone(id, next, error);
             return Ok(());
         }
         let is_last = !self.watches_all && self.left_out.len() + 1 >= self.names;
@@ -306,6 +318,15 @@ impl Watch {
         self.left_out.insert(id);
         self.untold.push_back(LeftOut { id, next, error });
         Ok(())
+    }
+
+    /// Tells that a session was deleted, where its last event cannot be told: it was
+    /// not begun, or was not read to its end in time.
+    fn tell_gone(&mut self, id: SessionId, next: Seq, error: Error) {
+        let is_deleted = matches!(error, Error::SessionDeleted { .. });
+        if self.later.is_some() && is_deleted && self.left_out.insert(id) {
+            self.untold.push_back(LeftOut { id, next, error });
+        }
     }
 
     /// Puts a cursor into a session.
@@ -337,6 +358,7 @@ impl Watch {
                 return Err(Error::CursorExpired { requested: seq, oldest });
             }
             Start::At(seq) => seq,
+            Start::Near(seq) => seq.min(latest.next()).max(oldest),
         };
         let end = match (self.until, active) {
             (Until::Forever, _) => End::Never,
@@ -380,7 +402,11 @@ impl Watch {
             // It is too late to read to the end.
             Err(error @ Error::SessionDeleted { .. }) => {
                 self.cursors.remove(&id);
-                self.deleted = Some(error);
+                if self.watches_all {
+                    self.tell_gone(id, next, error);
+                } else {
+                    self.deleted = Some(error);
+                }
                 return Ok(None);
             }
             Err(error) => return self.leave_out(id, next, error).map(|()| None),
@@ -397,6 +423,10 @@ impl Watch {
         let is_last = span.entries().any(|entry| entry.kind == EventKind::SessionDeleted as u8);
         if is_last && let Some(tombstone) = feed.as_ref().and_then(|feed| feed.tombstone()) {
             self.cursors.remove(&id);
+            if self.later.is_some() {
+                // It was told.
+                self.left_out.insert(id);
+            }
             self.deleted = Some(tombstone.into());
         }
         Ok(Some(span))

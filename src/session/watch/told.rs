@@ -21,6 +21,8 @@ pub(crate) enum Start {
     Beginning,
     /// At this event.
     At(Seq),
+    /// At this event, or at the nearest that there is.
+    Near(Seq),
 }
 
 impl Start {
@@ -29,7 +31,7 @@ impl Start {
         match self {
             Self::Now => Seq::ZERO,
             Self::Beginning => Seq::FIRST,
-            Self::At(seq) => seq,
+            Self::At(seq) | Self::Near(seq) => seq,
         }
     }
 }
@@ -54,6 +56,9 @@ pub(crate) struct Request {
     pub starts_field: &'static str,
     /// Where to begin in the others.
     pub default_start: Start,
+    /// Whether sessions are begun only when something happens in them, for a watch
+    /// of all from now on. It is told in any case which are deleted.
+    pub lazily: bool,
     /// What the epoch of the one watched log must be.
     pub epoch: Option<String>,
     /// Which events to deliver.

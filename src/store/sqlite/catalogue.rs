@@ -15,12 +15,49 @@ use crate::{
     time::from_micros,
 };
 
+/// A place in a listing of those that changed last: the session after which to go
+/// on, and when it had changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecentPosition {
+    /// Microseconds since 1970.
+    pub update_time: i64,
+    /// The session's place in the order of creation.
+    pub number: i64,
+}
+
+/// Lists sessions, newest first.
 pub(super) fn list(
     db: &Connection,
     filter: &Filter,
     after: Option<ListPosition>,
     limit: u32,
 ) -> Result<Vec<(ListPosition, Session)>> {
+    let Some(mut wanted) = conditions(filter) else { return Ok(Vec::new()) };
+    wanted.add("s.number < ?", after.map_or(i64::MAX, |position| position.0));
+    listed(db, wanted, "s.number DESC", limit)
+}
+
+/// Lists sessions, those that changed last first.
+pub(super) fn list_recent(
+    db: &Connection,
+    filter: &Filter,
+    after: Option<RecentPosition>,
+    limit: u32,
+) -> Result<Vec<(RecentPosition, Session)>> {
+    let Some(mut wanted) = conditions(filter) else { return Ok(Vec::new()) };
+    if let Some(RecentPosition { update_time, number }) = after {
+        wanted.add("(s.update_time, s.number) < (?, ?)", update_time);
+        wanted.values.push(number.into());
+    }
+    let sessions = listed(db, wanted, "s.update_time DESC, s.number DESC", limit)?;
+    let sessions = sessions.into_iter().map(|(ListPosition(number), session)| {
+        (RecentPosition { update_time: micros(session.update_time), number }, session)
+    });
+    Ok(sessions.collect())
+}
+
+/// What a filter asks for; none where no session can be wanted.
+fn conditions(filter: &Filter) -> Option<Conditions> {
     let Filter {
         id_prefix,
         states,
@@ -32,9 +69,8 @@ pub(super) fn list(
         created_before,
         include_system_owned,
     } = filter;
-    let Some((low, high)) = prefix_range(id_prefix) else { return Ok(Vec::new()) };
+    let (low, high) = prefix_range(id_prefix)?;
     let mut wanted = Conditions::default();
-    wanted.add("s.number < ?", after.map_or(i64::MAX, |position| position.0));
     wanted.add("s.id >= ?", low.to_vec());
     wanted.add("s.id <= ?", high.to_vec());
     if !states.is_empty() {
@@ -80,8 +116,17 @@ pub(super) fn list(
     if !include_system_owned {
         wanted.always("NOT s.system_owned");
     }
+    Some(wanted)
+}
+
+fn listed(
+    db: &Connection,
+    mut wanted: Conditions,
+    order: &str,
+    limit: u32,
+) -> Result<Vec<(ListPosition, Session)>> {
     let sql = format!(
-        "SELECT {SESSION_COLUMNS} FROM {LAST_TURN} WHERE {} ORDER BY s.number DESC LIMIT ?",
+        "SELECT {SESSION_COLUMNS} FROM {LAST_TURN} WHERE {} ORDER BY {order} LIMIT ?",
         wanted.text
     );
     wanted.values.push(i64::from(limit).into());
@@ -96,6 +141,15 @@ pub(super) fn list(
         }
     }
     Ok(sessions)
+}
+
+/// The sessions that have a label of this name, and what it says.
+pub(super) fn labelled(db: &Connection, name: &str) -> Result<HashMap<SessionId, String>> {
+    let mut statement = db.prepare_cached(
+        "SELECT s.id, label.value FROM sessions s, json_each(s.labels) label WHERE label.key = ?1",
+    )?;
+    let rows = statement.query_map([name], |row| Ok((id_of(row, 0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The conditions of a query, with the values that they name in order.

@@ -1,6 +1,6 @@
 //! The database `state.db`: sessions, turns, controls and settings with their
-//! audit, the outbox, tombstones, receipts and the threads that agents shall
-//! forget. No event bodies.
+//! audit, the outbox, tombstones, receipts, notes and the threads that agents
+//! shall forget. No event bodies.
 //!
 //! One thread owns the writing connection and commits whatever is waiting in
 //! one transaction (group commit), each job under a savepoint of its own;
@@ -18,6 +18,7 @@ mod audit;
 mod catalogue;
 mod controls;
 mod forgotten;
+mod notes;
 mod receipts;
 mod rows;
 mod schema;
@@ -26,7 +27,7 @@ mod tests;
 mod thread;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -44,8 +45,10 @@ use crate::{
 };
 
 pub use audit::{At, Entries, From as EntriesFrom, Links, Rebuilt, Wanted};
+pub use catalogue::RecentPosition;
 pub use controls::{Read, Write, Written};
 pub use forgotten::ForgottenThread;
+pub use notes::{MAX_NOTES, Note};
 pub use schema::SCHEMA_VERSION;
 use thread::{Access, Thread};
 
@@ -401,6 +404,28 @@ impl Database {
         self.reader.call(move |db| audit::rebuild(db, scope, at)).await
     }
 
+    /// Writes the note of this name into a session's transcript, and says where the
+    /// clock of the catalogue stands then.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, SESSION_DELETED.
+    pub async fn put_note(&self, id: SessionId, name: String, text: String) -> Result<i64> {
+        self.writer.call(move |db| notes::put(db, id, &name, &text)).await
+    }
+
+    /// The notes of a session in the order in which they were first written; of
+    /// those that are together above `bytes`, the latest.
+    pub async fn notes(&self, id: SessionId, bytes: usize) -> Result<Vec<Note>> {
+        self.reader.call(move |db| notes::of_session(db, id, bytes)).await
+    }
+
+    /// The notes that were written after the clock of the catalogue stood at
+    /// `after`, in that order, at most `limit`.
+    pub async fn notes_since(&self, after: i64, limit: u32) -> Result<Vec<Note>> {
+        self.reader.call(move |db| notes::since(db, after, limit)).await
+    }
+
     /// Stores the session's row as it is after event `applied` of its log, and
     /// that outbox rows up to `outbox_done` are in the log, in one transaction.
     pub async fn apply(&self, session: Session, applied: Seq, outbox_done: u64) -> Result<()> {
@@ -533,6 +558,26 @@ impl Database {
         limit: u32,
     ) -> Result<Vec<(ListPosition, Session)>> {
         self.reader.call(move |db| catalogue::list(db, &filter, after, limit)).await
+    }
+
+    /// Lists sessions, those that changed last first.
+    pub async fn list_recent(
+        &self,
+        filter: Filter,
+        after: Option<RecentPosition>,
+        limit: u32,
+    ) -> Result<Vec<(RecentPosition, Session)>> {
+        self.reader.call(move |db| catalogue::list_recent(db, &filter, after, limit)).await
+    }
+
+    /// The sessions that have a label of this name, and what it says.
+    pub async fn labelled(&self, name: &'static str) -> Result<HashMap<SessionId, String>> {
+        self.reader.call(|db| catalogue::labelled(db, name)).await
+    }
+
+    /// The last event that each session's row follows.
+    pub async fn applied_seqs(&self) -> Result<HashMap<SessionId, Seq>> {
+        self.reader.call(rows::applied_seqs).await
     }
 
     /// The turns of a session after `after`, in order, at most `limit`.

@@ -1,6 +1,6 @@
 //! Rows to domain types and back.
 
-use std::path::PathBuf;
+use std::{collections::HashMap, path::PathBuf};
 
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
@@ -196,6 +196,7 @@ pub(super) fn delete_session(db: &Connection, tombstone: &Tombstone) -> Result<(
     let Tombstone { id, title, system_owned, delete_time } = tombstone;
     for sql in [
         "DELETE FROM outbox WHERE session = ?1",
+        "DELETE FROM notes WHERE session = ?1",
         "DELETE FROM turns WHERE session = ?1",
         "DELETE FROM controls WHERE scope = ?1",
         "DELETE FROM sessions WHERE id = ?1",
@@ -208,6 +209,14 @@ pub(super) fn delete_session(db: &Connection, tombstone: &Tombstone) -> Result<(
     )?
     .execute(params![id.as_bytes(), title, system_owned, micros(*delete_time), tick(db)?])?;
     Ok(())
+}
+
+/// The last event that each session's row follows.
+pub(super) fn applied_seqs(db: &Connection) -> Result<HashMap<SessionId, Seq>> {
+    let mut statement = db.prepare_cached("SELECT id, applied_seq FROM sessions")?;
+    let rows = statement
+        .query_map([], |row| Ok((id_of(row, 0)?, Seq(row.get::<_, i64>(1)?.unsigned_abs()))))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn turns(

@@ -137,6 +137,16 @@ CREATE TABLE audit (
 ) STRICT;
 CREATE INDEX audit_scope ON audit (scope, seq);
 CREATE INDEX audit_session ON audit (session, seq) WHERE session IS NOT NULL;
+
+CREATE TABLE notes (                     -- what clients add to the transcripts of sessions
+    number INTEGER PRIMARY KEY,
+    session BLOB NOT NULL REFERENCES sessions (id),
+    name TEXT NOT NULL,                  -- the client's
+    text TEXT NOT NULL,
+    changed INTEGER NOT NULL UNIQUE,     -- the clock at the last change
+    UNIQUE (session, name)
+) STRICT;
+CREATE INDEX notes_session ON notes (session, number);
 ",
 ];
 

@@ -192,6 +192,7 @@ pub(crate) fn parse_watch(request: proto::WatchEventsRequest) -> Result<WatchReq
             DefaultStart::Unspecified | DefaultStart::Now => Start::Now,
             DefaultStart::Beginning => Start::Beginning,
         },
+        lazily: false,
         epoch: (!epoch.is_empty()).then_some(epoch),
         kinds: Kinds::parse(&kinds)?,
         heartbeat: parse_heartbeat(heartbeat)?,
