@@ -28,7 +28,7 @@ use super::{Error, MAX_STREAMS_PER_CONNECTION, first_bytes::FirstBytes};
 use crate::{
     config::ListenAddr,
     home::{self, Lock},
-    wire::auth::Peer,
+    wire::auth::{Connection, Peer},
 };
 
 /// How often an idle HTTP/2 connection is asked whether it lives.
@@ -222,7 +222,13 @@ impl Place {
         permit: Option<OwnedSemaphorePermit>,
     ) {
         let stream = FirstBytes::new(stream, HEAD_TIMEOUT);
-        let service = TowerToHyperService::new(self.router.clone().layer(Extension(peer)));
+        let mut router = self.router.clone().layer(Extension(peer));
+        // What is no HTTP any more outlives the connection as it is served here.
+        let permit = permit.map(|permit| Arc::new(Connection::new(permit)));
+        if let Some(permit) = &permit {
+            router = router.layer(Extension(Arc::clone(permit)));
+        }
+        let service = TowerToHyperService::new(router);
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
         builder

@@ -21,6 +21,7 @@ use http::{
     uri::Authority,
 };
 use subtle::ConstantTimeEq as _;
+use tokio::sync::OwnedSemaphorePermit;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::{
@@ -47,6 +48,20 @@ pub(crate) enum Peer {
     Unix,
     /// Over TCP, at this local address.
     Tcp(IpAddr),
+}
+
+/// A connection that counts among those that there may be, for as long as somebody
+/// holds this; the listener says it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// One that has this permit.
+    pub(crate) fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self { _permit: permit }
+    }
 }
 
 /// What is asked of TCP clients.

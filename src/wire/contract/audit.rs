@@ -29,7 +29,6 @@ const HASH_CHARACTERS: usize = 8;
 /// # Errors
 ///
 /// INTERNAL when the database cannot be read.
-#[expect(dead_code, reason = "the transcript is not served yet")]
 pub(super) async fn transcript(app: &App, id: SessionId) -> Result<Vec<String>> {
     let is_shown = |entry: &AuditEntry| match entry.operation() {
         AuditOperation::OverrideControls => false,
@@ -40,6 +39,17 @@ pub(super) async fn transcript(app: &App, id: SessionId) -> Result<Vec<String>> 
     };
     let changes = operations::changes(app, id, is_shown, MAX_ENTRIES, MAX_DETAILS).await?;
     Ok(changes.iter().map(entry).collect())
+}
+
+/// One entry of the audit as a transcript would have it; none where it is not of
+/// a call that named the session.
+///
+/// # Errors
+///
+/// INTERNAL when the database cannot be read.
+pub(super) async fn told(app: &App, id: SessionId, seq: u64) -> Result<Option<String>> {
+    let changes = operations::changes(app, id, |entry| entry.seq == seq, 1, MAX_DETAILS).await?;
+    Ok(changes.first().map(entry))
 }
 
 fn entry(change: &Change) -> String {

@@ -26,6 +26,7 @@ pub(super) struct Call {
     query: Json,
     params: Vec<(String, String)>,
     headers: HeaderMap,
+    path: String,
 }
 
 impl FromRequest<App> for Call {
@@ -48,8 +49,9 @@ impl FromRequest<App> for Call {
             }
             _ => body::read(&parts.headers, body).await?,
         };
+        let path = parts.uri.path().to_owned();
         let query = query::parse(parts.uri.query().unwrap_or_default());
-        Ok(Self { app: app.clone(), body, query, params, headers: parts.headers })
+        Ok(Self { app: app.clone(), body, query, params, headers: parts.headers, path })
     }
 }
 
@@ -83,6 +85,17 @@ impl Call {
     /// SESSION_NOT_FOUND, SESSION_DELETED, SYSTEM_SESSION.
     pub(super) async fn check_session(&self) -> Result<(), crate::Error> {
         self.app.controls(Some(self.session_id()?)).await.map(drop)
+    }
+
+    /// The path, as it was given.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The members of a body that may be absent.
+    pub(super) fn optional_fields(&self) -> Fields<'_> {
+        static NOTHING: Json = Json::Object(Vec::new());
+        Fields::of(Some(self.body.as_ref().unwrap_or(&NOTHING)))
     }
 
     /// The members of the body.

@@ -5,7 +5,7 @@
 
 use super::error::Failure;
 use crate::{
-    json::Json,
+    json::{Json, Number},
     settings::{Settings, trim},
 };
 
@@ -170,6 +170,74 @@ impl<'a> Fields<'a> {
         value
     }
 
+    /// An array of objects, at most `most`; `read` reads the members of each.
+    pub(super) fn objects(
+        &mut self,
+        name: &'static str,
+        most: usize,
+        read: impl Fn(&mut Fields<'a>),
+    ) {
+        let Member::Found(found) = self.member(name, Presence::Optional) else { return };
+        let Some(elements) = found.and_then(Json::as_array) else {
+            return self.wrong_type("array", name, found);
+        };
+        if elements.len() > most {
+            self.issues.push(Json::object([
+                ("origin", "array".into()),
+                ("code", "too_big".into()),
+                ("maximum", (most as u64).into()),
+                ("inclusive", true.into()),
+                ("path", self.place(name).into()),
+                ("message", format!("Too big: expected array to have <={most} items").into()),
+            ]));
+        }
+        for (index, element) in (0_u64..).zip(elements) {
+            let path = self.place(name).into_iter().chain([index.into()]).collect();
+            let mut inner = Self::under(path, Some(element));
+            if inner.issues.is_empty() {
+                read(&mut inner);
+            }
+            self.issues.append(&mut inner.issues);
+        }
+    }
+
+    /// A whole number that is not negative.
+    pub(super) fn whole_number(&mut self, name: &'static str) -> Option<i64> {
+        let Member::Found(found) = self.member(name, Presence::Optional) else { return None };
+        let number = found.and_then(Json::as_number).and_then(Number::as_i64);
+        if number.is_none_or(|number| number < 0) {
+            self.wrong_type("int", name, found);
+            return None;
+        }
+        number
+    }
+
+    /// A number from 1 to `most`, as a query has it.
+    pub(super) fn count(&mut self, name: &'static str, most: u32) -> Option<u32> {
+        let Member::Found(found) = self.member(name, Presence::Optional) else { return None };
+        let number = found.and_then(Json::as_str).and_then(|text| trim(text).parse::<u32>().ok());
+        let (code, bound, limit, message) = match number {
+            None => {
+                self.wrong_type("number", name, found);
+                return None;
+            }
+            Some(0) => ("too_small", "minimum", 1, "Too small: expected number to be >=1".into()),
+            Some(number) if number > most => {
+                ("too_big", "maximum", most, format!("Too big: expected number to be <={most}"))
+            }
+            Some(number) => return Some(number),
+        };
+        self.issues.push(Json::object([
+            ("origin", "number".into()),
+            ("code", code.into()),
+            (bound, limit.into()),
+            ("inclusive", true.into()),
+            ("path", self.place(name).into()),
+            ("message", Json::String(message)),
+        ]));
+        None
+    }
+
     /// Any value, null among them.
     pub(super) fn any(&self, name: &str) -> Option<&'a Json> {
         self.members?.iter().find_map(|(key, value)| (key == name).then_some(value))
@@ -251,73 +319,4 @@ fn invalid_type(expected: &str, path: Vec<Json>, found: Option<&Json>) -> Json {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn json(text: &str) -> Json {
-        Json::parse(text).unwrap()
-    }
-
-    /// What is wrong with a body that has a text, a word, a map and an object.
-    fn issues(body: Option<&str>) -> Json {
-        let body = body.map(json);
-        let mut fields = Fields::of(body.as_ref());
-        fields.word("scope", Presence::Required, &["session", "default"]);
-        fields.trimmed("key", Presence::Optional, Length::between(1, 3));
-        fields.map("settings", Presence::Optional);
-        fields.object("controls", Presence::Optional, |controls| {
-            controls.trimmed("model", Presence::Nullable, Length::from(1));
-        });
-        match fields.finish() {
-            Ok(()) => Json::Array(Vec::new()),
-            Err(Failure::Issues(issues)) => Json::Array(issues),
-            Err(other) => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn what_is_right_has_no_issues_and_other_members_are_ignored() {
-        for body in [
-            r#"{"scope":"session"}"#,
-            r#"{"scope":"default","key":" 😀 ","settings":{"":1},"controls":{"model":null},"x":1}"#,
-            r#"{"scope":"default","controls":{"model":" m "}}"#,
-        ] {
-            assert_eq!(issues(Some(body)), json("[]"), "{body}");
-        }
-    }
-
-    #[test]
-    fn all_that_is_wrong_is_told_in_the_words_of_zod() {
-        let body = r#"{"scope":"Session","key":"😀😀","settings":[],"controls":{"model":" "}}"#;
-        let expected = r#"[
-            {"code":"invalid_value","values":["session","default"],"path":["scope"],
-             "message":"Invalid option: expected one of \"session\"|\"default\""},
-            {"origin":"string","code":"too_big","maximum":3,"inclusive":true,"path":["key"],
-             "message":"Too big: expected string to have <=3 characters"},
-            {"expected":"record","code":"invalid_type","path":["settings"],
-             "message":"Invalid input: expected record, received array"},
-            {"origin":"string","code":"too_small","minimum":1,"inclusive":true,
-             "path":["controls","model"],
-             "message":"Too small: expected string to have >=1 characters"}]"#;
-        assert_eq!(issues(Some(body)), json(expected));
-        let body = r#"{"scope":"session","key":null,"controls":{}}"#;
-        let expected = r#"[
-            {"expected":"string","code":"invalid_type","path":["key"],
-             "message":"Invalid input: expected string, received null"},
-            {"expected":"string","code":"invalid_type","path":["controls","model"],
-             "message":"Invalid input: expected string, received undefined"}]"#;
-        assert_eq!(issues(Some(body)), json(expected));
-    }
-
-    #[test]
-    fn of_what_is_no_object_nothing_else_is_told() {
-        for (body, received) in [(None, "undefined"), (Some("[1]"), "array"), (Some("1"), "number")]
-        {
-            let issue = format!(
-                r#"[{{"expected":"object","code":"invalid_type","path":[],
-                "message":"Invalid input: expected object, received {received}"}}]"#
-            );
-            assert_eq!(issues(body), json(&issue));
-        }
-    }
-}
+mod tests;

@@ -68,6 +68,18 @@ fn one_of<T: Copy>(
     all.iter().copied().find(|one| word(*one) == found)
 }
 
+/// The controls that a body chooses, which may be none.
+pub(super) fn chosen(fields: &mut Fields<'_>) -> Controls {
+    // A blank one is none.
+    let model = fields.string("model", Presence::Optional, Length::from(1)).map(str::trim);
+    Controls {
+        model: model.filter(|model| !model.is_empty()).map(ToOwned::to_owned),
+        approval_policy: approval_policy(fields, Presence::Optional).unwrap_or_default(),
+        network: network_access(fields, Presence::Optional).unwrap_or_default(),
+        sandbox: filesystem_sandbox(fields, Presence::Optional).unwrap_or_default(),
+    }
+}
+
 /// Controls and settings as the contract writes them: always with all five
 /// members.
 pub(super) fn tuple(scoped: &ScopedControls) -> String {

@@ -27,6 +27,8 @@ pub(super) enum Failure {
     Invalid(String),
     /// The defaults cannot be written.
     Locked(Object),
+    /// The session is in no state for it.
+    State(String),
     /// HTTP itself cannot be read: a request of this status, and why.
     Request(StatusCode, String),
     /// There is nothing at this place, by this method.
@@ -77,6 +79,7 @@ impl IntoResponse for Failure {
                 (bad, body.with("issues", issues))
             }
             Self::Invalid(message) => (bad, plain("invalid_request", &message)),
+            Self::State(message) => (StatusCode::CONFLICT, mapped("invalid_state", &message)),
             Self::Locked(body) => (StatusCode::LOCKED, body),
             Self::Request(status, message) => (status, plain("request_failed", &message)),
             Self::Unknown(route) => {
@@ -111,8 +114,8 @@ pub(crate) fn refusal(error: &Error) -> Response {
     response
 }
 
-/// The body of an error; its status is that of the table of errors.
-fn body(error: &Error) -> Object {
+/// The body of an error, as events hold it too; its status is that of the table of errors.
+pub(super) fn body(error: &Error) -> Object {
     let message = error.to_string();
     match error {
         Error::SessionNotFound { id } => Object::status("not_found").with("sessionId", id.as_str()),
@@ -144,12 +147,12 @@ fn body(error: &Error) -> Object {
             plain("request_failed", &message)
         }
         Error::WorkingDirectoryInvalid { .. } | Error::AgentNotFound { .. } => {
-            plain("invalid_params", &message)
+            mapped("invalid_params", &message)
         }
         Error::SessionRunning { .. } | Error::SessionReadOnly { .. } => {
-            plain("invalid_state", &message)
+            mapped("invalid_state", &message)
         }
-        Error::Unimplemented { .. } => plain("method_not_supported", &message),
+        Error::Unimplemented { .. } => mapped("method_not_supported", &message),
         Error::Unauthenticated { .. } => plain("unauthorized", &message),
         Error::Internal(_) => plain("internal_error", "internal server error"),
         Error::PermissionDenied { .. }
@@ -176,6 +179,11 @@ fn body(error: &Error) -> Object {
 
 fn plain(code: &str, message: &str) -> Object {
     Object::status("error").with("code", code).with("message", message)
+}
+
+/// As [`plain`], of what agents cannot do.
+fn mapped(code: &str, message: &str) -> Object {
+    plain(code, message).with("details", Json::Null)
 }
 
 /// What all bodies say that tell of the lock.

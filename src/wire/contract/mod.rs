@@ -16,7 +16,10 @@
 //! | [`check`] | what members and parameters may be, and the issues of those that are not |
 //! | [`answer`] | bodies, with JSON in them as it is |
 //! | [`error`] | every refusal |
-//! | [`settings`], [`controls`] | the routes |
+//! | [`settings`], [`controls`], [`sessions`], [`listing`], [`messages`], [`notes`] | the routes |
+//! | [`thread`], [`transcript`] | how sessions, their turns and what was said are shown |
+//! | [`stream`] | the WebSocket: its commands, its pace, its end |
+//! | [`news`], [`frames`] | what it tells, to whom, and in which words |
 //! | [`audit`] | entries of the audit as entries of a transcript |
 
 mod answer;
@@ -26,8 +29,17 @@ mod call;
 mod check;
 mod controls;
 mod error;
+mod frames;
+mod listing;
+mod messages;
+mod news;
+mod notes;
 mod query;
+mod sessions;
 mod settings;
+mod stream;
+mod thread;
+mod transcript;
 
 use axum::{
     Router,
@@ -55,6 +67,9 @@ pub(crate) fn router(app: &App) -> Router {
     Router::new()
         .merge(settings::routes())
         .merge(controls::routes())
+        .merge(sessions::routes())
+        .merge(messages::routes())
+        .merge(stream::routes())
         .route("/api", any(unknown))
         .route("/api/", any(unknown))
         .route("/api/{*rest}", any(unknown))

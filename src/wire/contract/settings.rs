@@ -181,9 +181,11 @@ pub(super) async fn refused(call: &Call, failure: Failure) -> Failure {
     let is_of_body = match &failure {
         Failure::Issues(_) | Failure::Invalid(_) => true,
         Failure::Error(error) => matches!(error, Error::InvalidArgument { .. }),
-        Failure::Locked(_) | Failure::Request(..) | Failure::Unknown(_) | Failure::BadPath(_) => {
-            false
-        }
+        Failure::State(_)
+        | Failure::Locked(_)
+        | Failure::Request(..)
+        | Failure::Unknown(_)
+        | Failure::BadPath(_) => false,
     };
     if !is_of_body {
         return failure;

@@ -156,7 +156,7 @@ fn required<E: TryFrom<i32> + Default + PartialEq>(field: &'static str, number: 
 }
 
 /// A state as it is shown.
-pub(super) fn scoped(state: &State, policy: &Policy) -> proto::ScopedControls {
+pub(crate) fn scoped(state: &State, policy: &Policy) -> proto::ScopedControls {
     proto::ScopedControls {
         controls: Some((&state.controls.over(&policy.shown())).into()),
         settings_json: state.settings.to_string(),

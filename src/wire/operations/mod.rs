@@ -32,13 +32,13 @@ mod output;
 mod session;
 mod settings;
 mod system;
-mod token;
+pub(crate) mod token;
 mod views;
 
 pub(crate) use self::{
     audit::{get_audit_state, list_audit_entries, verify_audit, watch_audit_entries},
     changes::{Change, States, changes},
-    controls::{apply_controls, get_controls, override_controls},
+    controls::{apply_controls, get_controls, override_controls, scoped},
     event::{list_events, watch_events},
     life::{cleanup_sessions, delete_session, interrupt_turn, kill_session, start_turn},
     listing::{list_sessions, watch_sessions},

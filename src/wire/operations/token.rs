@@ -4,13 +4,13 @@
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
 /// A place as a text that tells whether it was issued for this `purpose`.
-pub(super) fn sealed(place: &[u8], purpose: &str) -> String {
+pub(crate) fn sealed(place: &[u8], purpose: &str) -> String {
     let bytes = [place, &check(place, purpose).to_be_bytes()].concat();
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// The place in a text that [`sealed`] made for the same purpose.
-pub(super) fn unsealed<const N: usize>(text: &str, purpose: &str) -> Option<[u8; N]> {
+pub(crate) fn unsealed<const N: usize>(text: &str, purpose: &str) -> Option<[u8; N]> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
     let (place, sum) = bytes.split_first_chunk::<N>()?;
     (sum == check(place, purpose).to_be_bytes()).then_some(*place)
