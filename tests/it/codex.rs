@@ -21,6 +21,7 @@ use crate::{
 
 mod agent_config;
 mod binary;
+mod contract;
 mod controls;
 mod options;
 mod outcomes;

@@ -18,6 +18,7 @@ mod codex;
 mod codex_home;
 mod contract;
 mod contract_api;
+mod contract_sessions;
 mod descriptors;
 mod drain;
 mod edge;
