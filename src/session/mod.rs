@@ -19,7 +19,8 @@
 //! state; requests and the agent's output meet in its loop. [`registry`] loads
 //! owners on demand and unloads idle ones. [`feed`] holds the newest events in
 //! memory, [`hub`] tells subscribers that there is more, [`watch`] is a
-//! subscriber: a cursor. [`transcript`] reads the log as people do.
+//! subscriber: a cursor. [`transcript`] reads the log as people do. [`noting`] tells
+//! what clients add to it.
 //!
 //! Called by `app` alone. Names no transport.
 
