@@ -49,6 +49,7 @@ pub use self::{
 use std::{
     fs::File,
     io,
+    ops::Deref,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -178,12 +179,25 @@ pub struct ServerInfo {
     pub open_watches: u32,
 }
 
-/// The operations. Cheap to clone.
+/// The operations. Cheap to clone: one count, as each request clones it several
+/// times on all cores.
 #[derive(Debug, Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// What the operations are made of.
+#[derive(Debug)]
+pub struct Parts {
     sessions: Sessions,
-    identity: Arc<Identity>,
+    identity: Identity,
     open_watches: Arc<AtomicUsize>,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 #[derive(Debug)]
@@ -202,7 +216,7 @@ impl App {
         let start_directory = std::env::current_dir().unwrap_or_default();
         let start_time = crate::time::now();
         let identity = Identity { start_time, start_directory, home, addresses };
-        Self { sessions, identity: Arc::new(identity), open_watches: Arc::default() }
+        Self(Arc::new(Parts { sessions, identity, open_watches: Arc::default() }))
     }
 
     /// Reads a session.

@@ -89,18 +89,27 @@ pub fn entry(seq: u64, write: &Write<'_>) -> AuditEntry {
 
 /// Which keys differ, in order.
 fn changes(previous: &Settings, next: &Settings) -> Vec<SettingChange> {
-    let text = |value: Option<&Value>| value.map(|value| value.as_text().to_owned());
-    let gone = previous.iter().filter(|(key, _)| next.get(key).is_none());
-    let other = next.iter().filter(|(key, value)| previous.get(key) != Some(value));
-    let mut changes: Vec<_> = gone
-        .chain(other)
-        .map(|(key, _)| SettingChange {
-            key: key.to_owned(),
-            previous_json: text(previous.get(key)),
-            value_json: text(next.get(key)),
-        })
-        .collect();
-    changes.sort_by(|one, other| one.key.cmp(&other.key));
+    let text = |value: &Value| value.as_text().to_owned();
+    let gone = |(key, value): (&str, &Value)| SettingChange {
+        key: key.to_owned(),
+        previous_json: Some(text(value)),
+        value_json: None,
+    };
+    // Both are in order, so that one walk over both finds all.
+    let mut before = previous.iter().peekable();
+    let mut changes = Vec::new();
+    for (key, value) in next.iter() {
+        changes.extend(std::iter::from_fn(|| before.next_if(|(old, _)| *old < key)).map(gone));
+        let found = before.next_if(|(old, _)| *old == key).map(|(_, value)| value);
+        if found != Some(value) {
+            changes.push(SettingChange {
+                key: key.to_owned(),
+                previous_json: found.map(text),
+                value_json: Some(text(value)),
+            });
+        }
+    }
+    changes.extend(before.map(gone));
     changes
 }
 
@@ -120,7 +129,8 @@ pub fn chain(previous: &Hash, body: &[u8]) -> Hash {
 /// A hash in hexadecimal.
 #[must_use]
 pub fn hex(hash: &Hash) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    hash.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The values after an entry, from those before it.
@@ -158,7 +168,7 @@ fn step(
 pub fn snapshot(state: &State) -> proto::ScopedControls {
     proto::ScopedControls {
         controls: Some((&state.controls).into()),
-        settings_json: state.settings.to_string(),
+        settings_json: state.settings.as_text().to_owned(),
         etag: String::new(),
     }
 }

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 
 pub use number::Number;
 pub use parse::{DEEPEST, Error, MAX_DEPTH, Position};
+pub(crate) use write::write_string;
 
 /// A JSON value.
 ///

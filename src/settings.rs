@@ -5,7 +5,11 @@
 //! keys have no structure, null is a value, and maps are equal when they mean
 //! the same. Numbers keep their text.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use crate::{
     Error, Result,
@@ -58,7 +62,7 @@ impl From<&Json> for Value {
 
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0 || self.to_json() == other.to_json()
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0 || self.to_json() == other.to_json()
     }
 }
 
@@ -68,9 +72,18 @@ impl fmt::Debug for Value {
     }
 }
 
-/// A map of settings. Equal when it means the same.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Settings(BTreeMap<String, Value>);
+/// A map of settings. Equal when it means the same. Cheap to clone, and its text
+/// is made once, however many clones ask for it.
+#[derive(Clone, Default)]
+pub struct Settings(Arc<Members>);
+
+#[derive(Default)]
+struct Members {
+    /// The keys are shared by the maps that one came to be after the other.
+    map: BTreeMap<Arc<str>, Value>,
+    /// Made when it is asked for; whatever changes the map takes it away.
+    text: OnceLock<Box<str>>,
+}
 
 impl Settings {
     /// Reads the text of a JSON object, the field `field` of a request.
@@ -93,56 +106,76 @@ impl Settings {
     /// The members of a JSON object.
     #[must_use]
     pub fn from_members(members: &[(String, Json)]) -> Self {
-        Self(members.iter().map(|(key, json)| (key.clone(), json.into())).collect())
+        let map = members.iter().map(|(key, json)| (key.as_str().into(), json.into())).collect();
+        Self(Arc::new(Members { map, text: OnceLock::new() }))
     }
 
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.map.len()
     }
 
     /// Whether there is no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.map.is_empty()
     }
 
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.get(key)
+        self.0.map.get(key)
     }
 
     /// All keys in order, with their values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value))
+        self.0.map.iter().map(|(key, value)| (&**key, value))
     }
 
     /// Sets one key. A value that means the same as the one that is there changes
     /// nothing, not even its text.
     pub fn set(&mut self, key: String, value: Value) {
-        if self.0.get(&key) != Some(&value) {
-            self.0.insert(key, value);
-        }
+        self.put(key.into(), value);
     }
 
     /// Removes one key, and says whether it was there.
     pub fn remove(&mut self, key: &str) -> bool {
-        self.0.remove(key).is_some()
+        self.get(key).is_some() && self.change().remove(key).is_some()
     }
 
     /// Sets all keys of another map.
     pub fn merge(&mut self, over: Self) {
-        for (key, value) in over.0 {
-            self.set(key, value);
+        for (key, value) in &over.0.map {
+            self.put(Arc::clone(key), value.clone());
         }
     }
 
     /// Sets all keys of another map, and removes all others.
     pub fn replace(&mut self, by: Self) {
-        self.0.retain(|key, _| by.0.contains_key(key));
+        if self.0.map.keys().any(|key| by.get(key).is_none()) {
+            self.change().retain(|key, _| by.0.map.contains_key(key));
+        }
         self.merge(by);
+    }
+
+    fn put(&mut self, key: Arc<str>, value: Value) {
+        if self.get(&key) != Some(&value) {
+            self.change().insert(key, value);
+        }
+    }
+
+    /// The map, to be changed: without the text that was made of it.
+    fn change(&mut self) -> &mut BTreeMap<Arc<str>, Value> {
+        let members = Arc::make_mut(&mut self.0);
+        members.text = OnceLock::new();
+        &mut members.map
+    }
+
+    /// The text of a JSON object, compact, its keys in order.
+    #[must_use]
+    pub fn as_text(&self) -> &str {
+        self.0.text.get_or_init(|| self.0.render())
     }
 
     /// Whether the map is small enough.
@@ -151,22 +184,52 @@ impl Settings {
     ///
     /// PAYLOAD_TOO_LARGE.
     pub fn check(&self) -> Result<()> {
-        // Quotes, a colon and a comma for each; escapes are counted by the text.
-        let least: usize =
-            self.0.iter().map(|(key, value)| key.len() + value.0.len() + 4).sum::<usize>() + 1;
-        check_size(if least > MAX_SETTINGS_BYTES / 8 { self.to_string().len() } else { least })
+        check_size(self.as_text().len())
+    }
+}
+
+impl Members {
+    fn render(&self) -> Box<str> {
+        // Quotes, a colon and a comma for each; escapes take more.
+        let size = self.map.iter().map(|(key, value)| key.len() + value.0.len() + 4).sum::<usize>();
+        let mut text = String::with_capacity(size + 2);
+        text.push('{');
+        for (index, (key, value)) in self.map.iter().enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            json::write_string(key, &mut text);
+            text.push(':');
+            text.push_str(&value.0);
+        }
+        text.push('}');
+        text.into()
+    }
+}
+
+impl Clone for Members {
+    /// Without the text: who clones the members changes them.
+    fn clone(&self) -> Self {
+        Self { map: self.map.clone(), text: OnceLock::new() }
+    }
+}
+
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.map == other.0.map
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_text())
     }
 }
 
 impl fmt::Display for Settings {
     /// The text of a JSON object, compact, its keys in order.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("{")?;
-        for (index, (key, value)) in self.0.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            write!(f, "{comma}{}:{}", Json::from(key.as_str()), value.0)?;
-        }
-        f.write_str("}")
+        f.write_str(self.as_text())
     }
 }
 

@@ -7,14 +7,19 @@
 #![allow(dead_code, reason = "each bench uses its part")]
 
 pub(crate) mod agent;
+pub(crate) mod bare;
+pub(crate) mod callers;
+pub(crate) mod disk;
 pub(crate) mod plain;
 pub(crate) mod server;
+pub(crate) mod settings;
 pub(crate) mod subscriber;
 
 /// Plays the part that the arguments name; whether there was one.
 pub(crate) fn role() -> bool {
     match std::env::args().nth(1).as_deref() {
         Some(plain::ROLE) => plain::serve(),
+        Some(bare::ROLE) => bare::serve(),
         Some(argument) if agent::is_question(argument) => agent::answer(argument),
         Some("exec") => agent::exec(),
         Some(_) | None => return false,

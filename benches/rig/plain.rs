@@ -1,6 +1,7 @@
 //! What one would write without thinking about speed: a tonic server that keeps
 //! a channel for each subscriber and lets prost encode each message for each of
-//! them. No agent, no parsing, no log: the events are made in memory.
+//! them. No agent, no parsing, no log: the events are made in memory, and so are
+//! the settings.
 //!
 //! It serves the same contract, so that the same messages are on the wire.
 #![allow(clippy::print_stdout, reason = "the bench reads the address there")]
@@ -22,9 +23,12 @@ use switchboard::{
     event::{self, Envelope},
     id::{Seq, SessionId, TurnNumber},
     proto::{
-        ListEventsRequest, ListEventsResponse, TimeSource, WatchEventsRequest, WatchEventsResponse,
+        DeleteSettingRequest, DeleteSettingResponse, GetSettingsRequest, GetSettingsResponse,
+        ListEventsRequest, ListEventsResponse, TimeSource, UpdateSettingsRequest,
+        UpdateSettingsResponse, WatchEventsRequest, WatchEventsResponse,
         event::Kind,
         event_service_server::{EventService, EventServiceServer},
+        settings_service_server::{SettingsService, SettingsServiceServer},
     },
 };
 use tokio::{net::TcpListener, sync::mpsc};
@@ -64,6 +68,42 @@ impl EventService for Plain {
     }
 }
 
+/// Settings that are in memory.
+#[derive(Debug)]
+struct Map(String);
+
+#[tonic::async_trait]
+impl SettingsService for Map {
+    async fn get_settings(
+        &self,
+        request: Request<GetSettingsRequest>,
+    ) -> Result<Response<GetSettingsResponse>, Status> {
+        let key = request.into_inner().key;
+        Ok(Response::new(GetSettingsResponse {
+            settings_json: key.is_none().then(|| self.0.clone()),
+            value_json: key.is_some().then(|| super::settings::value(7)),
+            found: key.is_some(),
+            key,
+            etag: "1".to_owned(),
+            ..GetSettingsResponse::default()
+        }))
+    }
+
+    async fn update_settings(
+        &self,
+        _: Request<UpdateSettingsRequest>,
+    ) -> Result<Response<UpdateSettingsResponse>, Status> {
+        Err(Status::unimplemented("a bench only reads"))
+    }
+
+    async fn delete_setting(
+        &self,
+        _: Request<DeleteSettingRequest>,
+    ) -> Result<Response<DeleteSettingResponse>, Status> {
+        Err(Status::unimplemented("a bench only reads"))
+    }
+}
+
 /// Serves. Prints the address; each line on stdin is a number of events to send
 /// to all who are there, whose streams then end.
 pub(crate) fn serve() {
@@ -77,7 +117,9 @@ pub(crate) fn serve() {
 }
 
 async fn accept(plain: Plain) {
-    let router = Routes::new(EventServiceServer::new(plain)).prepare().into_axum_router();
+    let settings = SettingsServiceServer::new(Map(super::settings::map()));
+    let router = Routes::new(EventServiceServer::new(plain)).add_service(settings);
+    let router = router.prepare().into_axum_router();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     println!("{}", listener.local_addr().expect("a listener has an address"));
     loop {

@@ -24,6 +24,7 @@ use super::{
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
+    stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
 }
 
@@ -31,7 +32,14 @@ impl Process {
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("a program that starts");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        Self { child, stdout }
+        let stdin = child.stdin.take();
+        Self { child, stdin, stdout }
+    }
+
+    /// Writes a line to its stdin, which is a pipe.
+    pub(crate) fn tell(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("a pipe");
+        writeln!(stdin, "{line}").expect("a process that reads");
     }
 
     pub(crate) fn line(&mut self) -> String {
@@ -178,7 +186,6 @@ impl Server {
 pub(crate) struct Plain {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
-    stdin: ChildStdin,
 }
 
 impl Plain {
@@ -186,12 +193,11 @@ impl Plain {
         let exe = std::env::current_exe().expect("this executable");
         let mut process = Process::start(Command::new(exe).arg(plain::ROLE).stdin(Stdio::piped()));
         let address = process.line().trim().parse().expect("an address");
-        let stdin = process.child.stdin.take().expect("a pipe");
-        Self { process, address, stdin }
+        Self { process, address }
     }
 
     /// Lets it send so many events to all that are subscribed.
     pub(crate) fn produce(&mut self, events: usize) {
-        writeln!(self.stdin, "{events}").expect("a server that listens");
+        self.process.tell(&events.to_string());
     }
 }

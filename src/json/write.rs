@@ -48,7 +48,7 @@ impl fmt::Display for Json {
 }
 
 /// Adds a string with its quotes; only what JSON requires is escaped.
-fn write_string(text: &str, to: &mut String) {
+pub(crate) fn write_string(text: &str, to: &mut String) {
     to.push('"');
     let mut rest = text;
     while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {

@@ -90,6 +90,9 @@ pub(crate) struct Actor {
     can_be_opened: bool,
     /// The last look failed, and that was said.
     in_trouble: bool,
+    /// The next look at what others wrote in the database, for nobody who asks,
+    /// does not come before this.
+    told_at: Instant,
     /// There is something to read, or to try again.
     due: bool,
     /// The next look does not come before this.
@@ -122,15 +125,25 @@ enum Wake {
     Stopped,
 }
 
+impl Wake {
+    /// Whether what others wrote in the database is taken up before it, without
+    /// waiting: whoever writes and then asks is answered with what was written, and
+    /// a turn runs with it.
+    fn needs_all(&self) -> bool {
+        match self {
+            Self::Command(_) | Self::Granted(_) | Self::Stopped => true,
+            Self::Look | Self::SupervisorEnded | Self::Nudged | Self::Idle => false,
+        }
+    }
+}
+
 impl Actor {
     /// Lives until the server goes down, or until `retire` says that nobody
     /// needs the owner; it asks while nobody can come to use it.
     pub(crate) async fn run(mut self, retire: impl Fn(&dyn Fn() -> bool) -> bool) -> Ended {
         loop {
             let wake = self.wait().await;
-            // Before a command too: whoever wrote the database and then asks is
-            // answered with what was written.
-            if self.nudge.take() {
+            if (wake.needs_all() || Instant::now() >= self.told_at) && self.nudge.take() {
                 self.look_at_database().await;
             }
             match wake {
@@ -199,7 +212,7 @@ impl Actor {
                     biased;
                     () = stopped.cancelled() => Wake::Stopped,
                     command = self.commands.recv() => command.map_or(Wake::Stopped, Wake::Command),
-                    () = nudge.given() => Wake::Nudged,
+                    () = nudge.given_at(self.told_at) => Wake::Nudged,
                     slot = queued.place.granted() => Wake::Granted(slot),
                     () = sleep(RETRY), if self.row_behind || !self.unsaid.is_empty() => Wake::Look,
                 };
@@ -208,7 +221,7 @@ impl Actor {
                 return tokio::select! {
                     () = stopped.cancelled() => Wake::Stopped,
                     command = self.commands.recv() => command.map_or(Wake::Stopped, Wake::Command),
-                    () = nudge.given() => Wake::Nudged,
+                    () = nudge.given_at(self.told_at) => Wake::Nudged,
                     () = sleep(RETRY), if self.is_behind() => Wake::Look,
                     () = sleep(IDLE), if !self.is_behind() => Wake::Idle,
                 };
@@ -219,7 +232,7 @@ impl Actor {
                 command = self.commands.recv() => {
                     return command.map_or(Wake::Stopped, Wake::Command);
                 }
-                () = nudge.given() => return Wake::Nudged,
+                () = nudge.given_at(self.told_at) => return Wake::Nudged,
                 () = until(self.not_before), if self.due => {
                     self.due = false;
                     return Wake::Look;

@@ -1,6 +1,7 @@
 //! Settings, controls and their audit, over gRPC.
 
 mod auditing;
+mod burst;
 mod defaults;
 mod hostile;
 mod python;

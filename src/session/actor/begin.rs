@@ -77,6 +77,7 @@ impl Actor {
             can_be_opened: false,
             in_trouble: false,
             due: true,
+            told_at: Instant::now(),
             not_before: Instant::now(),
         };
         actor.announce(&opened);

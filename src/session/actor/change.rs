@@ -17,6 +17,12 @@ use crate::{
 
 /// How long watches have to come to the end of a session that was deleted.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How many times as long as a look at the database took is waited before the next:
+/// the events of many writes are appended and synced at once, and the disk is
+/// left to the writes. The first after a silence is looked at without waiting.
+const REST: u32 = 8;
+/// The longest of these waits.
+const MAX_REST: Duration = Duration::from_millis(200);
 /// How often is looked whether somebody still watches it.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -83,9 +89,12 @@ impl Actor {
     /// its log shall say. What cannot be said now is said at the next start.
     pub(super) async fn look_at_database(&mut self) {
         let id = self.session.id;
+        let begin = Instant::now();
         if let Err(error) = self.try_look_at_database().await {
             tracing::error!(session = %id, error = %report(&error), "cannot take up what was written of the session; trying again at the next occasion");
         }
+        let end = Instant::now();
+        self.told_at = end + (REST * (end - begin)).min(MAX_REST);
     }
 
     async fn try_look_at_database(&mut self) -> Result<()> {

@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    time::Instant,
+};
 
 use crate::{
     Error, Result,
@@ -90,6 +93,16 @@ impl Nudge {
         if !self.is_given() {
             self.notify.notified().await;
         }
+    }
+
+    /// Waits until it may have been given, and not less long than until then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it stays given.
+    pub(super) async fn given_at(&self, at: Instant) {
+        self.given().await;
+        super::until(at).await;
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn append(
     let body = audit::body(&entry);
     let hash = audit::chain(&previous_hash, &body);
     let unsaved = unsaved + body.len() as u64;
-    let state_bytes = write.next.settings.to_string().len() as u64;
+    let state_bytes = write.next.settings.as_text().len() as u64;
     let due = is_first || unsaved > MIN_UNSAVED.max(4 * state_bytes);
     let snapshot = due.then(|| audit::snapshot(write.next).encode_to_vec());
     db.prepare_cached(

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Result, audit, catalogue, i64_of, micros, rows};
+use super::{Result, audit, catalogue, i64_of, micros, rows, states::States};
 use crate::{
     Error,
     audit::{Origin, Standing, Write as Recorded},
@@ -95,22 +95,37 @@ pub(super) fn insert(
     put(db, Scope::Session(id), &Stored { state, audit_seq: 0, unsaved: 0 })
 }
 
-/// What a session and new ones have. A session that is named must be there, and
-/// be no system's.
-pub(super) fn read(db: &Connection, policy: &Policy, session: Option<SessionId>) -> Result<Read> {
-    let session = session.map(|id| of_session(db, id)).transpose()?;
-    Ok(Read { session, defaults: defaults(db, policy)?.state })
+/// What a session and new ones have, which is kept in memory from then on. A
+/// session that is named must be there, and be no system's.
+pub(super) fn read(
+    db: &Connection,
+    states: &States,
+    policy: &Policy,
+    session: Option<SessionId>,
+) -> Result<Read> {
+    let load = session.map(|id| states.load(Scope::Session(id)));
+    let load_defaults = states.load(Scope::Default);
+    // A session that is deleted meanwhile is there with its controls, or is not.
+    let moment = db.unchecked_transaction()?;
+    let session = session.map(|id| of_session(db, states, id)).transpose()?;
+    let defaults = defaults(db, states, policy)?.state;
+    moment.finish()?;
+    if let (Some(load), Some(state)) = (load, &session) {
+        load.found(state);
+    }
+    load_defaults.found(&defaults);
+    Ok(Read { session, defaults })
 }
 
-fn of_session(db: &Connection, id: SessionId) -> Result<State> {
+fn of_session(db: &Connection, states: &States, id: SessionId) -> Result<State> {
     check_session(db, id)?;
-    let stored = stored(db, Scope::Session(id))?;
+    let stored = stored(db, states, Scope::Session(id))?;
     Ok(stored.ok_or_else(|| Error::internal("a session without controls"))?.state)
 }
 
 /// What a scope has, whoever asks.
-pub(super) fn state(db: &Connection, scope: Scope) -> Result<Option<State>> {
-    Ok(stored(db, scope)?.map(|stored| stored.state))
+pub(super) fn state(db: &Connection, states: &States, scope: Scope) -> Result<Option<State>> {
+    Ok(stored(db, states, scope)?.map(|stored| stored.state))
 }
 
 /// Whether clients may read and write a session's controls.
@@ -129,8 +144,8 @@ fn check_session(db: &Connection, id: SessionId) -> Result<()> {
     }
 }
 
-fn defaults(db: &Connection, policy: &Policy) -> Result<Stored> {
-    Ok(stored(db, Scope::Default)?.unwrap_or_else(|| Stored {
+fn defaults(db: &Connection, states: &States, policy: &Policy) -> Result<Stored> {
+    Ok(stored(db, states, Scope::Default)?.unwrap_or_else(|| Stored {
         state: State { controls: policy.defaults.clone(), ..State::default() },
         audit_seq: 0,
         unsaved: 0,
@@ -139,15 +154,20 @@ fn defaults(db: &Connection, policy: &Policy) -> Result<Stored> {
 
 /// Writes a scope, where that changes anything, with the entry that says so and
 /// the event for the session that the call named.
-pub(super) fn write(db: &Connection, policy: &Policy, write: &Write) -> Result<Written> {
+pub(super) fn write(
+    db: &Connection,
+    states: &States,
+    policy: &Policy,
+    write: &Write,
+) -> Result<Written> {
     let Write { scope, session, edit, etag, origin, time } = write;
     if let Some(id) = session {
         check_session(db, *id)?;
     }
     let before = match scope {
-        Scope::Session(id) => stored(db, Scope::Session(*id))?
+        Scope::Session(id) => stored(db, states, Scope::Session(*id))?
             .ok_or_else(|| Error::SessionNotFound { id: id.to_string() })?,
-        Scope::Default => defaults(db, policy)?,
+        Scope::Default => defaults(db, states, policy)?,
     };
     let found = before.state.etag();
     if !etag.is_empty() && *etag != found {
@@ -201,6 +221,7 @@ pub(super) fn write(db: &Connection, policy: &Policy, write: &Write) -> Result<W
                 unsaved: appended.unsaved,
             },
         )?;
+        states.remember(*scope, &next.settings);
         if let Some(id) = session {
             let event = proto::Event {
                 time: appended.entry.time,
@@ -218,10 +239,10 @@ pub(super) fn write(db: &Connection, policy: &Policy, write: &Write) -> Result<W
     }
     let controls = match scope {
         Scope::Session(_) => {
-            Read { session: Some(next.clone()), defaults: defaults(db, policy)?.state }
+            Read { session: Some(next.clone()), defaults: defaults(db, states, policy)?.state }
         }
         Scope::Default => Read {
-            session: session.map(|id| of_session(db, id)).transpose()?,
+            session: session.map(|id| of_session(db, states, id)).transpose()?,
             defaults: next.clone(),
         },
     };
@@ -245,21 +266,24 @@ fn put(db: &Connection, scope: Scope, stored: &Stored) -> Result<()> {
         i64_of(*revision),
         i64_of(*audit_seq),
         i64_of(*unsaved),
-        settings.to_string(),
+        settings.as_text(),
     ])?;
     Ok(())
 }
 
-fn stored(db: &Connection, scope: Scope) -> Result<Option<Stored>> {
+fn stored(db: &Connection, states: &States, scope: Scope) -> Result<Option<Stored>> {
     let mut statement = db.prepare_cached(
         "SELECT model, approval_policy, network, sandbox, revision, audit_seq, unsaved, settings \
          FROM controls WHERE scope = ?1",
     )?;
-    Ok(statement.query_row([key(scope)], stored_of).optional()?)
+    let parse = |text: &str| states.parse(scope, text);
+    Ok(statement.query_row([key(scope)], |row| stored_of(row, parse)).optional()?)
 }
 
-fn stored_of(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    let settings: String = row.get(7)?;
+fn stored_of(
+    row: &Row<'_>,
+    parse: impl FnOnce(&str) -> rusqlite::Result<Settings>,
+) -> rusqlite::Result<Stored> {
     Ok(Stored {
         state: State {
             controls: Controls {
@@ -268,8 +292,7 @@ fn stored_of(row: &Row<'_>) -> rusqlite::Result<Stored> {
                 network: rows::enum_of(row, 2)?,
                 sandbox: rows::enum_of(row, 3)?,
             },
-            settings: Settings::parse("settings", &settings)
-                .map_err(|error| rows::damaged(7, error))?,
+            settings: parse(row.get_ref(7)?.as_str()?)?,
             revision: row.get::<_, i64>(4)?.unsigned_abs(),
         },
         audit_seq: row.get::<_, i64>(5)?.unsigned_abs(),
@@ -292,11 +315,13 @@ pub(super) fn standing(db: &Connection) -> Result<Vec<Standing>> {
          scope FROM controls c WHERE audit_seq > 0 \
          OR EXISTS (SELECT 1 FROM audit a WHERE a.scope = c.scope)",
     )?;
+    let parse =
+        |text: &str| Settings::parse("settings", text).map_err(|error| rows::damaged(7, error));
     let rows = statement.query_map([], |row| {
         Ok(Standing {
             scope: row.get(8)?,
             audit_seq: row.get::<_, i64>(5)?.unsigned_abs(),
-            hash: stored_of(row).ok().map(|stored| stored.state.hash()),
+            hash: stored_of(row, parse).ok().map(|stored| stored.state.hash()),
         })
     })?;
     Ok(missing.into_iter().map(Ok).chain(rows).collect::<rusqlite::Result<_>>()?)

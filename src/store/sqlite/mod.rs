@@ -22,6 +22,7 @@ mod notes;
 mod receipts;
 mod rows;
 mod schema;
+mod states;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -50,6 +51,7 @@ pub use controls::{Read, Write, Written};
 pub use forgotten::ForgottenThread;
 pub use notes::{MAX_NOTES, Note};
 pub use schema::SCHEMA_VERSION;
+use states::States;
 use thread::{Access, Thread};
 
 /// What can go wrong with the database.
@@ -207,6 +209,7 @@ pub struct ListPosition(pub i64);
 pub struct Database {
     writer: Thread,
     reader: Thread,
+    states: Arc<States>,
 }
 
 impl Database {
@@ -226,6 +229,7 @@ impl Database {
         Ok(Self {
             writer: Thread::start("state-writer", connection, Access::Write)?,
             reader: Thread::start("state-reader", reader, Access::Read)?,
+            states: Arc::default(),
         })
     }
 
@@ -300,15 +304,15 @@ impl Database {
         thread: Option<ForgottenThread>,
         receipt: Option<Receipt>,
     ) -> Result<()> {
-        self.writer
-            .call(move |db| {
-                receipts::insert(db, receipt.as_ref())?;
-                if let Some(thread) = &thread {
-                    forgotten::insert(db, thread, tombstone.delete_time)?;
-                }
-                rows::delete_session(db, &tombstone)
-            })
-            .await
+        let (states, id) = (Arc::clone(&self.states), tombstone.id);
+        let delete = move |db: &Connection| {
+            receipts::insert(db, receipt.as_ref())?;
+            if let Some(thread) = &thread {
+                forgotten::insert(db, thread, tombstone.delete_time)?;
+            }
+            rows::delete_session(db, &tombstone)
+        };
+        self.writer.call_then(delete, move |()| states.gone(Scope::Session(id))).await
     }
 
     /// The threads of deleted sessions that their agents still keep and that
@@ -347,12 +351,21 @@ impl Database {
     ///
     /// SESSION_NOT_FOUND, SESSION_DELETED, SYSTEM_SESSION.
     pub async fn controls(&self, policy: Arc<Policy>, session: Option<SessionId>) -> Result<Read> {
-        self.reader.call(move |db| controls::read(db, &policy, session)).await
+        if let Some(read) = self.states.read(session) {
+            return Ok(read);
+        }
+        let states = Arc::clone(&self.states);
+        self.reader.call(move |db| controls::read(db, &states, &policy, session)).await
     }
 
-    /// What a scope has, whoever asks; `None` where nothing was ever written.
+    /// What a scope has, whoever asks; `None` where there is no such. New sessions'
+    /// that nobody ever wrote may be `None` or what is configured.
     pub async fn state(&self, scope: Scope) -> Result<Option<State>> {
-        self.reader.call(move |db| controls::state(db, scope)).await
+        if let Some(state) = self.states.state(scope) {
+            return Ok(Some(state));
+        }
+        let states = Arc::clone(&self.states);
+        self.reader.call(move |db| controls::state(db, &states, scope)).await
     }
 
     /// Writes the controls or settings of a scope, with the entry of the audit, the
@@ -369,13 +382,16 @@ impl Database {
         write: Write,
         answer: impl FnOnce(&Written) -> (R, Option<Receipt>) + Send + 'static,
     ) -> Result<(R, Written)> {
+        let (states, shown) = (Arc::clone(&self.states), Arc::clone(&self.states));
+        let scope = write.scope;
+        let write = move |db: &Connection| {
+            let written = controls::write(db, &states, &policy, &write)?;
+            let (answer, receipt) = answer(&written);
+            receipts::insert(db, receipt.as_ref())?;
+            Ok((answer, written))
+        };
         self.writer
-            .call(move |db| {
-                let written = controls::write(db, &policy, &write)?;
-                let (answer, receipt) = answer(&written);
-                receipts::insert(db, receipt.as_ref())?;
-                Ok((answer, written))
-            })
+            .call_then(write, move |(_, written)| shown.committed(scope, &written.state))
             .await
     }
 

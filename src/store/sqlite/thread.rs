@@ -59,9 +59,22 @@ impl Thread {
         &self,
         job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.call_then(job, |_| {}).await
+    }
+
+    /// As [`call`](Self::call); `then` is told what was committed, before anybody
+    /// is answered.
+    pub(super) async fn call_then<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T> {
         let (tx, rx) = oneshot::channel();
         let job: Job = Box::new(move |connection| match job(connection) {
             Ok(value) => Ok(Box::new(move |committed: Result<()>| {
+                if committed.is_ok() {
+                    then(&value);
+                }
                 // A caller that has gone does not want the answer.
                 let _ = tx.send(committed.map(|()| value));
             })),
@@ -103,12 +116,14 @@ fn run(connection: &Connection, access: Access, jobs: impl Iterator<Item = Job>)
 /// transaction and not the one statement. Then all that was done before is
 /// gone, and those that wait for it are told; the rest has a new transaction.
 fn commit(connection: &Connection, jobs: impl Iterator<Item = Job>) {
-    let begin = || connection.execute_batch("BEGIN IMMEDIATE").is_ok();
+    // Prepared once: they are a large part of what a small job costs.
+    let execute = |sql| connection.prepare_cached(sql)?.execute([]).map(drop);
+    let begin = || execute("BEGIN IMMEDIATE").is_ok();
     // Without a transaction around them the savepoints commit one by one.
     let mut grouped = begin();
     let mut answers = Vec::new();
     for job in jobs {
-        let savepoint = connection.execute_batch("SAVEPOINT job");
+        let savepoint = execute("SAVEPOINT job");
         let done = job(connection);
         if connection.is_autocommit() {
             let cause = match done {
@@ -123,8 +138,8 @@ fn commit(connection: &Connection, jobs: impl Iterator<Item = Job>) {
             grouped = begin();
             continue;
         }
-        let end = if done.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
-        let ended = savepoint.and_then(|()| connection.execute_batch(end));
+        let back = || if done.is_err() { execute("ROLLBACK TO job") } else { Ok(()) };
+        let ended = savepoint.and_then(|()| back()).and_then(|()| execute("RELEASE job"));
         match (done, ended) {
             (Ok(answer), Err(error)) => answer(Err(error.into())),
             (Ok(answer), Ok(())) if grouped => answers.push(answer),
@@ -132,7 +147,7 @@ fn commit(connection: &Connection, jobs: impl Iterator<Item = Job>) {
             (Err(_), _) => {}
         }
     }
-    let committed = if grouped { connection.execute_batch("COMMIT") } else { Ok(()) };
+    let committed = if grouped { execute("COMMIT") } else { Ok(()) };
     if committed.is_err() {
         // The connection must not stay inside the failed transaction.
         let _ = connection.execute_batch("ROLLBACK");

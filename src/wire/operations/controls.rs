@@ -159,7 +159,7 @@ fn required<E: TryFrom<i32> + Default + PartialEq>(field: &'static str, number: 
 pub(crate) fn scoped(state: &State, policy: &Policy) -> proto::ScopedControls {
     proto::ScopedControls {
         controls: Some((&state.controls.over(&policy.shown())).into()),
-        settings_json: state.settings.to_string(),
+        settings_json: state.settings.as_text().to_owned(),
         etag: state.etag(),
     }
 }

@@ -39,7 +39,7 @@ pub(crate) async fn get_settings(
     let value = key.and_then(|key| state.settings.get(key));
     Ok(proto::GetSettingsResponse {
         scope: proto::Scope::from(scope).into(),
-        settings_json: key.is_none().then(|| state.settings.to_string()),
+        settings_json: key.is_none().then(|| state.settings.as_text().to_owned()),
         found: value.is_some(),
         value_json: value.map(|value| value.as_text().to_owned()),
         key: key.map(ToOwned::to_owned),
@@ -87,7 +87,7 @@ pub(crate) async fn update_settings(
         outcome: outcome(written).into(),
         scope: proto::Scope::from(scope).into(),
         key,
-        settings_json: written.state.settings.to_string(),
+        settings_json: written.state.settings.as_text().to_owned(),
         etag: written.state.etag(),
         audit_seq: audit_seq(written),
     };
@@ -115,7 +115,7 @@ pub(crate) async fn delete_setting(
         scope: proto::Scope::from(scope).into(),
         key,
         removed: written.removed,
-        settings_json: written.state.settings.to_string(),
+        settings_json: written.state.settings.as_text().to_owned(),
         etag: written.state.etag(),
         audit_seq: audit_seq(written),
     };
