@@ -25,12 +25,12 @@ fn run(server: &Server, transport: &str, arguments: &[&str]) -> Value {
 /// Runs it before and after the defaults are locked, whatever they were written over.
 fn check(transport: &str) {
     let mut server = ledger::setup().config("").start();
-    assert_eq!(run(&server, transport, &[]), json!({"entries": 12}));
+    assert_eq!(run(&server, transport, &[]), json!({"entries": 14}));
     server.kill();
     fs::write(server.config_file(), "[controls]\nlock_defaults = true\n").unwrap();
     server.start();
     for transport in ["grpc", "rest"] {
-        assert_eq!(run(&server, transport, &["--locked"]), json!({"entries": 12}));
+        assert_eq!(run(&server, transport, &["--locked"]), json!({"entries": 14}));
     }
 }
 

@@ -64,6 +64,9 @@ def settings(client, cwd):
     assert removed.removed and removed.outcome == OK
     again = client.delete(session_id=own, key="team.review")
     assert not again.removed and again.outcome == UNCHANGED and again.audit_seq == 0
+    client.update(**at, settings_json='{"":1}')
+    unnamed = client.delete(session_id=own, key="")
+    assert unnamed.removed and unnamed.settings_json == '{"c":9007199254740993}'
 
     both = refusal(client.update, **at, settings_json="{}", key="a", value_json="1")
     assert both[0] == "INVALID_ARGUMENT", both
