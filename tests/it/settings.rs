@@ -1,4 +1,4 @@
-//! Settings, controls and their audit, over gRPC.
+//! Settings, controls and their audit, over gRPC; one program also over `/v1`.
 
 mod auditing;
 mod burst;

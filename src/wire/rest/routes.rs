@@ -139,6 +139,10 @@ fn table() -> Vec<Route> {
             .says("scope", "SCOPE_SESSION"),
         delete("/v1/sessions/{session_id}/settings/{key}", "SettingsService.DeleteSetting", unary!(operations::delete_setting))
             .says("scope", "SCOPE_SESSION"),
+        // The empty key, which a map may hold, makes no segment that {key} would take.
+        delete("/v1/sessions/{session_id}/settings/", "SettingsService.DeleteSetting", unary!(operations::delete_setting))
+            .says("scope", "SCOPE_SESSION")
+            .says("key", ""),
         get("/v1/sessions/{session_id}/controls", "ControlsService.GetControls", unary!(operations::get_controls)),
         put("/v1/sessions/{session_id}/controls", "ControlsService.ApplyControls", unary!(operations::apply_controls))
             .says("scope", "SCOPE_SESSION"),
@@ -152,6 +156,9 @@ fn table() -> Vec<Route> {
             .says("scope", "SCOPE_DEFAULT"),
         delete("/v1/defaults/settings/{key}", "SettingsService.DeleteSetting", unary!(operations::delete_setting))
             .says("scope", "SCOPE_DEFAULT"),
+        delete("/v1/defaults/settings/", "SettingsService.DeleteSetting", unary!(operations::delete_setting))
+            .says("scope", "SCOPE_DEFAULT")
+            .says("key", ""),
         get("/v1/defaults/controls", "ControlsService.GetControls", unary!(operations::get_controls)),
         put("/v1/defaults/controls", "ControlsService.ApplyControls", unary!(operations::apply_controls))
             .says("scope", "SCOPE_DEFAULT"),

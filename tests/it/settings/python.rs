@@ -1,4 +1,4 @@
-//! The same semantics for a program in Python on stock grpcio.
+//! The same semantics for a program in Python, over gRPC and over `/v1`.
 
 use std::{fs, process::Command};
 
@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use crate::{harness::Server, ledger, toolchain};
 
 /// Runs the program to its end, which must be a success.
-fn run(server: &Server, arguments: &[&str]) -> Value {
+fn run(server: &Server, transport: &str, arguments: &[&str]) -> Value {
     let output = Command::new(toolchain::python())
-        .arg(toolchain::tests_dir().join("clients/python/settings.py"))
-        .args(["--target", &server.tcp().to_string(), "--token", &server.token(), "--cwd"])
+        .arg(toolchain::tests_dir().join("clients/python/settings"))
+        .args(["--transport", transport, "--target", &server.tcp().to_string()])
+        .args(["--token", &server.token(), "--cwd"])
         .arg(server.work())
         .args(arguments)
         .env("PYTHONPATH", toolchain::python_stubs())
@@ -21,12 +22,24 @@ fn run(server: &Server, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-#[test]
-fn a_program_in_python_finds_all_that_the_services_promise() {
+/// Runs it before and after the defaults are locked, whatever they were written over.
+fn check(transport: &str) {
     let mut server = ledger::setup().config("").start();
-    assert_eq!(run(&server, &[]), json!({"entries": 11}));
+    assert_eq!(run(&server, transport, &[]), json!({"entries": 14}));
     server.kill();
     fs::write(server.config_file(), "[controls]\nlock_defaults = true\n").unwrap();
     server.start();
-    assert_eq!(run(&server, &["--locked"]), json!({"entries": 11}));
+    for transport in ["grpc", "rest"] {
+        assert_eq!(run(&server, transport, &["--locked"]), json!({"entries": 14}));
+    }
+}
+
+#[test]
+fn a_program_in_python_finds_all_that_the_services_promise_over_grpc() {
+    check("grpc");
+}
+
+#[test]
+fn a_program_in_python_finds_all_that_the_services_promise_over_rest() {
+    check("rest");
 }

@@ -1,29 +1,12 @@
-"""The settings, the controls and their audit, as a Python program uses them on stock grpcio.
+"""What the services promise, whatever they are called over."""
 
-Goes through what the services promise, and ends with an assertion where one of them is not kept.
-Prints one JSON object with how many entries the audit has at the end. The stubs are those that
-`tests/run` generates from proto/; their folder must be on PYTHONPATH.
-"""
-
-import argparse
+import contextlib
 import json
+import typing
 
-import grpc
+from client import refusal
 from google.protobuf import json_format
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
-from switchboard.v1 import (
-    audit_pb2,
-    audit_pb2_grpc,
-    controls_pb2,
-    controls_pb2_grpc,
-    event_pb2,
-    event_pb2_grpc,
-    session_pb2,
-    session_pb2_grpc,
-    settings_pb2,
-    settings_pb2_grpc,
-)
+from switchboard.v1 import audit_pb2, controls_pb2, event_pb2, session_pb2, settings_pb2
 
 SESSION, DEFAULT = controls_pb2.SCOPE_SESSION, controls_pb2.SCOPE_DEFAULT
 OK, UNCHANGED = controls_pb2.OUTCOME_OK, controls_pb2.OUTCOME_UNCHANGED
@@ -31,66 +14,23 @@ MERGE, REPLACE = settings_pb2.UPDATE_MODE_MERGE, settings_pb2.UPDATE_MODE_REPLAC
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
-class Client:
-    """The services at one address, called with a token."""
-
-    def __init__(self, target, token):
-        channel = grpc.insecure_channel(target)
-        self.call = {"timeout": 60, "metadata": (("authorization", f"Bearer {token}"),)}
-        self.sessions = session_pb2_grpc.SessionServiceStub(channel)
-        self.events = event_pb2_grpc.EventServiceStub(channel)
-        self.settings = settings_pb2_grpc.SettingsServiceStub(channel)
-        self.controls = controls_pb2_grpc.ControlsServiceStub(channel)
-        self.audit = audit_pb2_grpc.AuditServiceStub(channel)
-
-    def create(self, cwd, **fields):
-        session = session_pb2.Session(working_directory=cwd, **fields)
-        request = session_pb2.CreateSessionRequest(session=session)
-        return self.sessions.CreateSession(request, **self.call).session
-
-    def get(self, **fields):
-        return self.settings.GetSettings(settings_pb2.GetSettingsRequest(**fields), **self.call)
-
-    def update(self, **fields):
-        request = settings_pb2.UpdateSettingsRequest(**fields)
-        return self.settings.UpdateSettings(request, **self.call)
-
-    def delete(self, **fields):
-        request = settings_pb2.DeleteSettingRequest(**fields)
-        return self.settings.DeleteSetting(request, **self.call)
-
-    def apply(self, **fields):
-        request = controls_pb2.ApplyControlsRequest(**fields)
-        return self.controls.ApplyControls(request, **self.call)
-
-    def read_controls(self, session_id=""):
-        request = controls_pb2.GetControlsRequest(session_id=session_id)
-        return self.controls.GetControls(request, **self.call)
-
-    def entries(self, **fields):
-        """All entries that a filter selects, page by page."""
-        request = audit_pb2.ListAuditEntriesRequest(
-            filter=audit_pb2.AuditFilter(**fields), page_size=3
-        )
-        while True:
-            page = self.audit.ListAuditEntries(request, **self.call)
-            yield from page.entries
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
+# More than the metadata of a gRPC status has room for.
+LONG = json.dumps("x" * 2000)
 
 
-def refusal(call, **fields):
-    """The reason of a call that must be refused, and its metadata."""
-    try:
-        answer = call(**fields)
-    except grpc.RpcError as failed:
-        for detail in rpc_status.from_call(failed).details:
-            info = error_details_pb2.ErrorInfo()
-            if detail.Unpack(info):
-                return info.reason, dict(info.metadata)
-        raise
-    raise AssertionError(f"{fields} was answered: {answer}")
+class Differences(typing.NamedTuple):
+    """All in which the transports differ."""
+
+    # The name in the entries of the audit, also as the source of a write that names none.
+    name: str
+    # Trailers have less room than bodies, so that gRPC cuts metadata and says so.
+    cuts_metadata: bool
+
+
+DIFFERENCES = {
+    "grpc": Differences("grpc", cuts_metadata=True),
+    "rest": Differences("rest", cuts_metadata=False),
+}
 
 
 def controls(model=""):
@@ -124,6 +64,9 @@ def settings(client, cwd):
     assert removed.removed and removed.outcome == OK
     again = client.delete(session_id=own, key="team.review")
     assert not again.removed and again.outcome == UNCHANGED and again.audit_seq == 0
+    client.update(**at, settings_json='{"":1}')
+    unnamed = client.delete(session_id=own, key="")
+    assert unnamed.removed and unnamed.settings_json == '{"c":9007199254740993}'
 
     both = refusal(client.update, **at, settings_json="{}", key="a", value_json="1")
     assert both[0] == "INVALID_ARGUMENT", both
@@ -163,7 +106,7 @@ def applied_controls(client, own):
     seen = client.read_controls(own)
     assert seen.session.controls == controls("m") and seen.defaults_editable
     get = session_pb2.GetSessionRequest(session_id=own)
-    shown = client.sessions.GetSession(get, **client.call).session
+    shown = client.call(get).session
     assert (shown.model, shown.approval_policy) == ("m", session_pb2.APPROVAL_POLICY_NEVER)
     partial = controls_pb2.Controls(model="n")
     reason, _ = refusal(client.apply, session_id=own, scope=SESSION, controls=partial)
@@ -176,7 +119,7 @@ def refused_sessions(client, cwd):
     gone = client.create(cwd).session_id
     client.update(session_id=gone, scope=SESSION, key="a", value_json="1")
     delete = session_pb2.DeleteSessionRequest(session_id=gone)
-    client.sessions.DeleteSession(delete, **client.call)
+    client.call(delete)
     for session_id, expected in [
         (UNKNOWN, "SESSION_NOT_FOUND"),
         (gone, "SESSION_DELETED"),
@@ -192,68 +135,58 @@ def refused_sessions(client, cwd):
     assert len(list(client.entries(session_id=gone))) == 1
 
 
-def audited(client, own):
+def audited(client, differences, own):
     """The entries, the events and the states of the past are the same history."""
     entries = list(client.entries(session_id=own))
     request = event_pb2.ListEventsRequest(session_id=own, page_size=1000)
-    deadline = audit_pb2.WatchAuditEntriesRequest(after_seq=0)
     watched = []
-    stream = client.audit.WatchAuditEntries(deadline, **client.call)
-    for response in stream:
-        if response.WhichOneof("message") == "synced":
-            stream.cancel()
-            break
-        watched.append(response.entry)
+    watch = client.watch(audit_pb2.WatchAuditEntriesRequest(after_seq=0))
+    with contextlib.closing(watch):
+        for response in watch:
+            if response.WhichOneof("message") == "synced":
+                break
+            watched.append(response.entry)
     assert [entry.seq for entry in watched] == list(range(1, len(watched) + 1))
     assert [entry for entry in watched if entry.session_id == own] == entries
+    assert {entry.transport for entry in watched} == {differences.name}
+    assert {entry.source for entry in watched} == {differences.name, "script"}
     told = []
     # The events follow their entries, in a moment.
     while len(told) < len(entries):
         kinds = ("settings_changed", "controls_changed")
-        events = client.events.ListEvents(request, **client.call).events
+        events = client.call(request).events
         events = [event for event in events if event.WhichOneof("kind") in kinds]
         told = [getattr(event, event.WhichOneof("kind")).entry for event in events]
     assert told == entries
     by_ann = list(client.entries(actor="ann", source="script"))
     assert [entry.controls.model for entry in by_ann] == ["m"]
-    state = client.audit.GetAuditState(
-        audit_pb2.GetAuditStateRequest(session_id=own, at_seq=1), **client.call
-    )
+    state = client.call(audit_pb2.GetAuditStateRequest(session_id=own, at_seq=1))
     assert state.state.settings_json == '{"a":1.0,"b":{"x":null}}'
     known = entries[-1]
     request = audit_pb2.VerifyAuditRequest(known_seq=known.seq, known_hash=known.hash)
-    verified = client.audit.VerifyAudit(request, **client.call)
+    verified = client.call(request)
     assert verified.valid and verified.last_seq == len(watched), json_format.MessageToJson(verified)
-    return len(watched)
 
 
-def locked(client):
+def unlocked(client, differences, cwd):
+    """All that holds while the defaults can be written."""
+    own = settings(client, cwd)
+    applied_controls(client, own)
+    refused_sessions(client, cwd)
+    audited(client, differences, own)
+    client.update(scope=DEFAULT, key="long", value_json=LONG)
+
+
+def locked(client, differences):
     """The default scope is the operator's; the rest goes on."""
     reason, told = refusal(client.update, scope=DEFAULT, key="a", value_json="1")
-    assert reason == "DEFAULTS_LOCKED" and told["settings"] == '{"d":2}', told
+    whole = f'{{"d":2,"long":{LONG}}}'
+    assert client.get(scope=DEFAULT).settings_json == whole
+    assert reason == "DEFAULTS_LOCKED" and whole.startswith(told["settings"]), told
+    is_cut = told["settings"] != whole
+    assert is_cut == ("truncated" in told) == differences.cuts_metadata, told
     assert refusal(client.delete, scope=DEFAULT, key="d")[0] == "DEFAULTS_LOCKED"
     assert refusal(client.apply, scope=DEFAULT, controls=controls())[0] == "DEFAULTS_LOCKED"
     seen = client.read_controls()
     assert not seen.defaults_editable
     assert seen.default_lock_reason == "Managed by harness configuration"
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--target", required=True, help="host:port")
-    parser.add_argument("--token", required=True)
-    parser.add_argument("--cwd", required=True, help="where the sessions work")
-    parser.add_argument("--locked", action="store_true", help="the defaults are locked now")
-    options = parser.parse_args()
-    client = Client(options.target, options.token)
-    if options.locked:
-        locked(client)
-        print(json.dumps({"entries": len(list(client.entries()))}))
-        return
-    own = settings(client, options.cwd)
-    applied_controls(client, own)
-    refused_sessions(client, options.cwd)
-    print(json.dumps({"entries": audited(client, own)}))
-
-
-main()
