@@ -17,11 +17,14 @@ use axum::{
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
-    header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE},
+    header::{
+        ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE,
+    },
     uri::Authority,
 };
 use subtle::ConstantTimeEq as _;
 use tokio::sync::OwnedSemaphorePermit;
+use tower::{Layer as _, ServiceExt as _};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::{
@@ -86,7 +89,7 @@ pub(crate) fn protect(router: Router, access: Access) -> Router {
     let access = Arc::new(access);
     router
         .layer(middleware::from_fn_with_state(Arc::clone(&access), check_token))
-        .layer(cors)
+        .layer(middleware::from_fn_with_state(cors, tell_pages))
         .layer(middleware::from_fn_with_state(access, check_place))
 }
 
@@ -109,6 +112,21 @@ async fn check_place(State(access): State<Arc<Access>>, request: Request, next: 
         return refusal(&request, &Error::PermissionDenied { problem });
     }
     next.run(request).await
+}
+
+/// Answers web pages by the cross-origin rules. The layer takes every OPTIONS for
+/// a browser's question before the request, which only one with both headers is.
+async fn tell_pages(State(cors): State<CorsLayer>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let asks_before =
+        headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    if request.method() == Method::OPTIONS && !asks_before {
+        return next.run(request).await;
+    }
+    match cors.layer(next).oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
 }
 
 async fn check_token(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {

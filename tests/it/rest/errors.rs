@@ -90,3 +90,32 @@ fn who_is_not_let_in_is_told_in_the_same_form() {
     let error = error(&misled, 421, "MISDIRECTED_REQUEST");
     assert_eq!(error["metadata"]["host"], "evil.example");
 }
+
+#[test]
+fn options_are_asked_like_anything_else_unless_a_browser_asks_beforehand() {
+    let server = Setup::new().config("allowed_origins = [\"https://board.example\"]\n").start();
+    let rest = Rest::new(&server);
+    let nobody = Rest { authorization: String::new(), ..rest.clone() };
+    for path in ["/api/nothing", "/v1/sessions", "/healthz", "/nothing"] {
+        let line = format!("OPTIONS {path}");
+        let open = if path == "/healthz" { 405 } else { 401 };
+        assert_eq!(nobody.send(&line, &[], b"").status, open, "{path}");
+        for half in [("origin", "https://board.example"), ("access-control-request-method", "GET")]
+        {
+            assert_eq!(nobody.send(&line, &[half], b"").status, open, "{path} {half:?}");
+        }
+        let both = [("origin", "https://board.example"), ("access-control-request-method", "GET")];
+        let answer = nobody.send(&line, &both, b"");
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some("https://board.example"));
+    }
+    let answer = rest.send("OPTIONS /v1/sessions", &[], b"");
+    error(&answer, 405, "METHOD_NOT_ALLOWED");
+    assert_eq!(answer.header("allow"), Some("GET, HEAD, POST"));
+    let answer = rest.send("OPTIONS /api/nothing", &[], b"");
+    assert_eq!((answer.status, &json_of_api(&answer)["statusCode"]), (404, &json!(404)));
+}
+
+fn json_of_api(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("{answer:?}"))
+}
