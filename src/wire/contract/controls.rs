@@ -128,7 +128,7 @@ async fn write(call: Call) -> Result<Answer, Failure> {
             let body = locked().with("sessionId", call.session());
             return Err(Failure::Locked(with_controls(body, get_controls(&call).await?)));
         }
-        Err(error) => return Err(refused(&call, error.into()).await),
+        Err(error) => return Err(error.into()),
     };
     let proto::ApplyControlsResponse {
         outcome,

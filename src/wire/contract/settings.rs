@@ -175,13 +175,12 @@ async fn remove(call: Call) -> Result<Answer, Failure> {
 }
 
 /// A refusal of a body, unless there is something wrong with the session, which
-/// comes first. Where nothing is wrong with the body, the operation looks for the
-/// session itself.
+/// comes first, as it does in the operations.
 pub(super) async fn refused(call: &Call, failure: Failure) -> Failure {
     let is_of_body = match &failure {
         Failure::Issues(_) | Failure::Invalid(_) => true,
-        Failure::Error(error) => matches!(error, Error::InvalidArgument { .. }),
-        Failure::State(_)
+        Failure::Error(_)
+        | Failure::State(_)
         | Failure::Locked(_)
         | Failure::Request(..)
         | Failure::Unknown(_)

@@ -6,7 +6,7 @@ use super::{
     Caller,
     fields::{parse_enum, parse_id},
     once,
-    settings::{Unsaid, audit_seq, outcome, parse_origin, parse_scope},
+    settings::{Unsaid, audit_seq, outcome, parse_origin, parse_scope, session_first},
 };
 use crate::{
     Error, Result,
@@ -63,11 +63,15 @@ pub(crate) async fn apply_controls(
         etag,
         request_id: _,
     } = request;
-    let (scope, session) = parse_scope(&session_id, scope, Unsaid::IsRefused)?;
-    let controls = parse_controls(controls.unwrap_or_default())?;
-    let settings = settings_json.map(|text| Settings::parse("settings_json", &text)).transpose()?;
-    let origin = parse_origin(actor, source, caller)?;
-    let write = NewWrite { scope, session, edit: Edit::Apply(controls, settings), etag, origin };
+    let parse = || -> Result<_> {
+        let scope = parse_scope(&session_id, scope, Unsaid::IsRefused)?;
+        let controls = parse_controls(controls.unwrap_or_default())?;
+        let settings = settings_json.map(|text| Settings::parse("settings_json", &text));
+        let edit = Edit::Apply(controls, settings.transpose()?);
+        Ok((scope, edit, parse_origin(actor, source, caller)?))
+    };
+    let ((scope, session), edit, origin) = session_first(app, &session_id, parse()).await?;
+    let write = NewWrite { scope, session, edit, etag, origin };
     applied(app, "ApplyControls", write, once).await
 }
 
@@ -93,10 +97,13 @@ pub(crate) async fn override_controls(
         etag,
         request_id: _,
     } = request;
-    let (scope, session) = parse_scope(&session_id, scope, Unsaid::IsRefused)?;
-    let controls = parse_chosen(controls.unwrap_or_default())?;
-    let origin = parse_origin(actor, source, caller)?;
-    let write = NewWrite { scope, session, edit: Edit::Override(controls), etag, origin };
+    let parse = || -> Result<_> {
+        let scope = parse_scope(&session_id, scope, Unsaid::IsRefused)?;
+        let edit = Edit::Override(parse_chosen(controls.unwrap_or_default())?);
+        Ok((scope, edit, parse_origin(actor, source, caller)?))
+    };
+    let ((scope, session), edit, origin) = session_first(app, &session_id, parse()).await?;
+    let write = NewWrite { scope, session, edit, etag, origin };
     applied(app, "OverrideControls", write, Once::default()).await
 }
 

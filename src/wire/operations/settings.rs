@@ -32,8 +32,11 @@ pub(crate) async fn get_settings(
     request: proto::GetSettingsRequest,
 ) -> Result<proto::GetSettingsResponse> {
     let proto::GetSettingsRequest { session_id, scope, key } = request;
-    let (scope, session) = parse_scope(&session_id, scope, Unsaid::IsSession)?;
-    let key = key.as_deref().map(settings::parse_key).transpose()?;
+    let parse = || -> Result<_> {
+        let scope = parse_scope(&session_id, scope, Unsaid::IsSession)?;
+        Ok((scope, key.as_deref().map(settings::parse_key).transpose()?))
+    };
+    let ((scope, session), key) = session_first(app, &session_id, parse()).await?;
     let read = app.controls(session).await?;
     let state = read.of(scope);
     let value = key.and_then(|key| state.settings.get(key));
@@ -70,9 +73,13 @@ pub(crate) async fn update_settings(
         etag,
         request_id: _,
     } = request;
-    let (scope, session) = parse_scope(&session_id, scope, Unsaid::IsRefused)?;
-    let mode = parse_enum("mode", mode)?;
-    let edit = parse_edit(settings_json, mode, key, value_json)?;
+    let parse = || -> Result<_> {
+        let scope = parse_scope(&session_id, scope, Unsaid::IsRefused)?;
+        let mode = parse_enum("mode", mode)?;
+        let edit = parse_edit(settings_json, mode, key, value_json)?;
+        Ok((scope, edit, parse_origin(actor, source, caller)?))
+    };
+    let ((scope, session), edit, origin) = session_first(app, &session_id, parse()).await?;
     let key = match &edit {
         Edit::Set(key, _) => Some(key.clone()),
         Edit::Merge(_)
@@ -81,7 +88,6 @@ pub(crate) async fn update_settings(
         | Edit::Apply(..)
         | Edit::Override(_) => None,
     };
-    let origin = parse_origin(actor, source, caller)?;
     let write = NewWrite { scope, session, edit, etag, origin };
     let answer = move |written: &Written| proto::UpdateSettingsResponse {
         outcome: outcome(written).into(),
@@ -107,8 +113,11 @@ pub(crate) async fn delete_setting(
     let once = once(&mut request, |request| &mut request.request_id);
     let proto::DeleteSettingRequest { session_id, scope, key, actor, source, etag, request_id: _ } =
         request;
-    let (scope, session) = parse_scope(&session_id, scope, Unsaid::IsSession)?;
-    let origin = parse_origin(actor, source, caller)?;
+    let parse = || -> Result<_> {
+        let scope = parse_scope(&session_id, scope, Unsaid::IsSession)?;
+        Ok((scope, parse_origin(actor, source, caller)?))
+    };
+    let ((scope, session), origin) = session_first(app, &session_id, parse()).await?;
     let write = NewWrite { scope, session, edit: Edit::Remove(key.clone()), etag, origin };
     let answer = move |written: &Written| proto::DeleteSettingResponse {
         outcome: outcome(written).into(),
@@ -120,6 +129,25 @@ pub(crate) async fn delete_setting(
         audit_seq: audit_seq(written),
     };
     app.write_controls("DeleteSetting", write, once, answer).await
+}
+
+/// What a request says of controls or settings, unless something is wrong with
+/// the session that it names, which comes before what is wrong with the request.
+///
+/// Of a request that is well-formed the session is looked for where it is read or
+/// written: a write that was answered once is so again, whatever became of its
+/// session.
+///
+/// # Errors
+///
+/// SESSION_NOT_FOUND, SESSION_DELETED, SYSTEM_SESSION; else the one that there is.
+pub(super) async fn session_first<T>(app: &App, session_id: &str, parsed: Result<T>) -> Result<T> {
+    if parsed.is_err()
+        && let Ok(id) = session_id.parse()
+    {
+        app.controls(Some(id)).await?;
+    }
+    parsed
 }
 
 /// What a request means that names no scope.

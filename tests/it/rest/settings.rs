@@ -173,3 +173,26 @@ async fn what_is_written_here_is_what_grpc_reads() {
     let told = rest.send(&format!("GET /v1/sessions/{id}/controls"), &[], b"");
     assert_eq!(told.header("etag"), Some(format!("\"{}\"", read.etag).as_str()));
 }
+
+#[test]
+fn the_session_is_looked_for_before_what_is_wrong_with_the_write() {
+    let server = ledger::setup().start();
+    let rest = Rest::new(&server);
+    let id = session(&server, &rest);
+    let unknown = "00000000-0000-4000-8000-000000000000";
+    for (id, status) in [(unknown, 404), (id.as_str(), 410)] {
+        if status == 410 {
+            rest.ok(&format!("DELETE /v1/sessions/{id}"), &Value::Null);
+        }
+        let path = format!("/v1/sessions/{id}");
+        for (line, body) in [
+            (format!("PUT {path}/settings/k"), json!({})),
+            (format!("PATCH {path}/settings"), json!({"settings": []})),
+            (format!("PUT {path}/controls"), json!({})),
+            (format!("GET {path}/settings/%20"), Value::Null),
+            (format!("DELETE {path}/settings/k?actor=%20"), Value::Null),
+        ] {
+            assert_eq!(rest.call(&line, &body).0, status, "{line}");
+        }
+    }
+}

@@ -202,6 +202,30 @@ async fn sessions_that_are_not_there_or_a_systems_refuse_reads_and_writes_alike(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_session_is_looked_for_before_what_is_wrong_with_a_write() {
+    let server = ledger::setup().start();
+    let clients = server.connect_to_socket().await;
+    let without_value = UpdateSettingsRequest { value_json: None, ..one(UNKNOWN, "a", "1") };
+    let of_default = to_default(without_value.clone());
+    let no_scope = UpdateSettingsRequest { scope: 0, ..one(UNKNOWN, "a", "1") };
+    for request in [without_value, of_default, no_scope] {
+        let answer = update(&clients, request.clone()).await;
+        assert_eq!(refused(answer), "SESSION_NOT_FOUND", "{request:?}");
+    }
+    let no_id = UpdateSettingsRequest { value_json: None, ..one("x", "a", "1") };
+    assert_eq!(refused(update(&clients, no_id).await), "INVALID_ARGUMENT");
+
+    let id = pending(&clients, &server).await;
+    let written = UpdateSettingsRequest { request_id: "r".to_owned(), ..one(&id, "a", "1") };
+    let first = update(&clients, written.clone()).await.unwrap();
+    delete_session(&clients, &id).await;
+    let again = update(&clients, written).await.unwrap();
+    assert_eq!(again, first, "what was answered once is so for ever");
+    let malformed = UpdateSettingsRequest { value_json: None, ..one(&id, "a", "1") };
+    assert_eq!(refused(update(&clients, malformed).await), "SESSION_DELETED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_etag_is_of_its_scope_and_keeps_later_writes_from_being_undone() {
     let server = ledger::setup().start();
     let clients = server.connect_to_socket().await;
