@@ -15,6 +15,7 @@ pub(crate) mod operations;
 pub(crate) mod rest;
 pub(crate) mod schema;
 pub(crate) mod transcode;
+mod web;
 
 use axum::{Router, routing::get};
 

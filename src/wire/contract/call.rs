@@ -5,10 +5,15 @@ use axum::{
     extract::{FromRequest, FromRequestParts as _, RawPathParams, Request},
     http::Method,
 };
-use http::{HeaderMap, header::IF_MATCH};
+use http::HeaderMap;
 
 use super::{body, check::Fields, error::Failure, query};
-use crate::{app::App, id::SessionId, json::Json};
+use crate::{
+    app::App,
+    id::SessionId,
+    json::Json,
+    wire::web::{self, Malformed},
+};
 
 /// The most UTF-16 code units of a part of the path, but for the key of a
 /// setting: with more there is nothing.
@@ -114,24 +119,8 @@ impl Call {
     ///
     /// 400 for what is not one etag, or `*`.
     pub(super) fn if_match(&self) -> Result<String, Failure> {
-        let mut given = self.headers.get_all(IF_MATCH).iter();
-        let etag = match (given.next(), given.next()) {
-            (None, _) => return Ok(String::new()),
-            (Some(one), None) => one.to_str().ok().map(str::trim).filter(|one| !one.contains(',')),
-            (Some(_), Some(_)) => None,
-        };
-        match etag {
-            None => Err(Failure::invalid("if-match: expected one etag, or *")),
-            Some("*") => Ok(String::new()),
-            Some(etag) => {
-                let etag = etag.strip_prefix("W/").unwrap_or(etag);
-                let bare = etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"'));
-                match bare.unwrap_or(etag) {
-                    // The etag of nothing that there is; none at all would match.
-                    "" => Ok("\"\"".to_owned()),
-                    etag => Ok(etag.to_owned()),
-                }
-            }
-        }
+        let seen = web::if_match(&self.headers);
+        let seen = seen.map_err(|_| Failure::invalid(format!("if-match: {}", Malformed::PROBLEM)));
+        Ok(seen?.unwrap_or_default())
     }
 }

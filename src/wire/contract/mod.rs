@@ -51,7 +51,10 @@ use axum::{
 
 use self::error::Failure;
 pub(crate) use self::error::refusal;
-use super::operations::{Caller, Transport};
+use super::{
+    operations::{Caller, Transport},
+    web::{self, Plus},
+};
 use crate::app::App;
 
 /// Who asks, in all that comes through here.
@@ -90,7 +93,7 @@ async fn unknown(request: Request) -> Response {
 
 /// Refuses what cannot be decoded, whether or not anything is there.
 async fn check_path(request: Request, next: Next) -> Response {
-    if query::decoded(request.uri().path(), query::Plus::IsPlus).is_none() {
+    if web::decoded(request.uri().path(), Plus::IsPlus).is_none() {
         let failure = Failure::bad_path(request.uri());
         body::drain(request.into_body()).await;
         return failure.into_response();

@@ -4,8 +4,8 @@
 use axum::{body::Body, extract::RawPathParams};
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderName,
-    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, IF_MATCH},
+    HeaderMap, HeaderName, Method,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT},
     request::Parts,
 };
 use http_body_util::BodyExt as _;
@@ -18,7 +18,10 @@ use crate::{
     Error, Result,
     app::{MAX_PROMPT_BYTES, MAX_REQUEST_BYTES},
     json::{self, Json},
-    wire::schema::{Kind, Message, Shape, schema},
+    wire::{
+        schema::{Kind, Message, Shape, schema},
+        web::{self, Malformed},
+    },
 };
 
 /// What a repeated request is known by.
@@ -209,21 +212,16 @@ fn put_headers(
         }
         query::put(message, said, field, id)?;
     }
-    if !route.takes_body() && route.method != http::Method::DELETE {
+    if !route.takes_body() && route.method != Method::DELETE {
         return Ok(());
     }
     if let Some(key) = header(headers, IDEMPOTENCY_KEY)? {
-        put_header(message, said, "idempotency-key", "request_id", unquoted(key))?;
+        put_header(message, said, "idempotency-key", "request_id", web::unquoted(key))?;
     }
-    match header(headers, IF_MATCH)?.map(str::trim) {
-        None | Some("*") => Ok(()),
-        Some(etag) => {
-            let etag = etag.strip_prefix("W/").unwrap_or(etag);
-            if etag.contains(',') {
-                return Err(Error::invalid("if-match", "expected one etag, or *"));
-            }
-            put_header(message, said, "if-match", "etag", unquoted(etag))
-        }
+    let seen = web::if_match(headers);
+    match seen.map_err(|_| Error::invalid("if-match", Malformed::PROBLEM))? {
+        None => Ok(()),
+        Some(etag) => put_header(message, said, "if-match", "etag", &etag),
     }
 }
 
@@ -238,10 +236,6 @@ fn put_header(
         return Err(Error::invalid(header, format!("{} has no {field}", message.name)));
     }
     query::put(message, said, field, value.to_owned())
-}
-
-fn unquoted(text: &str) -> &str {
-    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }
 
 /// The only header of this name.

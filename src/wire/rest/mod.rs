@@ -24,6 +24,7 @@ use std::{collections::BTreeMap, convert::Infallible};
 use axum::{
     Router,
     extract::{RawPathParams, Request, rejection::RawPathParamsRejection},
+    middleware::{self, Next},
     response::Response,
     routing::any,
 };
@@ -31,7 +32,12 @@ use http::{HeaderMap, Method, header::ACCEPT};
 
 pub(crate) use self::answer::refusal;
 use self::routes::{Call, Route, routes};
-use super::operations::{Caller, Transport};
+use super::{
+    operations::{Caller, Transport},
+    schema::schema,
+    transcode,
+    web::{Plus, decoded},
+};
 use crate::{Error, Result, app::App};
 
 /// Who asks, in all that comes through here.
@@ -75,6 +81,15 @@ pub(crate) fn router(app: &App) -> Router {
         .route("/v1", any(nothing))
         .route("/v1/", any(nothing))
         .route("/v1/{*rest}", any(nothing))
+        .route_layer(middleware::from_fn(check_path))
+}
+
+/// Refuses what cannot be decoded, whether or not anything is there.
+async fn check_path(request: Request, next: Next) -> Response {
+    match decoded(request.uri().path(), Plus::IsPlus) {
+        Some(_) => next.run(request).await,
+        None => refusal(&Error::invalid("path", query::MALFORMED)),
+    }
 }
 
 async fn document(request: Request) -> Response {

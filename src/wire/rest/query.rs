@@ -9,6 +9,7 @@ use crate::{
     wire::{
         schema::{Kind, Message, Shape, schema},
         transcode,
+        web::{Plus, decoded},
     },
 };
 
@@ -24,8 +25,9 @@ pub(super) fn parameters(query: &str) -> Result<Vec<(String, String)>> {
     pairs
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decoded(name).ok_or_else(|| Error::invalid("query", MALFORMED))?;
-            match decoded(value) {
+            let name =
+                decoded(name, Plus::IsSpace).ok_or_else(|| Error::invalid("query", MALFORMED))?;
+            match decoded(value, Plus::IsSpace) {
                 Some(value) => Ok((name, value)),
                 None => Err(Error::invalid(name, MALFORMED)),
             }
@@ -33,27 +35,8 @@ pub(super) fn parameters(query: &str) -> Result<Vec<(String, String)>> {
         .collect()
 }
 
-const MALFORMED: &str = "expected UTF-8, with % before two hexadecimal digits";
-
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let (digits, after) = rest.split_first_chunk::<2>()?;
-                rest = after;
-                let digits = digits.map(|digit| char::from(digit).to_digit(16));
-                let [Some(high), Some(low)] = digits else { return None };
-                u8::try_from(high * 16 + low).ok()?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
-}
+/// What is wrong with a text that cannot be decoded.
+pub(super) const MALFORMED: &str = "expected UTF-8, with % before two hexadecimal digits";
 
 /// Puts a text in its place.
 ///

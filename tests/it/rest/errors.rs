@@ -119,3 +119,18 @@ fn options_are_asked_like_anything_else_unless_a_browser_asks_beforehand() {
 fn json_of_api(answer: &Answer) -> Value {
     serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("{answer:?}"))
 }
+
+#[test]
+fn a_path_that_cannot_be_decoded_is_refused() {
+    let server = ledger::setup().start();
+    let rest = Rest::new(&server);
+    let body = json!({"session": {"workingDirectory": server.work()}});
+    let created = rest.ok("POST /v1/sessions", &body);
+    let settings =
+        format!("/v1/sessions/{}/settings", created["session"]["sessionId"].as_str().unwrap());
+    for path in [&format!("{settings}/a%zz"), &format!("{settings}/a%"), "/v1/a%f", "/v1/%ff"] {
+        let answer = rest.send(&format!("PUT {path}"), &[JSON], br#"{"value":1}"#);
+        assert_eq!(error(&answer, 400, "INVALID_ARGUMENT")["metadata"]["field"], "path");
+    }
+    assert_eq!(rest.ok(&format!("GET {settings}"), &Value::Null)["settings"], json!({}));
+}

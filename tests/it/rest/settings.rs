@@ -196,3 +196,18 @@ fn the_session_is_looked_for_before_what_is_wrong_with_the_write() {
         }
     }
 }
+
+#[test]
+fn an_empty_etag_is_one_that_nothing_has() {
+    let server = ledger::setup().start();
+    let rest = Rest::new(&server);
+    let path = format!("/v1/sessions/{}/settings", session(&server, &rest));
+    let put = |etag: &str| {
+        let headers = [JSON, ("if-match", etag)];
+        rest.send(&format!("PUT {path}/k"), &headers, br#"{"value":1}"#).status
+    };
+    for etag in ["\"\"", "W/\"\"", ""] {
+        assert_eq!(put(etag), 412, "{etag:?}");
+    }
+    assert_eq!((put("\"a\", \"b\""), put("*")), (400, 200));
+}
