@@ -12,7 +12,7 @@ mod read;
 mod write;
 
 pub(crate) use self::{
-    read::{of_text, read},
+    read::{of_text, read, renamed},
     write::{event, members, page, write},
 };
 

@@ -210,16 +210,16 @@ fn parse_edit(
         }
         (Some(_), _, _) => Err(Error::invalid(
             "settings_json",
-            "stands beside key or value_json; expected either settings_json, or key and value_json",
+            "stands beside a key or its value; expected either settings, or a key and its value",
         )),
         (None, None, None) => Err(Error::invalid(
             "settings_json",
-            "nothing to write; expected either settings_json, or key and value_json",
+            "nothing to write; expected either settings, or a key and its value",
         )),
         (None, Some(_), None) => {
-            Err(Error::invalid("value_json", "is missing beside key; null is the text \"null\""))
+            Err(Error::invalid("value_json", "is missing beside key; null is a value as any other"))
         }
-        (None, None, Some(_)) => Err(Error::invalid("key", "is missing beside value_json")),
+        (None, None, Some(_)) => Err(Error::invalid("key", "is missing beside a value")),
     }
 }
 

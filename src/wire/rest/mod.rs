@@ -110,15 +110,15 @@ async fn answered(
         params.map_err(|_| Error::invalid("path", "it is not UTF-8 when it is decoded"))?;
     let (parts, body) = request.into_parts();
     let message = input::message(route, &parts, &params, body).await?;
-    match &route.call {
-        Call::Unary(call) => {
-            let text = call(app, route.rpc, message).await?;
+    let answered = match &route.call {
+        Call::Unary(call) => call(app, route.rpc, message).await.map(|text| {
             let etag = answer::etag(&text);
-            Ok(answer::json(text, etag.as_deref()))
-        }
-        Call::Stream(call) => Ok(sse::response(call(app, route.rpc, message).await?)),
+            answer::json(text, etag.as_deref())
+        }),
+        Call::Stream(call) => call(app, route.rpc, message).await.map(sse::response),
         Call::Bytes(call) => call(app, route.rpc, message).await,
-    }
+    };
+    answered.map_err(|error| transcode::renamed(schema().message(&route.rpc.input), error))
 }
 
 /// What is asked for at a place: by method and, where it can be told or

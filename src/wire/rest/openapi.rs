@@ -5,7 +5,7 @@ mod schemas;
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
-use self::schemas::{Closed, properties, reference};
+use self::schemas::{Closed, properties, reference, told};
 use super::{
     input::field_of,
     routes::{Call, Route, routes},
@@ -127,12 +127,12 @@ fn id(these: &[&Route]) -> String {
 }
 
 fn comment(routes: &[&Route], route: &Route) -> String {
-    let comment = &route.rpc.comment;
+    let comment = told(&route.rpc.comment);
     match route.call {
         Call::Stream(_) if routes.len() > 1 => {
             format!("With `accept: text/event-stream`, and parameters of its own:\n\n{comment}")
         }
-        Call::Unary(_) | Call::Stream(_) | Call::Bytes(_) => comment.clone(),
+        Call::Unary(_) | Call::Stream(_) | Call::Bytes(_) => comment,
     }
 }
 
@@ -174,7 +174,7 @@ fn parameter(place: &str, name: &str, comment: &str, schema: Json, more: &[(&str
     let mut parameter = vec![
         ("name", name.into()),
         ("in", place.into()),
-        ("description", comment.into()),
+        ("description", told(comment).into()),
         ("schema", schema),
     ];
     parameter.extend(more.iter().cloned());
@@ -230,7 +230,7 @@ fn body(route: &Route) -> Json {
     let message = schema().message(&route.rpc.input);
     let fields: Vec<&Field> = left_to_say(route, message).map(|(_, field)| field).collect();
     let schema = Json::object([
-        ("description", message.comment.as_str().into()),
+        ("description", told(&message.comment).into()),
         ("type", "object".into()),
         ("properties", properties(&fields, Closed::Yes)),
         ("additionalProperties", false.into()),

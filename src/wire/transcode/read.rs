@@ -53,6 +53,17 @@ pub(crate) fn of_text(field: &Field, path: &str, text: String) -> Result<Json> {
     }
 }
 
+/// An error of an operation that took this message, with the name of the field
+/// that our JSON has for it: of JSON that is itself in it, not that of a text.
+pub(crate) fn renamed(message: &Message, mut error: Error) -> Error {
+    if let Error::InvalidArgument { field, problem: _ } = &mut error
+        && let Some(known) = message.proto_field(field)
+    {
+        *field = known.called().to_owned().into();
+    }
+    error
+}
+
 /// A message in proto3 JSON.
 fn object(message: &Message, json: Json, path: &str) -> Result<Json> {
     let Json::Object(members) = json else {

@@ -211,3 +211,24 @@ fn an_empty_etag_is_one_that_nothing_has() {
     }
     assert_eq!((put("\"a\", \"b\""), put("*")), (400, 200));
 }
+
+#[test]
+fn what_is_wrong_is_told_in_the_names_and_words_of_json() {
+    let server = ledger::setup().start();
+    let rest = Rest::new(&server);
+    let path = format!("/v1/sessions/{}/settings", session(&server, &rest));
+    let refused = |line: &str, body: &Value| {
+        let (status, answer) = rest.call(line, body);
+        assert_eq!(status, 400, "{answer}");
+        let message = answer["error"]["message"].as_str().unwrap().to_owned();
+        assert!(!message.contains("_json") && !message.contains("the text"), "{message}");
+        (answer["error"]["metadata"]["field"].as_str().unwrap().to_owned(), message)
+    };
+    let (field, message) = refused(&format!("PUT {path}/k"), &json!({}));
+    assert_eq!(field, "value");
+    assert!(message.starts_with("value: is missing"), "{message}");
+    assert_eq!(refused(&format!("PATCH {path}"), &json!({})).0, "settings");
+    assert_eq!(refused(&format!("PATCH {path}"), &json!({"value": 1})).0, "key");
+    assert_eq!(refused(&format!("PATCH {path}"), &json!({"settings": []})).0, "settings");
+    assert_eq!(refused(&format!("PUT {path}/k"), &json!({"settings": {}})).0, "settings");
+}

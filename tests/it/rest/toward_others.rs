@@ -35,6 +35,23 @@ fn the_document_is_valid_openapi_and_tells_the_contract() {
     );
     assert!(schemas["McpToolCall"]["properties"]["arguments"].is_object());
     assert_eq!(document["security"], json!([{"bearer": []}]));
+    for message in ["GetSettingsResponse", "ScopedControls", "DeleteSettingResponse"] {
+        assert_eq!(schemas[message]["properties"]["settings"]["type"], "object", "{message}");
+    }
+    let value = &schemas["SettingChange"]["properties"]["value"];
+    assert!(value.get("type").is_none(), "a value is any JSON");
+    let path = "/v1/sessions/{session_id}/settings";
+    let body = &document["paths"][path]["patch"]["requestBody"]["content"]["application/json"];
+    assert_eq!(body["schema"]["properties"]["settings"]["type"], "object", "{body}");
+    let described = &body["schema"]["properties"]["settings"]["description"];
+    assert_eq!(described, "A JSON object. Its keys may have any length.");
+    assert_eq!(
+        value["description"],
+        "Its value now, as JSON; absent where it is not there any more."
+    );
+    for told in [schemas.to_string(), document["paths"].to_string()] {
+        assert!(!told.contains("settings_json") && !told.contains("value_json"));
+    }
 }
 
 #[test]

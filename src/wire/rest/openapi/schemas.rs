@@ -58,6 +58,29 @@ where
     seen
 }
 
+/// A comment of the contract with the names that fields have here.
+pub(super) fn told(comment: &str) -> String {
+    let fields = schema().messages.values().flat_map(|message| &message.fields);
+    let embedded = fields.filter(|field| field.kind == Kind::Json);
+    embedded.fold(comment.to_owned(), |told, field| told.replace(&field.name, field.called()))
+}
+
+/// The comment of a field as it holds here, where JSON is itself in a message and
+/// not the text of it.
+fn comment_of(field: &Field) -> String {
+    if field.kind != Kind::Json {
+        return told(&field.comment);
+    }
+    let comment = field.comment.replace('\n', " ").replace(", verbatim", "");
+    let comment = comment.replace("the text of a JSON object", "a JSON object");
+    comment.replace("The text of a JSON object", "A JSON object").replace("JSON text", "JSON")
+}
+
+/// Whether a field that is JSON is always an object, as its comment says.
+fn is_object(field: &Field) -> bool {
+    field.kind == Kind::Json && field.comment.contains("text of a JSON object")
+}
+
 /// A reference to a schema of the document.
 pub(super) fn reference(name: &str) -> Json {
     Json::object([("$ref", format!("#/components/schemas/{name}").into())])
@@ -67,7 +90,7 @@ pub(super) fn reference(name: &str) -> Json {
 pub(super) fn properties(fields: &[&Field], closed: Closed) -> Json {
     let mut properties = Vec::new();
     for field in fields {
-        properties.push((field.json.clone(), described(of_field(field), &field.comment)));
+        properties.push((field.json.clone(), described(of_field(field), &comment_of(field))));
         let other = if field.kind == Kind::Line {
             Some(("rawBase64".to_owned(), "Where the line is no JSON that all can read."))
         } else if field.kind == Kind::Json && closed == Closed::No {
@@ -101,7 +124,7 @@ pub(super) fn in_query(field: &Field) -> Json {
 
 fn message(message: &Message, closed: Closed) -> Json {
     let fields: Vec<&Field> = message.fields.iter().collect();
-    let mut comment = message.comment.clone();
+    let mut comment = told(&message.comment);
     let oneofs: BTreeSet<&str> = fields.iter().filter_map(|field| field.oneof.as_deref()).collect();
     for oneof in oneofs {
         let of = fields.iter().filter(|field| field.oneof.as_deref() == Some(oneof));
@@ -121,9 +144,9 @@ fn message(message: &Message, closed: Closed) -> Json {
 
 fn enumeration(name: &str) -> Json {
     let found = schema().enumeration(name);
-    let mut comment = format!("{}\n", found.comment);
+    let mut comment = format!("{}\n", told(&found.comment));
     for value in &found.values {
-        comment += &format!("\n- `{}`: {}", value.name, value.comment.replace('\n', " "));
+        comment += &format!("\n- `{}`: {}", value.name, told(&value.comment).replace('\n', " "));
     }
     let names = found.values.iter().map(|value| Json::from(value.name.as_str()));
     Json::object([
@@ -134,7 +157,8 @@ fn enumeration(name: &str) -> Json {
 }
 
 fn of_field(field: &Field) -> Json {
-    shaped(of_kind(&field.kind), field.shape)
+    let one = if is_object(field) { typed("object") } else { of_kind(&field.kind) };
+    shaped(one, field.shape)
 }
 
 fn shaped(one: Json, shape: Shape) -> Json {
