@@ -208,7 +208,8 @@ fn put_headers(
         };
         // A client that comes back asks where it began, and says where it is.
         if let Some(field) = message.proto_field(field) {
-            said.retain(|(name, _)| *name != field.json);
+            let many = format!("{}s", field.json);
+            said.retain(|(name, _)| *name != field.json && *name != many);
         }
         query::put(message, said, field, id)?;
     }

@@ -207,7 +207,7 @@ fn headers(route: &Route, message: &Message) -> Vec<(&'static str, &'static str)
     }
     if route.resume.is_some() {
         headers
-            .push(("Last-Event-ID", "For a stream: the id of the last event that was received."));
+            .push(("Last-Event-ID", "For a stream: the id of the last event that was received. Events of several sessions have none."));
     }
     headers
 }

@@ -128,7 +128,9 @@ fn table() -> Vec<Route> {
         get("/v1/sessions/{session_id}/events", "EventService.ListEvents", unary!(operations::list_events, |_, page| transcode::page(page))),
         get("/v1/sessions/{session_id}/events", "EventService.WatchEvents", sse::WATCH)
             .resumes("start_seq", At::BehindId),
-        get("/v1/events", "EventService.WatchEvents", sse::WATCH),
+        // With one session, whose events alone have ids; the operation refuses it else.
+        get("/v1/events", "EventService.WatchEvents", sse::WATCH)
+            .resumes("start_seq", At::BehindId),
         get("/v1/sessions/{session_id}/settings", "SettingsService.GetSettings", unary!(operations::get_settings))
             .says("scope", "SCOPE_SESSION"),
         patch("/v1/sessions/{session_id}/settings", "SettingsService.UpdateSettings", unary!(operations::update_settings))

@@ -190,3 +190,39 @@ fn all_sessions_are_watched_at_one_place() {
         at_rest += 1;
     }
 }
+
+#[test]
+fn a_stream_of_one_session_resumes_wherever_it_is_asked_for() {
+    let server = ledger::setup().start();
+    let rest = Rest::new(&server);
+    let id = rest.create(&server, "thread,turn,message:one,completed");
+    rest.rest(&id);
+    let told = |query: &str, headers: &[(&str, &str)]| {
+        let path = format!("/v1/events?sessionIds={id}&stopAtEnd=true{query}");
+        seqs(&rest.stream(&path, headers).collect::<Vec<_>>())
+    };
+    let all = told("&startSeq=1", &[]);
+    assert!(all.len() > 4, "{all:?}");
+    for query in ["&startSeq=1", &format!("&startSeqs[{id}]=1"), ""] {
+        assert_eq!(told(query, &[("last-event-id", "2")]), all[2..], "{query}");
+    }
+}
+
+#[test]
+fn events_of_several_sessions_have_no_id_by_which_to_resume() {
+    let server = ledger::setup().start();
+    let rest = Rest::new(&server);
+    let mut path = "/v1/events?stopAtEnd=true".to_owned();
+    for _ in 0..2 {
+        let id = rest.create(&server, "thread,turn,completed");
+        rest.rest(&id);
+        path += &format!("&sessionIds={id}&startSeqs[{id}]=1");
+    }
+    let events: Vec<Event> = rest.stream(&path, &[]).collect();
+    assert!(names(&events).contains(&"session_created"), "{events:?}");
+    assert!(seqs(&events).is_empty());
+    let headers = [("accept", "text/event-stream"), ("last-event-id", "2")];
+    let refused = rest.send(&format!("GET {path}"), &headers, b"");
+    let message = super::json_of(&refused)["error"]["message"].to_string();
+    assert!(refused.status == 400 && message.contains("only with exactly one"), "{message}");
+}
