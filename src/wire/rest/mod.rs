@@ -155,7 +155,15 @@ fn accepts_stream(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut types = accepted.flat_map(|value| value.split(','));
     types.any(|media| {
-        let media = media.split(';').next().unwrap_or_default();
-        media.trim().eq_ignore_ascii_case("text/event-stream")
+        let mut parts = media.split(';').map(str::trim);
+        let is_stream = parts.next().unwrap_or_default().eq_ignore_ascii_case("text/event-stream");
+        is_stream && !parts.any(is_not_wanted)
+    })
+}
+
+/// Whether a parameter of a media type is the weight 0.
+fn is_not_wanted(parameter: &str) -> bool {
+    parameter.split_once('=').is_some_and(|(name, weight)| {
+        name.trim().eq_ignore_ascii_case("q") && weight.trim().parse() == Ok(0.0_f32)
     })
 }

@@ -226,3 +226,28 @@ fn events_of_several_sessions_have_no_id_by_which_to_resume() {
     let message = super::json_of(&refused)["error"]["message"].to_string();
     assert!(refused.status == 400 && message.contains("only with exactly one"), "{message}");
 }
+
+#[test]
+fn who_does_not_accept_a_stream_gets_none() {
+    let server = ledger::setup().start();
+    let rest = Rest::new(&server);
+    let id = rest.create(&server, "thread,turn,completed");
+    rest.rest(&id);
+    let kind = |accept: &str| {
+        let query = if accept.contains("json") { "" } else { "stopAtEnd=true" };
+        let path = format!("GET /v1/sessions/{id}/events?{query}");
+        let answer = rest.send(&path, &[("accept", accept)], b"");
+        answer.header("content-type").unwrap().to_owned()
+    };
+    for accept in [
+        "application/json, text/event-stream;q=0",
+        "application/json, text/event-stream ; Q = 0.000",
+    ] {
+        assert_eq!(kind(accept), "application/json", "{accept}");
+    }
+    for accept in
+        ["text/event-stream", "text/event-stream;q=0.001", "text/event-stream; charset=utf-8"]
+    {
+        assert_eq!(kind(accept), "text/event-stream", "{accept}");
+    }
+}
