@@ -7,7 +7,7 @@ use crate::{
     Error, Result,
     json::Json,
     wire::{
-        schema::{Kind, Message, Shape, schema},
+        schema::{self, Kind, Message, Shape, schema},
         transcode,
         web::{Plus, decoded},
     },
@@ -103,9 +103,15 @@ pub(super) fn join(message: &Message, members: &mut Members, other: Members) -> 
         let known = members.iter_mut().find(|(known, _)| {
             *known == name || message.field(known).is_some_and(|field| field.json == name)
         });
+        let values = match message.field(&name).map(|field| &field.kind) {
+            Some(Kind::Enum(name)) => schema().enumeration(name).values.as_slice(),
+            Some(_) | None => &[],
+        };
         match known {
             Some((_, found @ Json::Null)) => *found = value,
-            Some((_, found)) if agree(found, &value) => {}
+            Some((_, found)) if agree(&named(values, found), &value) => {}
+            // What is none of its values is refused as that when it is read.
+            Some((_, found)) if !values.is_empty() && !is_one_of(values, found) => {}
             Some(_) => {
                 let name = message.field(&name).map_or(name.as_str(), |field| field.called());
                 let problem = "the body says another value than the path, query or headers";
@@ -115,6 +121,20 @@ pub(super) fn join(message: &Message, members: &mut Members, other: Members) -> 
         }
     }
     Ok(())
+}
+
+/// A value of an enumeration by its name, where it is given as its number.
+fn named(values: &[schema::Value], given: &Json) -> Json {
+    let found = values.iter().find(|value| is_numbered(value, given));
+    found.map_or_else(|| given.clone(), |value| value.name.as_str().into())
+}
+
+fn is_one_of(values: &[schema::Value], given: &Json) -> bool {
+    values.iter().any(|value| given.as_str() == Some(&value.name) || is_numbered(value, given))
+}
+
+fn is_numbered(value: &schema::Value, given: &Json) -> bool {
+    matches!(given, Json::Number(number) if number.as_i64() == Some(value.number.into()))
 }
 
 fn insert(members: &mut Members, name: &str, value: Json, whole: &str) -> Result<()> {

@@ -232,3 +232,22 @@ fn what_is_wrong_is_told_in_the_names_and_words_of_json() {
     assert_eq!(refused(&format!("PATCH {path}"), &json!({"settings": []})).0, "settings");
     assert_eq!(refused(&format!("PUT {path}/k"), &json!({"settings": {}})).0, "settings");
 }
+
+#[test]
+fn a_number_of_an_enumeration_is_the_value_that_it_stands_for() {
+    let server = ledger::setup().start();
+    let rest = Rest::new(&server);
+    let path = format!("PUT /v1/sessions/{}/settings/k", session(&server, &rest));
+    assert_eq!(rest.ok(&path, &json!({"value": 1, "scope": 1}))["scope"], "SCOPE_SESSION");
+    let message = |scope: Value| {
+        let (status, answer) = rest.call(&path, &json!({"value": 1, "scope": scope}));
+        assert_eq!(status, 400, "{answer}");
+        answer["error"]["message"].as_str().unwrap().to_owned()
+    };
+    for other in [json!(2), json!("SCOPE_DEFAULT")] {
+        assert!(message(other).starts_with("scope: the body says another value"));
+    }
+    for none in [json!(9), json!("x"), json!([])] {
+        assert!(message(none).starts_with("scope: expected one of SCOPE_UNSPECIFIED"));
+    }
+}
