@@ -8,12 +8,11 @@ use super::{
 };
 use crate::{
     Error, Result,
-    app::{App, NewWrite, check_model},
+    app::{App, NewWrite, Read, check_model},
     controls::{Controls, Edit, LOCK_REASON, Policy, State, chosen},
     proto,
     session::once::Once,
     settings::Settings,
-    store::sqlite::Read,
 };
 
 /// Reads controls.

@@ -7,13 +7,12 @@ use super::{
 };
 use crate::{
     Error, Result,
-    app::{App, NewWrite},
+    app::{App, NewWrite, Written},
     audit::Origin,
     controls::{Edit, Scope},
     id::SessionId,
     proto,
     settings::{self, Settings, Value},
-    store::sqlite::Written,
 };
 
 /// Who writes where nobody is named.
