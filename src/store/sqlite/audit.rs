@@ -70,8 +70,16 @@ fn name(entry: &mut AuditEntry, previous: Hash, hash: Hash) {
     entry.hash = audit::hex(&hash);
 }
 
-/// The seq and hash of the last entry.
-pub(super) fn latest(db: &Connection) -> Result<Option<(u64, Hash)>> {
+/// The seq of the last entry; 0 for none.
+pub(super) fn latest_seq(db: &Connection) -> Result<u64> {
+    let found: Option<i64> =
+        db.prepare_cached("SELECT max(seq) FROM audit")?.query_row([], |row| row.get(0))?;
+    Ok(found.map_or(0, i64::unsigned_abs))
+}
+
+/// The seq and hash of the last entry. Where that hash is none, nothing can be
+/// chained to it: it fails, and no write that would be recorded is made.
+fn latest(db: &Connection) -> Result<Option<(u64, Hash)>> {
     let mut statement =
         db.prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?;
     let found =
@@ -139,7 +147,7 @@ pub struct Entries {
 pub(super) fn entries(db: &Connection, wanted: &Wanted, from: From, limit: u32) -> Result<Entries> {
     // All that is read is of one moment.
     let moment = db.unchecked_transaction()?;
-    let latest = latest(db)?.map_or(0, |(seq, _)| seq);
+    let latest = latest_seq(db)?;
     let (place, order, bound) = match from {
         From::After(seq) => ("seq > ?1", "seq", seq),
         From::Before(seq) => ("seq < ?1", "seq DESC", seq),
@@ -152,30 +160,36 @@ pub(super) fn entries(db: &Connection, wanted: &Wanted, from: From, limit: u32) 
     );
     let mut statement = db.prepare_cached(&sql)?;
     let session = wanted.session.map(|id| id.as_bytes().to_vec());
-    let mut rows = statement.query(params![i64_of(bound), session, SCAN])?;
-    let (mut entries, mut bytes, mut looked_at, mut last) = (Vec::new(), 0, 0, None);
+    // One more than is looked at says whether there are more.
+    let mut rows = statement.query(params![i64_of(bound), session, SCAN + 1])?;
+    let (mut entries, mut bytes, mut looked_at) = (Vec::new(), 0, 0);
+    let (mut last, mut has_more) = (None, false);
     while let Some(row) = rows.next()? {
-        looked_at += 1;
-        last = Some(row.get::<_, i64>(0)?.unsigned_abs());
-        // No index has the times: what is of another is looked at as well, so that
-        // it counts, and goes unread.
-        if !wanted.is_of(row.get(4)?) {
-            continue;
-        }
-        let found = entry_of(row)?;
-        if wanted.has(&found.entry) {
-            bytes += found.bytes;
-            entries.push(found.entry);
-        }
-        if entries.len() >= limit as usize || bytes >= PAGE_BYTES {
-            looked_at = SCAN;
+        if looked_at == SCAN {
+            has_more = true;
             break;
         }
+        looked_at += 1;
+        let seq = row.get::<_, i64>(0)?.unsigned_abs();
+        // No index has the times: what is of another is looked at as well, so that
+        // it counts, and goes unread.
+        if wanted.is_of(row.get(4)?) {
+            let found = entry_of(row, seq)?;
+            if wanted.has(&found.entry) {
+                if entries.len() >= limit as usize || bytes >= PAGE_BYTES {
+                    has_more = true;
+                    break;
+                }
+                bytes += found.bytes;
+                entries.push(found.entry);
+            }
+        }
+        last = Some(seq);
     }
     drop(rows);
     drop(statement);
     moment.finish()?;
-    Ok(Entries { entries, next: last.filter(|_| looked_at == SCAN), latest })
+    Ok(Entries { entries, next: last.filter(|_| has_more), latest })
 }
 
 struct Found {
@@ -183,13 +197,22 @@ struct Found {
     bytes: usize,
 }
 
-fn entry_of(row: &Row<'_>) -> rusqlite::Result<Found> {
+/// The entry of a row. Of one that cannot be read there is its seq and nothing
+/// else, so that it hides no others; verifying says what is wrong with it.
+fn entry_of(row: &Row<'_>, seq: u64) -> rusqlite::Result<Found> {
     let body: Vec<u8> = row.get(2)?;
-    let mut entry = AuditEntry::decode(body.as_slice()).map_err(|error| rows::damaged(2, error))?;
-    let previous: Option<Hash> = row.get(3)?;
-    // Where it stands is what counts, whatever it says of itself.
-    entry.seq = row.get::<_, i64>(0)?.unsigned_abs();
-    name(&mut entry, previous.unwrap_or_default(), row.get(1)?);
+    let hash: rusqlite::Result<Hash> = row.get(1);
+    let entry = match (AuditEntry::decode(body.as_slice()), hash) {
+        (Ok(mut entry), Ok(hash)) => {
+            // Where it stands is what counts, whatever it says of itself.
+            entry.seq = seq;
+            // What is wrong with the one before is said there.
+            let previous: Option<Hash> = row.get(3).unwrap_or_default();
+            name(&mut entry, previous.unwrap_or_default(), hash);
+            entry
+        }
+        (Err(_), _) | (_, Err(_)) => AuditEntry { seq, ..AuditEntry::default() },
+    };
     Ok(Found { entry, bytes: body.len() })
 }
 

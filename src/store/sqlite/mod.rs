@@ -398,7 +398,7 @@ impl Database {
 
     /// The seq of the latest entry of the audit; 0 for none.
     pub async fn latest_audit_seq(&self) -> Result<u64> {
-        self.reader.call(|db| Ok(audit::latest(db)?.map_or(0, |(seq, _)| seq))).await
+        self.reader.call(audit::latest_seq).await
     }
 
     /// Reads entries of the audit.
