@@ -215,6 +215,7 @@ fn open(config: &Config, stages: &Stages, descriptors: Descriptors) -> Result<Se
         agent_open_files: descriptors.inherited,
         closing: stages.draining.clone(),
         stopped: stages.stopped.clone(),
+        runtime: tokio::runtime::Handle::current(),
         tasks: stages.tasks.clone(),
     }))
 }

@@ -113,8 +113,13 @@ impl App {
     ///
     /// # Errors
     ///
-    /// SESSION_NOT_FOUND where nothing is known of the session.
+    /// SESSION_NOT_FOUND where nothing is known of the session, SYSTEM_SESSION.
     pub async fn audit_state(&self, scope: Scope, at: At) -> Result<Rebuilt> {
+        if let Scope::Session(id) = scope
+            && self.sessions.session(id).await.is_ok_and(|session| session.system_owned)
+        {
+            return Err(Error::SystemSession { id });
+        }
         if let Some(rebuilt) = self.sessions.database().rebuild(scope, at).await? {
             return Ok(rebuilt);
         }

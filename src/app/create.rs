@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use crate::{
     Error, Result, agent,
     app::App,
-    controls::{self, Controls, Scope, State},
+    controls::{self, Controls, State},
     id::{SessionId, TurnNumber},
     proto,
     row::{Fork, Session},
@@ -108,16 +108,14 @@ impl App {
         if new.working_directory.as_os_str().is_empty() {
             new.working_directory = source.working_directory;
         }
-        new.controls = new.controls.over(&source.controls);
+        // Controls and settings of one moment.
+        let State { controls, settings, .. } = self.state(of).await?;
+        new.controls = new.controls.over(&controls);
         if new.options == proto::CodexOptions::default() {
             new.options = source.options;
         }
-        let state = self.sessions.database().state(Scope::Session(of)).await?;
-        let history = History {
-            fork: Fork { session: of, thread_id },
-            usage: source.usage,
-            settings: state.map(|state| state.settings).unwrap_or_default(),
-        };
+        let fork = Fork { session: of, thread_id };
+        let history = History { fork, usage: source.usage, settings };
         self.create(new, Some(history), ticket).await
     }
 

@@ -69,6 +69,13 @@ impl Once {
     }
 }
 
+impl Once {
+    /// Whether the request carries an id.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        !self.request_id.is_empty()
+    }
+}
+
 #[derive(Debug)]
 struct Carried {
     requests: Requests,

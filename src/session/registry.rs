@@ -78,6 +78,8 @@ pub(crate) struct Shared {
     pub closing: CancellationToken,
     /// Cancelled when owners have to end.
     pub stopped: CancellationToken,
+    /// Where tasks run.
+    pub runtime: tokio::runtime::Handle,
     /// Every owner's task; the server waits for them at the end.
     pub tasks: TaskTracker,
 }
@@ -183,14 +185,16 @@ impl Sessions {
             return;
         }
         let sessions = self.clone();
-        self.shared.tasks.spawn(async move {
+        let nudged = async move {
             match sessions.owner(id).await {
                 Ok(owner) => owner.nudge(),
                 // Whoever loads it later does the same; those who watch the
                 // catalogue look at rows.
                 Err(_) => drop(sessions.hub().publish(id)),
             }
-        });
+        };
+        // The database's own thread tells of what it committed.
+        self.shared.tasks.spawn_on(nudged, &self.shared.runtime);
     }
 
     /// Told when a session was deleted and nobody reads it any more.

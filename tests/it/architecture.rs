@@ -125,7 +125,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("id.rs", NO_LEAF),
     ("json.rs", NO_LEAF),
     ("time.rs", NO_LEAF),
-    ("wire", &["crate::cli", "rusqlite", "crate::supervise"]),
+    ("wire", &["crate::cli", "rusqlite", "crate::store", "crate::supervise"]),
     // What the adapters share names none of them.
     (
         "wire/operations",

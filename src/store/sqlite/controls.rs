@@ -42,6 +42,8 @@ pub struct Written {
     pub state: State,
     /// Whether a setting that was to be removed was there.
     pub removed: bool,
+    /// The entry, or the latest of all that there was.
+    pub at_seq: u64,
     /// All that a reader of the controls sees now.
     pub controls: Read,
 }
@@ -183,23 +185,12 @@ pub(super) fn write(
     let shown = policy.shown();
     let removed = matches!(edit, Edit::Remove(key)
         if before.state.settings.get(stored_key(&before.state.settings, key)).is_some());
-    let equal = next.settings == before.state.settings
-        && match scope {
-            Scope::Session(_) => next.controls == before.state.controls,
-            // What is written as it was shown is chosen from then on, and nothing
-            // else changes. Where the audit knows what nobody chose, it has to be
-            // told.
-            Scope::Default if before.audit_seq == 0 => {
-                next.controls.over(&shown) == before.state.controls.over(&shown)
-            }
-            Scope::Default => next.controls == before.state.controls,
-        };
     let mut entry = None;
-    if equal {
-        if next.controls != before.state.controls {
-            put(db, *scope, &Stored { state: next.clone(), ..before })?;
-        }
-    } else {
+    // What was shown and is written as it was shown is chosen from then on, which
+    // the agent's own configuration cannot change any more.
+    let is_changed =
+        next.settings != before.state.settings || next.controls != before.state.controls;
+    if is_changed {
         next.revision = before.state.revision + 1;
         let recorded = Recorded {
             time: *time,
@@ -246,7 +237,11 @@ pub(super) fn write(
             defaults: next.clone(),
         },
     };
-    Ok(Written { entry, state: next, removed, controls })
+    let at_seq = match &entry {
+        Some(entry) => entry.seq,
+        None => audit::latest(db)?.map_or(0, |(seq, _)| seq),
+    };
+    Ok(Written { entry, state: next, removed, at_seq, controls })
 }
 
 fn put(db: &Connection, scope: Scope, stored: &Stored) -> Result<()> {

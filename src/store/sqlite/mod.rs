@@ -370,30 +370,33 @@ impl Database {
     }
 
     /// Writes the controls or settings of a scope, with the entry of the audit, the
-    /// event for the session's log, and the receipt of the answer that `answer`
-    /// makes. Where nothing is changed, only the receipt is kept.
+    /// event for the session's log, and the receipt that `receipt` makes. Where
+    /// nothing is changed, only the receipt is kept. `then` is called once that is
+    /// committed, whoever still waits.
     ///
     /// # Errors
     ///
     /// SESSION_NOT_FOUND, SESSION_DELETED, SYSTEM_SESSION, ETAG_MISMATCH,
     /// PAYLOAD_TOO_LARGE.
-    pub async fn write_controls<R: Send + 'static>(
+    pub async fn write_controls(
         &self,
         policy: Arc<Policy>,
         write: Write,
-        answer: impl FnOnce(&Written) -> (R, Option<Receipt>) + Send + 'static,
-    ) -> Result<(R, Written)> {
+        receipt: impl FnOnce(&Written) -> Option<Receipt> + Send + 'static,
+        then: impl FnOnce(&Written) + Send + 'static,
+    ) -> Result<Written> {
         let (states, shown) = (Arc::clone(&self.states), Arc::clone(&self.states));
         let scope = write.scope;
         let write = move |db: &Connection| {
             let written = controls::write(db, &states, &policy, &write)?;
-            let (answer, receipt) = answer(&written);
-            receipts::insert(db, receipt.as_ref())?;
-            Ok((answer, written))
+            receipts::insert(db, receipt(&written).as_ref())?;
+            Ok(written)
         };
-        self.writer
-            .call_then(write, move |(_, written)| shown.committed(scope, &written.state))
-            .await
+        let committed = move |written: &Written| {
+            shown.committed(scope, &written.state);
+            then(written);
+        };
+        self.writer.call_then(write, committed).await
     }
 
     /// The seq of the latest entry of the audit; 0 for none.

@@ -123,6 +123,12 @@ async fn write(call: Call) -> Result<Answer, Failure> {
         Ok(parsed) => parsed,
         Err(failure) => return Err(refused(&call, failure).await),
     };
+    // Defaults that nobody ever chose are chosen by the first write of them, also
+    // where they are written as they are shown; to the contract those are equal.
+    let shown_before = match scope {
+        Scope::Default => get_controls(&call).await.ok().and_then(|shown| shown.defaults),
+        Scope::Session | Scope::Unspecified => None,
+    };
     let answered = match operations::apply_controls(&call.app, &CALLER, request).await {
         Ok(answered) => answered,
         Err(Error::DefaultsLocked { .. }) => {
@@ -143,7 +149,9 @@ async fn write(call: Call) -> Result<Answer, Failure> {
         audit_seq: _,
     } = answered;
     let applied = applied.unwrap_or_default();
-    let body = Object::status(outcome_word(parsed(outcome)))
+    let is_as_shown = shown_before.is_some_and(|before| tuple(&before) == tuple(&applied));
+    let outcome = if is_as_shown { proto::Outcome::Unchanged } else { parsed(outcome) };
+    let body = Object::status(outcome_word(outcome))
         .with("scope", scope_word(scope))
         .with_text("applied", &tuple(&applied))
         .with("summary", summary)

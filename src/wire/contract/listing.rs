@@ -9,8 +9,7 @@ use super::{
 };
 use crate::{
     Error,
-    app::RecentPage,
-    store::sqlite::{Archived, Filter, RecentPosition},
+    app::{Archived, Filter, RecentPage, RecentPosition},
     wire::operations::token::{sealed, unsealed},
 };
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    app::{App, OpenWatch},
+    app::{App, Note, OpenWatch},
     event::{self, EventKind, Kinds},
     id::{Seq, SessionId},
     json::Json,
@@ -32,7 +32,6 @@ use crate::{
         noting,
         watch::{Delivery, Header, LeftOut, Request, Start, Until},
     },
-    store::sqlite::Note,
     time::system_time,
 };
 

@@ -11,11 +11,10 @@ use super::{
 };
 use crate::{
     Error, Result,
-    app::{App, Verified},
+    app::{App, At, Entries, EntriesFrom, Verified, Wanted},
     controls::chosen,
     proto::{self, watch_audit_entries_response::Message},
     session::auditing::{News, Request},
-    store::sqlite::{At, Entries, EntriesFrom, Wanted},
     time::micros,
 };
 

@@ -4,12 +4,11 @@
 use super::controls::scoped;
 use crate::{
     Result,
-    app::App,
+    app::{App, At, Entries, EntriesFrom, Wanted},
     audit::{backward, hex},
     controls::{Scope, State},
     id::SessionId,
     proto::{self, AuditEntry, ScopedControls},
-    store::sqlite::{At, Entries, EntriesFrom, Wanted},
 };
 
 /// How many entries are read at once.

@@ -1,7 +1,5 @@
 //! `ControlsService`: what agents may do.
 
-use std::sync::Arc;
-
 use super::{
     Caller,
     fields::{parse_enum, parse_id, trimmed_model},
@@ -10,12 +8,11 @@ use super::{
 };
 use crate::{
     Error, Result,
-    app::{App, NewWrite, check_model},
+    app::{App, NewWrite, Read, check_model},
     controls::{Controls, Edit, LOCK_REASON, Policy, State, chosen},
     proto,
     session::once::Once,
     settings::Settings,
-    store::sqlite::{Read, Written},
 };
 
 /// Reads controls.
@@ -107,19 +104,19 @@ async fn applied(
     once: Once,
 ) -> Result<proto::ApplyControlsResponse> {
     let scope = write.scope;
-    let policy = Arc::clone(app.policy());
-    let answer = move |written: &Written| proto::ApplyControlsResponse {
-        outcome: outcome(written).into(),
+    let policy = app.policy();
+    let written = app.write_controls(method, write, once).await?;
+    Ok(proto::ApplyControlsResponse {
+        outcome: outcome(&written).into(),
         scope: proto::Scope::from(scope).into(),
-        applied: Some(scoped(&written.state, &policy)),
+        applied: Some(scoped(&written.state, policy)),
         summary: written.state.summary(&policy.shown()),
-        session: written.controls.session.as_ref().map(|state| scoped(state, &policy)),
-        defaults: Some(scoped(&written.controls.defaults, &policy)),
+        session: written.controls.session.as_ref().map(|state| scoped(state, policy)),
+        defaults: Some(scoped(&written.controls.defaults, policy)),
         defaults_editable: !policy.lock_defaults,
-        default_lock_reason: lock_reason(&policy),
-        audit_seq: audit_seq(written),
-    };
-    app.write_controls(method, write, once, answer).await
+        default_lock_reason: lock_reason(policy),
+        audit_seq: audit_seq(&written),
+    })
 }
 
 /// Controls of which all must be chosen.

@@ -8,10 +8,9 @@ use super::{
 };
 use crate::{
     Error, Result,
-    app::{App, SessionPage},
+    app::{App, Archived, Filter, ListPosition, Place, SessionPage},
     proto::{self, watch_sessions_response::Message},
     session::catalogue::{Delivery, News, Request, Watch},
-    store::sqlite::{Archived, Filter, ListPosition, Place},
 };
 use futures_util::{Stream, stream};
 

@@ -7,13 +7,12 @@ use super::{
 };
 use crate::{
     Error, Result,
-    app::{App, NewWrite},
+    app::{App, NewWrite, Written},
     audit::Origin,
     controls::{Edit, Scope},
     id::SessionId,
     proto,
     settings::{self, Settings, Value},
-    store::sqlite::Written,
 };
 
 /// Who writes where nobody is named.
@@ -83,15 +82,15 @@ pub(crate) async fn update_settings(
     };
     let origin = parse_origin(actor, source, caller)?;
     let write = NewWrite { scope, session, edit, etag, origin };
-    let answer = move |written: &Written| proto::UpdateSettingsResponse {
-        outcome: outcome(written).into(),
+    let written = app.write_controls("UpdateSettings", write, once).await?;
+    Ok(proto::UpdateSettingsResponse {
+        outcome: outcome(&written).into(),
         scope: proto::Scope::from(scope).into(),
         key,
         settings_json: written.state.settings.as_text().to_owned(),
         etag: written.state.etag(),
-        audit_seq: audit_seq(written),
-    };
-    app.write_controls("UpdateSettings", write, once, answer).await
+        audit_seq: audit_seq(&written),
+    })
 }
 
 /// Removes a setting.
@@ -110,16 +109,16 @@ pub(crate) async fn delete_setting(
     let (scope, session) = parse_scope(&session_id, scope, Unsaid::IsSession)?;
     let origin = parse_origin(actor, source, caller)?;
     let write = NewWrite { scope, session, edit: Edit::Remove(key.clone()), etag, origin };
-    let answer = move |written: &Written| proto::DeleteSettingResponse {
-        outcome: outcome(written).into(),
+    let written = app.write_controls("DeleteSetting", write, once).await?;
+    Ok(proto::DeleteSettingResponse {
+        outcome: outcome(&written).into(),
         scope: proto::Scope::from(scope).into(),
         key,
         removed: written.removed,
         settings_json: written.state.settings.as_text().to_owned(),
         etag: written.state.etag(),
-        audit_seq: audit_seq(written),
-    };
-    app.write_controls("DeleteSetting", write, once, answer).await
+        audit_seq: audit_seq(&written),
+    })
 }
 
 /// What a request means that names no scope.

@@ -131,21 +131,18 @@ async fn controls_keep_the_settings_of_their_scope_unless_they_bring_some() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_chosen_as_it_was_shown_is_chosen_and_the_audit_holds() {
-    let mut server = ledger::setup().start();
+    let server = ledger::setup().start();
     let clients = server.connect_to_socket().await;
-    // Nothing was written of the default yet: all is as before.
+    // What new sessions run with does not depend on the agent's own files any more.
     let first = apply(&clients, default_application("", UNCHOSEN)).await.unwrap();
-    assert_eq!((first.outcome(), first.audit_seq), (Outcome::Unchanged, 0));
-    assert_eq!(check_audit(&clients).await, []);
-    update(&clients, to_default(one("", "a", "1"))).await.unwrap();
+    assert_eq!((first.outcome(), first.audit_seq), (Outcome::Ok, 1));
     let session = created(&clients, &server, Session::default()).await;
     assert_eq!(session.filesystem_sandbox(), FilesystemSandbox::ReadOnly);
     assert_eq!(check_audit(&clients).await.len(), 1);
-    drop(server);
 
-    server = ledger::setup().start();
+    let server = ledger::setup().start();
     let clients = server.connect_to_socket().await;
-    // The audit has an entry that says that nobody chose.
+    // Also where the audit has an entry already.
     update(&clients, to_default(one("", "a", "1"))).await.unwrap();
     let chosen = apply(&clients, default_application("", UNCHOSEN)).await.unwrap();
     assert_eq!((chosen.outcome(), chosen.audit_seq), (Outcome::Ok, 2));

@@ -2,8 +2,8 @@
 //! under which name, and what happens to the writes of two at once.
 
 use switchboard::proto::{
-    DeleteSettingRequest, GetSettingsRequest, GetSettingsResponse, Outcome, Scope, UpdateMode,
-    UpdateSettingsRequest,
+    DeleteSettingRequest, GetAuditStateRequest, GetSettingsRequest, GetSettingsResponse, Outcome,
+    Scope, UpdateMode, UpdateSettingsRequest,
 };
 use tonic_types::StatusExt as _;
 
@@ -180,6 +180,12 @@ async fn sessions_that_are_not_there_or_a_systems_refuse_reads_and_writes_alike(
     set(&clients, &deleted, "a", "1").await.unwrap();
     delete_session(&clients, &deleted).await;
     let audited = check_audit(&clients).await;
+    // The audit does not tell of it either; of one that was deleted it does.
+    let mut audit = clients.audit.clone();
+    let of = |id: &str| GetAuditStateRequest { session_id: id.to_owned(), ..Default::default() };
+    let told = audit.get_audit_state(of(&owned)).await.unwrap_err();
+    assert_eq!(ledger::reason(&told), "SYSTEM_SESSION");
+    audit.get_audit_state(of(&deleted)).await.unwrap();
     for (id, reason) in [
         (UNKNOWN, "SESSION_NOT_FOUND"),
         (&*deleted, "SESSION_DELETED"),
@@ -297,6 +303,13 @@ async fn a_repeated_request_has_one_effect_and_the_earlier_answer() {
     let removed = remove(&clients, removal.clone()).await.unwrap();
     assert!(removed.removed);
     let applied = apply(&clients, application.clone()).await.unwrap();
+    let large = format!("{{\"large\":\"{}\"}}", "x".repeat(10_000));
+    let large = UpdateSettingsRequest {
+        request_id: "l".to_owned(),
+        ..many(&id, &large, UpdateMode::Merge)
+    };
+    let grown = update(&clients, large.clone()).await.unwrap();
+    remove(&clients, self::removal(&id, "large")).await.unwrap();
 
     for restart in [false, true] {
         if restart {
@@ -306,11 +319,19 @@ async fn a_repeated_request_has_one_effect_and_the_earlier_answer() {
         assert_eq!(update(&clients, unchanged.clone()).await.unwrap(), not_changed);
         assert_eq!(remove(&clients, removal.clone()).await.unwrap(), removed);
         assert_eq!(apply(&clients, application.clone()).await.unwrap(), applied);
+        assert_eq!(update(&clients, large.clone()).await.unwrap(), grown);
         let other = UpdateSettingsRequest { value_json: Some("2".to_owned()), ..write.clone() };
         assert_eq!(refused(update(&clients, other).await), "IDEMPOTENCY_CONFLICT");
         assert_eq!(get(&clients, &id).await, "{}");
-        assert_eq!(check_audit(&clients).await.len(), 3);
+        assert_eq!(check_audit(&clients).await.len(), 5);
     }
+    // A receipt does not keep the map, which may be large.
+    let path = server.home().join("state.db");
+    let longest: i64 = rusqlite::Connection::open(path)
+        .unwrap()
+        .query_row("SELECT max(length(response)) FROM receipts", [], |row| row.get(0))
+        .unwrap();
+    assert!(longest < 64, "{longest} bytes");
     // What was refused may be tried again.
     let refusal = UpdateSettingsRequest {
         request_id: "r".to_owned(),

@@ -243,8 +243,8 @@ async fn run(edits: Vec<(usize, Edit)>) {
             },
             time: at(known.len() + 1),
         };
-        let written = database.write_controls(Arc::clone(&policy), write, |_| ((), None));
-        let ((), written) = written.await.unwrap();
+        let written = database.write_controls(Arc::clone(&policy), write, |_| None, |_| {});
+        let written = written.await.unwrap();
         let next = edit.apply(&states[which]);
         assert_eq!(State { revision: 0, ..written.state.clone() }, State { revision: 0, ..next });
         states[which] = written.state.clone();

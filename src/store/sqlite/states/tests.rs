@@ -148,7 +148,7 @@ async fn write(database: &Database, id: SessionId, number: u64) {
         origin: Origin { actor: word(), source: word(), transport: word() },
         time: UNIX_EPOCH,
     };
-    database.write_controls(Arc::default(), write, |_| ((), None)).await.unwrap();
+    database.write_controls(Arc::default(), write, |_| None, |_| {}).await.unwrap();
 }
 
 /// Reads until the session is gone. What is in memory is lost now and then, so
