@@ -239,7 +239,7 @@ pub(super) fn write(
     };
     let at_seq = match &entry {
         Some(entry) => entry.seq,
-        None => audit::latest(db)?.map_or(0, |(seq, _)| seq),
+        None => audit::latest_seq(db)?,
     };
     Ok(Written { entry, state: next, removed, at_seq, controls })
 }

@@ -146,7 +146,7 @@ async fn set(database: &Database, scope: Scope, value: &str, seconds: usize) {
         },
         time: at(seconds),
     };
-    database.write_controls(Arc::default(), write, |_| ((), None)).await.unwrap();
+    database.write_controls(Arc::default(), write, |_| None, |_| {}).await.unwrap();
 }
 
 async fn sessions(database: &Database, count: usize) -> Vec<Scope> {
