@@ -19,7 +19,7 @@ use crate::{
     settings::{Settings, Value},
 };
 
-pub use verify::{Link, Standing, Verifier};
+pub use verify::{Chain, Link, Piece, Standing, StandingRow, Values};
 
 /// The most bytes of values that an event about an entry holds.
 const MAX_EVENT_VALUES: usize = 64 << 10;

@@ -283,7 +283,7 @@ pub enum Error {
 
 /// Whose something is.
 fn of_session(id: Option<SessionId>) -> String {
-    id.map_or_else(|| "of new sessions has".to_owned(), |id| format!("of session {id} has"))
+    id.map_or_else(|| "of new sessions".to_owned(), |id| format!("of session {id}"))
 }
 
 /// Where to read on behind damage.

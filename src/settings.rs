@@ -274,7 +274,7 @@ fn check_size(size: usize) -> Result<()> {
         return Ok(());
     }
     Err(Error::PayloadTooLarge {
-        what: "the settings",
+        what: "the map of settings",
         size: size as u64,
         limit: MAX_SETTINGS_BYTES as u64,
         unit: "bytes",

@@ -3,10 +3,13 @@
 use crate::{
     Error, Result,
     app::App,
-    audit::Verifier,
+    audit::{Chain, Piece, Values, hex},
     controls::{Scope, State},
     proto::AuditBreak,
-    session::auditing::{Request, Watch},
+    session::{
+        actor::blocking,
+        auditing::{Request, Watch},
+    },
     store::sqlite::{At, Entries, EntriesFrom, Rebuilt, Wanted},
 };
 
@@ -59,24 +62,50 @@ impl App {
     ///
     /// INTERNAL when the database cannot be read.
     pub async fn verify_audit(&self, known: (u64, String)) -> Result<Verified> {
-        let mut verifier = Verifier::expecting(known.0, known.1);
-        loop {
-            let read = self.sessions.database().audit_links(verifier.last().0).await?;
+        let database = self.sessions.database();
+        let mut chain = Chain::expecting(known.0, known.1);
+        let broken = loop {
+            let links = database.audit_links(chain.last().0).await?;
+            if links.is_empty() {
+                break chain.finish().err();
+            }
             // Hashing is work; others come to theirs in between.
-            let followed = crate::session::actor::blocking(move || {
-                let held = read.links.iter().try_for_each(|link| verifier.follow(link));
-                let held = held.map(|()| read.standing);
-                (verifier, held)
+            let followed = blocking(move || {
+                let held = links.iter().try_for_each(|link| chain.follow(link));
+                (chain, held.err())
             });
-            let (back, held) = followed.await?;
-            verifier = back;
-            let end = match held {
-                Ok(None) => continue,
-                Ok(Some(standing)) => verifier.finish(&standing),
-                Err(found) => Err(found),
-            };
-            return Ok(Verified { last: verifier.last(), first_break: end.err() });
+            let (back, broken) = followed.await?;
+            chain = back;
+            if broken.is_some() {
+                break broken;
+            }
+        };
+        let mut last = chain.last();
+        if last.0 == 0 && broken.is_some() {
+            return Ok(Verified { last, first_break: broken });
         }
+        // What is written meanwhile is read with the values that it left.
+        let mut values = Values::new(&chain, broken);
+        let mut place = None;
+        loop {
+            let read = database.audit_pieces(place).await?;
+            values = follow(values, read.pieces).await?;
+            place = read.next;
+            if place.is_none() {
+                break;
+            }
+        }
+        let mut place = Some(i64::MIN);
+        while let Some(after) = place {
+            let read = database.audit_unwritten(after).await?;
+            values = follow(values, read.pieces).await?;
+            place = read.next;
+        }
+        if values.hold() < last.0 {
+            let hash = database.audit_hash(values.hold()).await?;
+            last = (values.hold(), hash.map(|hash| hex(&hash)).unwrap_or_default());
+        }
+        Ok(Verified { last, first_break: values.into_first_break() })
     }
 
     /// Rebuilds the controls and settings of a scope from the audit. Where it was
@@ -105,4 +134,15 @@ impl App {
         };
         Ok(Rebuilt { state, seq: 0 })
     }
+}
+
+async fn follow(mut values: Values, pieces: Vec<Piece>) -> Result<Values> {
+    if pieces.is_empty() {
+        return Ok(values);
+    }
+    let followed = blocking(move || {
+        pieces.iter().for_each(|piece| values.follow(piece));
+        values
+    });
+    followed.await
 }

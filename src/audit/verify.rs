@@ -1,20 +1,21 @@
-//! Follows a chain of entries and says where it does not hold.
+//! Follows a chain of entries and the values that they lead to, and says where
+//! they do not hold.
 //!
-//! Pure: whoever has the entries feeds them in the order in which they stand.
-
-use std::collections::HashMap;
+//! Pure: whoever has the entries feeds them, to a [`Chain`] in the order in which
+//! they stand, then to [`Values`] scope by scope. So no more than the values of
+//! one scope are held at a time, however many there are.
 
 use prost::Message as _;
 
 use super::{Hash, chain, forward, hex, state_of};
 use crate::{
-    controls::State,
+    controls::{Controls, State},
     id::SessionId,
     proto::{AuditBreak, AuditEntry, Scope, ScopedControls},
     time::{micros, system_time},
 };
 
-/// An entry as it is stored.
+/// An entry as it stands in the chain.
 #[derive(Debug, Clone)]
 pub struct Link {
     /// Where it stands.
@@ -30,38 +31,56 @@ pub struct Link {
     pub hash: Vec<u8>,
     /// What the hash covers, beside the hash before.
     pub body: Vec<u8>,
-    /// The state kept beside it.
-    pub snapshot: Option<Vec<u8>>,
 }
 
-/// What is there of a scope that entries speak of.
+/// A piece of what is stored about a scope. Its entries come in order, then its
+/// end.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    /// The next entry about the scope.
+    Entry {
+        /// Where it stands.
+        seq: u64,
+        /// The entry.
+        body: Vec<u8>,
+        /// The state kept beside it.
+        snapshot: Option<Vec<u8>>,
+    },
+    /// There are no more about it.
+    End(Standing),
+}
+
+/// What is there of a scope, at the moment of its last entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// The scope, as in [`Link`].
     pub scope: Vec<u8>,
-    /// The last entry about it; 0 where nothing of it is there.
+    /// Its row; none where nothing of it is there.
+    pub row: Option<StandingRow>,
+    /// Whether it was deleted, so that nothing of it has to be there.
+    pub is_deleted: bool,
+}
+
+/// The row of a scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingRow {
+    /// The last entry about it.
     pub audit_seq: u64,
-    /// The hash of its values; none where they cannot be read.
-    pub hash: Option<Hash>,
+    /// Its controls; none where they cannot be read.
+    pub controls: Option<Controls>,
+    /// The text of its settings.
+    pub settings: String,
 }
 
 /// A chain that is being followed.
 #[derive(Debug, Default)]
-pub struct Verifier {
+pub struct Chain {
     last: u64,
     hash: Hash,
-    scopes: HashMap<Vec<u8>, Last>,
     known: Option<(u64, String)>,
 }
 
-/// What the entries of a scope come to.
-#[derive(Debug)]
-struct Last {
-    seq: u64,
-    state: State,
-}
-
-impl Verifier {
+impl Chain {
     /// Expects entry `seq` to have the hash `hash`; with seq 0 nothing is expected.
     #[must_use]
     pub fn expecting(seq: u64, hash: String) -> Self {
@@ -110,79 +129,193 @@ impl Verifier {
         if time != Some(link.time) {
             return Err(at("the entry is filed under another time".to_owned()));
         }
-        let state = self.state_after(&entry, link).map_err(at)?;
-        if hex(&state.hash()) != entry.state_hash {
-            return Err(at("the values that it leads to have another hash".to_owned()));
-        }
-        self.scopes.insert(link.scope.clone(), Last { seq: link.seq, state });
         (self.last, self.hash) = (link.seq, hash);
         Ok(())
     }
 
-    fn state_after(&self, entry: &AuditEntry, link: &Link) -> Result<State, String> {
-        let snapshot = match &link.snapshot {
-            None => None,
-            Some(bytes) => {
-                let snapshot = ScopedControls::decode(bytes.as_slice()).ok();
-                let state = snapshot.as_ref().and_then(state_of);
-                Some(state.ok_or("the state that is kept beside it cannot be read")?)
-            }
-        };
-        match (self.scopes.get(&link.scope), snapshot) {
-            (None, None) => Err("no state is kept beside the first entry of its scope".to_owned()),
-            (None, Some(state)) => Ok(state),
-            (Some(last), snapshot) => {
-                let mut state = last.state.clone();
-                forward(&mut state, entry);
-                if snapshot.is_some_and(|snapshot| snapshot.hash() != state.hash()) {
-                    return Err("the state that is kept beside it is another".to_owned());
-                }
-                Ok(state)
-            }
-        }
-    }
-
-    /// Compares the end of the chain with what is there.
+    /// Says that there are no more entries.
     ///
     /// # Errors
     ///
-    /// Where they differ.
-    pub fn finish(&self, standing: &[Standing]) -> Result<(), AuditBreak> {
-        if let Some((seq, _)) = &self.known
-            && *seq > self.last
-        {
-            let problem = "the entry that is known is missing".to_owned();
-            return Err(AuditBreak { seq: self.last + 1, problem });
+    /// Where the one that is known is not among them.
+    pub fn finish(&self) -> Result<(), AuditBreak> {
+        match &self.known {
+            Some((seq, _)) if *seq > self.last => Err(AuditBreak {
+                seq: self.last + 1,
+                problem: "the entry that is known is missing".to_owned(),
+            }),
+            Some(_) | None => Ok(()),
         }
-        let breaks = standing.iter().filter_map(|standing| self.compare(standing).err());
-        breaks.min_by_key(|found| found.seq).map_or(Ok(()), Err)
+    }
+}
+
+/// The values that entries lead to, scope by scope.
+#[derive(Debug)]
+pub struct Values {
+    /// The last entry of the chain when it was followed.
+    last: u64,
+    /// No entry after this one is believed.
+    trusted: u64,
+    /// What the entries of the scope come to so far.
+    reached: Reached,
+    /// The first entry that does not hold.
+    first_break: Option<AuditBreak>,
+    /// The last entry before those that lead elsewhere.
+    hold: u64,
+}
+
+#[derive(Debug)]
+enum Reached {
+    /// There was no entry yet.
+    Nothing,
+    /// These values.
+    State { seq: u64, state: State },
+    /// What does not hold; the rest of the scope says nothing.
+    Broken,
+}
+
+impl Values {
+    /// Begins after a chain that was followed to its end, or to where it breaks.
+    /// Where it does not, entries that are newer are part of what is there.
+    #[must_use]
+    pub fn new(chain: &Chain, broken: Option<AuditBreak>) -> Self {
+        Self {
+            last: chain.last,
+            trusted: if broken.is_some() { chain.last } else { u64::MAX },
+            reached: Reached::Nothing,
+            first_break: broken,
+            hold: chain.last,
+        }
     }
 
-    fn compare(&self, standing: &Standing) -> Result<(), AuditBreak> {
-        let Standing { scope, audit_seq, hash } = standing;
-        let at = |seq: u64, problem: String| Err(AuditBreak { seq, problem });
-        let whose = whose(scope);
-        if *audit_seq > self.last {
-            let problem = format!("the entry is missing; {audit_seq} is the last about {whose}");
-            return at(self.last + 1, problem);
-        }
-        match self.scopes.get(scope) {
-            Some(last) if last.seq == *audit_seq => {
-                if *hash == Some(last.state.hash()) {
-                    return Ok(());
-                }
-                let problem =
-                    format!("the controls and settings of {whose} are not those that it left");
-                at(last.seq, problem)
-            }
-            Some(last) if last.seq > *audit_seq => {
-                let problem = match audit_seq {
-                    0 => format!("the controls and settings of {whose} are not there any more"),
-                    _ => format!("the entry is not the one that {whose} was left by"),
+    /// The last entry up to which all hold.
+    #[must_use]
+    pub fn hold(&self) -> u64 {
+        self.hold
+    }
+
+    /// The first entry that does not hold, when everything was followed.
+    #[must_use]
+    pub fn into_first_break(self) -> Option<AuditBreak> {
+        self.first_break
+    }
+
+    /// Follows the next piece.
+    pub fn follow(&mut self, piece: &Piece) {
+        match piece {
+            Piece::Entry { seq, body, snapshot } => {
+                self.reached = match std::mem::replace(&mut self.reached, Reached::Broken) {
+                    Reached::Broken => Reached::Broken,
+                    Reached::Nothing | Reached::State { .. } if *seq > self.trusted => {
+                        Reached::Broken
+                    }
+                    Reached::Nothing => self.step(None, *seq, body, snapshot.as_deref()),
+                    Reached::State { seq: _, state } => {
+                        self.step(Some(state), *seq, body, snapshot.as_deref())
+                    }
                 };
-                at(last.seq, problem)
             }
-            Some(_) | None => at(*audit_seq, format!("the entry is not one about {whose}")),
+            Piece::End(standing) => {
+                let reached = std::mem::replace(&mut self.reached, Reached::Nothing);
+                if let Err(found) = compare(self.last, &reached, standing) {
+                    self.found(found);
+                }
+            }
+        }
+    }
+
+    fn step(
+        &mut self,
+        before: Option<State>,
+        seq: u64,
+        body: &[u8],
+        snapshot: Option<&[u8]>,
+    ) -> Reached {
+        match state_after(before, body, snapshot) {
+            Ok(state) => Reached::State { seq, state },
+            Err(problem) => {
+                self.hold = self.hold.min(seq.saturating_sub(1));
+                self.found(AuditBreak { seq, problem });
+                Reached::Broken
+            }
+        }
+    }
+
+    fn found(&mut self, found: AuditBreak) {
+        if self.first_break.as_ref().is_none_or(|first| found.seq < first.seq) {
+            self.first_break = Some(found);
+        }
+    }
+}
+
+/// The values after an entry.
+fn state_after(
+    before: Option<State>,
+    body: &[u8],
+    snapshot: Option<&[u8]>,
+) -> Result<State, String> {
+    let entry =
+        AuditEntry::decode(body).map_err(|error| format!("the entry cannot be read: {error}"))?;
+    let snapshot = match snapshot {
+        None => None,
+        Some(bytes) => {
+            let snapshot = ScopedControls::decode(bytes).ok();
+            let state = snapshot.as_ref().and_then(state_of);
+            Some(state.ok_or("the state that is kept beside it cannot be read")?)
+        }
+    };
+    let state = match (before, snapshot) {
+        (None, None) => {
+            return Err("no state is kept beside the first entry of its scope".to_owned());
+        }
+        (None, Some(state)) => state,
+        (Some(mut state), snapshot) => {
+            forward(&mut state, &entry);
+            if snapshot.is_some_and(|snapshot| snapshot.hash() != state.hash()) {
+                return Err("the state that is kept beside it is another".to_owned());
+            }
+            state
+        }
+    };
+    if hex(&state.hash()) != entry.state_hash {
+        return Err("the values that it leads to have another hash".to_owned());
+    }
+    Ok(state)
+}
+
+/// Compares what the entries of a scope come to with what is there of it.
+fn compare(latest: u64, reached: &Reached, standing: &Standing) -> Result<(), AuditBreak> {
+    let Standing { scope, row, is_deleted } = standing;
+    if *is_deleted && row.is_none() {
+        return Ok(());
+    }
+    let at = |seq: u64, problem: String| Err(AuditBreak { seq, problem });
+    let audit_seq = row.as_ref().map_or(0, |row| row.audit_seq);
+    let whose = whose(scope);
+    match reached {
+        Reached::Broken => Ok(()),
+        Reached::State { seq, state } if *seq == audit_seq => {
+            // The row has the text as it is made; a hash would say no more.
+            if row.as_ref().is_some_and(|row| {
+                row.controls.as_ref() == Some(&state.controls)
+                    && row.settings == state.settings.as_text()
+            }) {
+                return Ok(());
+            }
+            at(*seq, format!("the controls and settings of {whose} are not those that it left"))
+        }
+        Reached::State { seq, state: _ } if *seq > audit_seq => {
+            let problem = match audit_seq {
+                0 => format!("the controls and settings of {whose} are not there any more"),
+                _ => format!("the entry is not the one that {whose} was left by"),
+            };
+            at(*seq, problem)
+        }
+        Reached::State { .. } | Reached::Nothing if audit_seq > latest => {
+            at(latest + 1, format!("the entry is missing; {audit_seq} is the last about {whose}"))
+        }
+        Reached::State { .. } | Reached::Nothing => {
+            at(audit_seq, format!("the entry is not one about {whose}"))
         }
     }
 }

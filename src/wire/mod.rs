@@ -3,8 +3,8 @@
 //! them, and renders the answer; a decision about sessions here is a bug.
 //!
 //! What all requests pass, from the outside in: which `Host` and `Origin` they
-//! name, cross-origin rules, the token ([`auth`]); then the adapter: [`grpc`] or
-//! [`rest`]. What is JSON goes by the descriptors of the contract ([`schema`],
+//! name, cross-origin rules, the token ([`auth`]); then the adapter: [`grpc`],
+//! [`rest`] (`/v1`) or [`contract`] (`/api`). What is JSON goes by the descriptors of the contract ([`schema`],
 //! [`transcode`]).
 
 pub(crate) mod auth;

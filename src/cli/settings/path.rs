@@ -62,6 +62,11 @@ impl Path {
         Self { key, below: Vec::new() }
     }
 
+    /// The same below another key: the server leaves out white space around one.
+    pub(super) fn under(&self, key: &str) -> Self {
+        Self { key: key.to_owned(), below: self.below.clone() }
+    }
+
     /// The key.
     pub(super) fn key(&self) -> &str {
         &self.key

@@ -83,7 +83,8 @@ impl<'a> Writing<'a> {
             ..self.request()
         };
         let answer = retry::change(&self.server, self.cx.output, request).await?;
-        self.tell_update(&answer, &assigned(path, value), Vec::new())
+        let path = path.under(answer.key());
+        self.tell_update(&answer, &assigned(&path, value), Vec::new())
     }
 
     /// Writes a value inside of a setting.
@@ -99,6 +100,7 @@ impl<'a> Writing<'a> {
             let Some(answer) = attempts.made(self.write_top(key, next, etag).await).await? else {
                 continue;
             };
+            let path = &path.under(answer.key());
             return self.tell_update(&answer, &assigned(path, value), place(path));
         }
     }
@@ -153,6 +155,7 @@ impl<'a> Writing<'a> {
                 None => self.write_nothing(key, etag).await,
             };
             let Some(answer) = attempts.made(outcome).await? else { continue };
+            let path = &path.under(answer.key());
             if self.cx.output.json {
                 let mut further = place(path);
                 further.push(("removed", was_there.into()));

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{Result, controls, i64_of, micros, rows};
 use crate::{
-    audit::{self, Hash, Link, Standing, Write},
+    audit::{self, Hash, Link, Piece, Write},
     controls::{Scope, State},
     id::SessionId,
     proto::{AuditEntry, ScopedControls},
@@ -70,8 +70,16 @@ fn name(entry: &mut AuditEntry, previous: Hash, hash: Hash) {
     entry.hash = audit::hex(&hash);
 }
 
-/// The seq and hash of the last entry.
-pub(super) fn latest(db: &Connection) -> Result<Option<(u64, Hash)>> {
+/// The seq of the last entry; 0 for none.
+pub(super) fn latest_seq(db: &Connection) -> Result<u64> {
+    let found: Option<i64> =
+        db.prepare_cached("SELECT max(seq) FROM audit")?.query_row([], |row| row.get(0))?;
+    Ok(found.map_or(0, i64::unsigned_abs))
+}
+
+/// The seq and hash of the last entry. Where that hash is none, nothing can be
+/// chained to it: it fails, and no write that would be recorded is made.
+fn latest(db: &Connection) -> Result<Option<(u64, Hash)>> {
     let mut statement =
         db.prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?;
     let found =
@@ -139,7 +147,7 @@ pub struct Entries {
 pub(super) fn entries(db: &Connection, wanted: &Wanted, from: From, limit: u32) -> Result<Entries> {
     // All that is read is of one moment.
     let moment = db.unchecked_transaction()?;
-    let latest = latest(db)?.map_or(0, |(seq, _)| seq);
+    let latest = latest_seq(db)?;
     let (place, order, bound) = match from {
         From::After(seq) => ("seq > ?1", "seq", seq),
         From::Before(seq) => ("seq < ?1", "seq DESC", seq),
@@ -152,30 +160,36 @@ pub(super) fn entries(db: &Connection, wanted: &Wanted, from: From, limit: u32) 
     );
     let mut statement = db.prepare_cached(&sql)?;
     let session = wanted.session.map(|id| id.as_bytes().to_vec());
-    let mut rows = statement.query(params![i64_of(bound), session, SCAN])?;
-    let (mut entries, mut bytes, mut looked_at, mut last) = (Vec::new(), 0, 0, None);
+    // One more than is looked at says whether there are more.
+    let mut rows = statement.query(params![i64_of(bound), session, SCAN + 1])?;
+    let (mut entries, mut bytes, mut looked_at) = (Vec::new(), 0, 0);
+    let (mut last, mut has_more) = (None, false);
     while let Some(row) = rows.next()? {
-        looked_at += 1;
-        last = Some(row.get::<_, i64>(0)?.unsigned_abs());
-        // No index has the times: what is of another is looked at as well, so that
-        // it counts, and goes unread.
-        if !wanted.is_of(row.get(4)?) {
-            continue;
-        }
-        let found = entry_of(row)?;
-        if wanted.has(&found.entry) {
-            bytes += found.bytes;
-            entries.push(found.entry);
-        }
-        if entries.len() >= limit as usize || bytes >= PAGE_BYTES {
-            looked_at = SCAN;
+        if looked_at == SCAN {
+            has_more = true;
             break;
         }
+        looked_at += 1;
+        let seq = row.get::<_, i64>(0)?.unsigned_abs();
+        // No index has the times: what is of another is looked at as well, so that
+        // it counts, and goes unread.
+        if wanted.is_of(row.get(4)?) {
+            let found = entry_of(row, seq)?;
+            if wanted.has(&found.entry) {
+                if entries.len() >= limit as usize || bytes >= PAGE_BYTES {
+                    has_more = true;
+                    break;
+                }
+                bytes += found.bytes;
+                entries.push(found.entry);
+            }
+        }
+        last = Some(seq);
     }
     drop(rows);
     drop(statement);
     moment.finish()?;
-    Ok(Entries { entries, next: last.filter(|_| looked_at == SCAN), latest })
+    Ok(Entries { entries, next: last.filter(|_| has_more), latest })
 }
 
 struct Found {
@@ -183,58 +197,139 @@ struct Found {
     bytes: usize,
 }
 
-fn entry_of(row: &Row<'_>) -> rusqlite::Result<Found> {
+/// The entry of a row. Of one that cannot be read there is its seq and nothing
+/// else, so that it hides no others; verifying says what is wrong with it.
+fn entry_of(row: &Row<'_>, seq: u64) -> rusqlite::Result<Found> {
     let body: Vec<u8> = row.get(2)?;
-    let mut entry = AuditEntry::decode(body.as_slice()).map_err(|error| rows::damaged(2, error))?;
-    let previous: Option<Hash> = row.get(3)?;
-    // Where it stands is what counts, whatever it says of itself.
-    entry.seq = row.get::<_, i64>(0)?.unsigned_abs();
-    name(&mut entry, previous.unwrap_or_default(), row.get(1)?);
+    let hash: rusqlite::Result<Hash> = row.get(1);
+    let entry = match (AuditEntry::decode(body.as_slice()), hash) {
+        (Ok(mut entry), Ok(hash)) => {
+            // Where it stands is what counts, whatever it says of itself.
+            entry.seq = seq;
+            // What is wrong with the one before is said there.
+            let previous: Option<Hash> = row.get(3).unwrap_or_default();
+            name(&mut entry, previous.unwrap_or_default(), hash);
+            entry
+        }
+        (Err(_), _) | (_, Err(_)) => AuditEntry { seq, ..AuditEntry::default() },
+    };
     Ok(Found { entry, bytes: body.len() })
 }
 
-/// A stretch of the chain, as it is stored.
-#[derive(Debug, Default)]
-pub struct Links {
-    /// The entries, in order.
-    pub links: Vec<Link>,
-    /// What is there of each scope, where this is the end of the chain.
-    pub standing: Option<Vec<Standing>>,
-}
-
-/// The next entries of the chain after `seq`.
-pub(super) fn links(db: &Connection, seq: u64) -> Result<Links> {
-    let moment = db.unchecked_transaction()?;
+/// The next entries of the chain after `seq`; empty at its end. They are read as
+/// they stand: to make sense of them is work for another thread.
+pub(super) fn links(db: &Connection, seq: u64) -> Result<Vec<Link>> {
     let mut statement = db.prepare_cached(
-        "SELECT seq, scope, hash, entry, snapshot, session, time FROM audit WHERE seq > ?1 \
-         ORDER BY seq",
+        "SELECT seq, scope, hash, entry, session, time FROM audit WHERE seq > ?1 ORDER BY seq",
     )?;
     // There is nothing before the first, unless somebody put it there.
     let after = if seq == 0 { i64::MIN } else { i64_of(seq) };
     let mut rows = statement.query([after])?;
-    let (mut links, mut bytes, mut at_end) = (Vec::new(), 0, false);
-    while links.len() < SCAN as usize && bytes < PAGE_BYTES {
-        let Some(row) = rows.next()? else {
-            at_end = true;
-            break;
-        };
+    let (mut links, mut bytes) = (Vec::new(), 0);
+    while links.len() < SCAN as usize
+        && bytes < PAGE_BYTES
+        && let Some(row) = rows.next()?
+    {
         let link = Link {
             seq: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
             scope: row.get(1)?,
-            session: row.get(5)?,
-            time: row.get(6)?,
+            session: row.get(4)?,
+            time: row.get(5)?,
             hash: row.get(2)?,
             body: row.get(3)?,
-            snapshot: row.get(4)?,
         };
-        bytes += link.body.len() + link.snapshot.as_ref().map_or(0, Vec::len);
+        bytes += link.body.len();
         links.push(link);
+    }
+    Ok(links)
+}
+
+/// The hash of an entry.
+pub(super) fn hash(db: &Connection, seq: u64) -> Result<Option<Hash>> {
+    let mut statement = db.prepare_cached("SELECT hash FROM audit WHERE seq = ?1")?;
+    Ok(statement.query_row([i64_of(seq)], |row| row.get(0)).optional()?)
+}
+
+/// A place among the entries as they stand scope by scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScopePlace {
+    scope: Vec<u8>,
+    seq: i64,
+}
+
+/// Some of what is stored about scopes.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    /// In order, scope by scope.
+    pub pieces: Vec<Piece>,
+    /// Where to go on; none where there are no more.
+    pub next: Option<ScopePlace>,
+}
+
+/// The entries after a place, scope by scope, each scope's with what is there of
+/// it at their end. Read as they stand, about 1 MiB at a time, all of one moment.
+pub(super) fn pieces(db: &Connection, after: Option<ScopePlace>) -> Result<Pieces> {
+    let moment = db.unchecked_transaction()?;
+    let mut statement = db.prepare_cached(
+        "SELECT scope, seq, entry, snapshot FROM audit WHERE (scope, seq) > (?1, ?2) \
+         ORDER BY scope, seq",
+    )?;
+    let mut place = after;
+    let from = place.clone().unwrap_or(ScopePlace { scope: Vec::new(), seq: i64::MIN });
+    let mut rows = statement.query(params![from.scope, from.seq])?;
+    let (mut pieces, mut bytes, mut at_end) = (Vec::new(), 0, false);
+    while pieces.len() < SCAN as usize && bytes < PAGE_BYTES {
+        let row = rows.next()?;
+        let scope: Option<Vec<u8>> = row.map(|row| row.get(0)).transpose()?;
+        if let Some(ended) = &place
+            && scope.as_ref() != Some(&ended.scope)
+        {
+            let standing = controls::standing(db, &ended.scope)?;
+            bytes += standing.row.as_ref().map_or(0, |row| row.settings.len());
+            pieces.push(Piece::End(standing));
+        }
+        let (Some(row), Some(scope)) = (row, scope) else {
+            at_end = true;
+            break;
+        };
+        let seq: i64 = row.get(1)?;
+        let (body, snapshot): (Vec<u8>, Option<Vec<u8>>) = (row.get(2)?, row.get(3)?);
+        bytes += body.len() + snapshot.as_ref().map_or(0, Vec::len);
+        pieces.push(Piece::Entry { seq: u64::try_from(seq).unwrap_or(0), body, snapshot });
+        place = Some(ScopePlace { scope, seq });
     }
     drop(rows);
     drop(statement);
-    let standing = at_end.then(|| controls::standing(db)).transpose()?;
     moment.finish()?;
-    Ok(Links { links, standing })
+    Ok(Pieces { pieces, next: place.filter(|_| !at_end) })
+}
+
+/// Scopes that say they were written and that no entry is about.
+#[derive(Debug, Default)]
+pub struct Unwritten {
+    /// Each by its end.
+    pub pieces: Vec<Piece>,
+    /// Where to go on; none where there are no more.
+    pub next: Option<i64>,
+}
+
+/// Looks for them among the next scopes after a place.
+pub(super) fn unwritten(db: &Connection, after: i64) -> Result<Unwritten> {
+    let mut statement = db.prepare_cached(
+        "SELECT rowid, scope, audit_seq > 0 \
+         AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.scope = c.scope) \
+         FROM controls c WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+    )?;
+    let mut rows = statement.query(params![after, SCAN])?;
+    let mut found = Unwritten::default();
+    while let Some(row) = rows.next()? {
+        found.next = Some(row.get(0)?);
+        if row.get(2)? {
+            let scope: Vec<u8> = row.get(1)?;
+            found.pieces.push(Piece::End(controls::standing(db, &scope)?));
+        }
+    }
+    Ok(found)
 }
 
 /// A state of a scope that was rebuilt.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::{Result, audit, catalogue, i64_of, micros, rows, states::States};
 use crate::{
     Error,
-    audit::{Origin, Standing, Write as Recorded},
+    audit::{Origin, Standing, StandingRow, Write as Recorded},
     controls::{Controls, Edit, Policy, Scope, State, stored_key},
     id::SessionId,
     proto::{self, AuditEntry},
@@ -239,7 +239,7 @@ pub(super) fn write(
     };
     let at_seq = match &entry {
         Some(entry) => entry.seq,
-        None => audit::latest(db)?.map_or(0, |(seq, _)| seq),
+        None => audit::latest_seq(db)?,
     };
     Ok(Written { entry, state: next, removed, at_seq, controls })
 }
@@ -281,12 +281,7 @@ fn stored_of(
 ) -> rusqlite::Result<Stored> {
     Ok(Stored {
         state: State {
-            controls: Controls {
-                model: row.get(0)?,
-                approval_policy: rows::enum_of(row, 1)?,
-                network: rows::enum_of(row, 2)?,
-                sandbox: rows::enum_of(row, 3)?,
-            },
+            controls: controls_of(row)?,
             settings: parse(row.get_ref(7)?.as_str()?)?,
             revision: row.get::<_, i64>(4)?.unsigned_abs(),
         },
@@ -295,29 +290,32 @@ fn stored_of(
     })
 }
 
-/// Every scope that was ever written, whatever its row says of that; without
-/// those of sessions that were deleted.
-pub(super) fn standing(db: &Connection) -> Result<Vec<Standing>> {
-    let mut missing = db.prepare_cached(
-        "SELECT DISTINCT scope FROM audit WHERE scope NOT IN (SELECT scope FROM controls) \
-         AND scope NOT IN (SELECT id FROM tombstones)",
-    )?;
-    let missing = missing
-        .query_map([], |row| Ok(Standing { scope: row.get(0)?, audit_seq: 0, hash: None }))?;
-    let missing = missing.collect::<rusqlite::Result<Vec<_>>>()?;
+/// The controls in the first four columns of a row.
+fn controls_of(row: &Row<'_>) -> rusqlite::Result<Controls> {
+    Ok(Controls {
+        model: row.get(0)?,
+        approval_policy: rows::enum_of(row, 1)?,
+        network: rows::enum_of(row, 2)?,
+        sandbox: rows::enum_of(row, 3)?,
+    })
+}
+
+/// What is there of a scope that entries of the audit are about, unread: reading
+/// it is work.
+pub(super) fn standing(db: &Connection, scope: &[u8]) -> Result<Standing> {
     let mut statement = db.prepare_cached(
-        "SELECT model, approval_policy, network, sandbox, revision, audit_seq, unsaved, settings, \
-         scope FROM controls c WHERE audit_seq > 0 \
-         OR EXISTS (SELECT 1 FROM audit a WHERE a.scope = c.scope)",
+        "SELECT model, approval_policy, network, sandbox, audit_seq, settings \
+         FROM controls WHERE scope = ?1",
     )?;
-    let parse =
-        |text: &str| Settings::parse("settings", text).map_err(|error| rows::damaged(7, error));
-    let rows = statement.query_map([], |row| {
-        Ok(Standing {
-            scope: row.get(8)?,
-            audit_seq: row.get::<_, i64>(5)?.unsigned_abs(),
-            hash: stored_of(row, parse).ok().map(|stored| stored.state.hash()),
+    let row = statement.query_row([scope], |row| {
+        Ok(StandingRow {
+            audit_seq: row.get::<_, i64>(4)?.unsigned_abs(),
+            controls: controls_of(row).ok(),
+            settings: row.get(5)?,
         })
-    })?;
-    Ok(missing.into_iter().map(Ok).chain(rows).collect::<rusqlite::Result<_>>()?)
+    });
+    let is_deleted = db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM tombstones WHERE id = ?1)")?
+        .query_row([scope], |row| row.get(0))?;
+    Ok(Standing { scope: scope.to_vec(), row: row.optional()?, is_deleted })
 }

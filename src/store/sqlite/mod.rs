@@ -37,6 +37,7 @@ use std::{
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{
+    audit::{Hash, Link},
     controls::{Policy, Scope, State},
     id::{Seq, SessionId, TurnNumber},
     proto::SessionState,
@@ -45,7 +46,7 @@ use crate::{
     time,
 };
 
-pub use audit::{At, Entries, From as EntriesFrom, Links, Rebuilt, Wanted};
+pub use audit::{At, Entries, From as EntriesFrom, Pieces, Rebuilt, ScopePlace, Unwritten, Wanted};
 pub use catalogue::RecentPosition;
 pub use controls::{Read, Write, Written};
 pub use forgotten::ForgottenThread;
@@ -400,7 +401,7 @@ impl Database {
 
     /// The seq of the latest entry of the audit; 0 for none.
     pub async fn latest_audit_seq(&self) -> Result<u64> {
-        self.reader.call(|db| Ok(audit::latest(db)?.map_or(0, |(seq, _)| seq))).await
+        self.reader.call(audit::latest_seq).await
     }
 
     /// Reads entries of the audit.
@@ -413,9 +414,24 @@ impl Database {
         self.reader.call(move |db| audit::entries(db, &wanted, from, limit)).await
     }
 
-    /// Reads the chain of the audit on, after entry `seq`.
-    pub async fn audit_links(&self, seq: u64) -> Result<Links> {
+    /// Reads the chain of the audit on, after entry `seq`; empty at its end.
+    pub async fn audit_links(&self, seq: u64) -> Result<Vec<Link>> {
         self.reader.call(move |db| audit::links(db, seq)).await
+    }
+
+    /// The hash of an entry of the audit.
+    pub async fn audit_hash(&self, seq: u64) -> Result<Option<Hash>> {
+        self.reader.call(move |db| audit::hash(db, seq)).await
+    }
+
+    /// Reads the audit on scope by scope, after a place.
+    pub async fn audit_pieces(&self, after: Option<ScopePlace>) -> Result<Pieces> {
+        self.reader.call(move |db| audit::pieces(db, after)).await
+    }
+
+    /// Looks on for scopes that say they were written and that no entry is about.
+    pub async fn audit_unwritten(&self, after: i64) -> Result<Unwritten> {
+        self.reader.call(move |db| audit::unwritten(db, after)).await
     }
 
     /// Rebuilds a state from the audit; `None` where the scope has no entry.

@@ -20,8 +20,9 @@ const LIMIT: usize = 1 << 20;
 /// How much of a body that is refused is read and dropped: a client that is still
 /// sending when it is answered and hung up on may not see the answer.
 const DRAINED: usize = 16 * LIMIT;
-/// How deep a body may be nested: the settings in it as deep as they may be.
-const DEPTH: usize = settings::MAX_DEPTH + 2;
+/// How deep a body may be nested: a value as deep as it may be, in the settings of
+/// the controls of a body. Whoever reads a value that stands higher judges it.
+const DEPTH: usize = settings::MAX_DEPTH + 3;
 
 /// The JSON of a body; none where there is none.
 ///

@@ -12,7 +12,7 @@ use super::{
     call::Call,
     check::{Fields, Length, Presence},
     error::{Failure, locked},
-    settings::{SCOPES, origin, outcome_word, parsed, refused, scope_of, scope_word},
+    settings::{SCOPES, of_json, origin, outcome_word, parsed, refused, scope_of, scope_word},
 };
 use crate::{
     Error,
@@ -23,6 +23,7 @@ use crate::{
     },
     json::Json,
     proto::{self, ApprovalPolicy, FilesystemSandbox, NetworkAccess, Scope, ScopedControls},
+    settings::trim,
     wire::operations,
 };
 
@@ -71,7 +72,7 @@ fn one_of<T: Copy>(
 /// The controls that a body chooses, which may be none.
 pub(super) fn chosen(fields: &mut Fields<'_>) -> Controls {
     // A blank one is none.
-    let model = fields.string("model", Presence::Optional, Length::from(1)).map(str::trim);
+    let model = fields.string("model", Presence::Optional, Length::from(1)).map(trim);
     Controls {
         model: model.filter(|model| !model.is_empty()).map(ToOwned::to_owned),
         approval_policy: approval_policy(fields, Presence::Optional).unwrap_or_default(),
@@ -134,7 +135,7 @@ async fn write(call: Call) -> Result<Answer, Failure> {
             let body = locked().with("sessionId", call.session());
             return Err(Failure::Locked(with_controls(body, get_controls(&call).await?)));
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(of_json(error.into())),
     };
     let proto::ApplyControlsResponse {
         outcome,

@@ -138,10 +138,6 @@ pub(super) fn body(error: &Error) -> Object {
         Error::NoActiveTurn { id, state: _ } => {
             Object::status("no_active_turn").with("sessionId", id.to_string())
         }
-        // What is wrong with JSON in a body is wrong with the body.
-        Error::InvalidArgument { field, problem } if field.ends_with("_json") => {
-            plain("request_failed", problem)
-        }
         Error::InvalidArgument { .. } => plain("invalid_request", &message),
         Error::PayloadTooLarge { .. } | Error::UnsupportedMediaType { .. } => {
             plain("request_failed", &message)
@@ -217,11 +213,6 @@ mod tests {
             (
                 Error::internal("a secret"),
                 r#"{"status":"error","code":"internal_error","message":"internal server error"}"#
-                    .to_owned(),
-            ),
-            (
-                Error::invalid("value_json", "nested too deep"),
-                r#"{"status":"error","code":"request_failed","message":"nested too deep"}"#
                     .to_owned(),
             ),
             (

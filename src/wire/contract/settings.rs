@@ -1,6 +1,7 @@
 //! The settings of sessions and of new ones.
 
 use axum::routing::{delete, get};
+use http::StatusCode;
 
 use super::{
     CALLER,
@@ -91,7 +92,7 @@ async fn write(call: Call) -> Result<Answer, Failure> {
     };
     let answered = operations::update_settings(&call.app, &CALLER, request).await;
     let proto::UpdateSettingsResponse { outcome, scope: _, key, settings_json, etag, audit_seq: _ } =
-        answered.map_err(|error| of_session(&call, error))?;
+        answered.map_err(|error| of_json(of_session(&call, error)))?;
     let body = about(&call, outcome_word(parsed(outcome)), scope);
     let body = match key {
         Some(key) => body.with("key", key),
@@ -202,6 +203,26 @@ fn about(call: &Call, status: &str, scope: Scope) -> Object {
 /// What became of a write, as an operation answers it.
 pub(super) fn parsed(outcome: i32) -> Outcome {
     Outcome::try_from(outcome).unwrap_or_default()
+}
+
+/// What an operation found wrong with JSON that stood in a body, and that goes to
+/// it as these fields, is wrong with the body.
+pub(super) fn of_json(failure: Failure) -> Failure {
+    match failure {
+        Failure::Error(Error::InvalidArgument { field, problem })
+            if matches!(field.as_ref(), "settings_json" | "value_json") =>
+        {
+            Failure::request(StatusCode::BAD_REQUEST, problem)
+        }
+        failure @ (Failure::Error(_)
+        | Failure::Issues(_)
+        | Failure::Invalid(_)
+        | Failure::Locked(_)
+        | Failure::State(_)
+        | Failure::Request(..)
+        | Failure::Unknown(_)
+        | Failure::BadPath(_)) => failure,
+    }
 }
 
 /// An error, with what the contract tells of the session where the defaults are

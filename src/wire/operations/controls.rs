@@ -2,7 +2,7 @@
 
 use super::{
     Caller,
-    fields::{parse_enum, parse_id},
+    fields::{parse_enum, parse_id, trimmed_model},
     once,
     settings::{Unsaid, audit_seq, outcome, parse_origin, parse_scope, session_first},
 };
@@ -149,7 +149,7 @@ fn parse_chosen(controls: proto::Controls) -> Result<Controls> {
 }
 
 fn parse_model(model: String) -> Result<Option<String>> {
-    let model = (!model.is_empty()).then_some(model);
+    let model = trimmed_model(&model);
     check_model("controls.model", model.as_deref())?;
     Ok(model)
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Error, Result, id::SessionId, proto::SessionState};
+use crate::{Error, Result, id::SessionId, proto::SessionState, settings::trim};
 
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -16,6 +16,12 @@ const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
 /// INVALID_ARGUMENT.
 pub(crate) fn parse_id(field: &'static str, text: &str) -> Result<SessionId> {
     text.parse().map_err(|error| Error::invalid(field, format!("{text:?}: {error}")))
+}
+
+/// The name of a model without the white space around it; `None` where none was
+/// given. A blank one stays, and is refused as such.
+pub(crate) fn trimmed_model(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| trim(text).to_owned())
 }
 
 /// A value of an enumeration.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     Caller,
-    fields::{parse_duration, parse_enum, parse_id, parse_paths, parse_states},
+    fields::{parse_duration, parse_enum, parse_id, parse_paths, parse_states, trimmed_model},
     once,
 };
 use crate::{
@@ -178,7 +178,7 @@ fn parse_session(
         labels: session.labels,
         working_directory: PathBuf::from(session.working_directory),
         controls: Controls {
-            model: (!session.model.is_empty()).then_some(session.model),
+            model: trimmed_model(&session.model),
             approval_policy,
             network,
             sandbox,

@@ -29,6 +29,12 @@ async fn a_path_reaches_what_lies_inside_of_a_setting() {
     assert_eq!(got["path"], json!(["team", "review", "limit"]));
     assert_eq!((&got["key"], &got["found"]), (&json!("team"), &json!(true)));
 
+    // The key is said as it is stored.
+    for (path, expected) in [(" team .review.limit", "team.review.limit"), (" n ", "n")] {
+        assert!(set(&[path, "3"]).starts_with(&format!("{ID}  {expected} = 3  ")));
+    }
+    set(&["team.review.limit", "2.50"]);
+
     // What is there already is no change.
     let again = told(&home, &["settings", "set", ID, "team.review.limit", "2.5"]);
     assert_eq!(

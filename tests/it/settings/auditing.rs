@@ -162,6 +162,19 @@ async fn pages_go_on_where_they_ended_and_their_tokens_are_good_for_nothing_else
     let after = ListAuditEntriesRequest { after_seq: 31, ..Default::default() };
     let last = page(&clients, after).await.unwrap();
     assert_eq!((seqs(&last.entries), &*last.next_page_token), (vec![32, 33], ""));
+    // Also where the last page is full, of all entries and of those of a filter.
+    let full = ListAuditEntriesRequest { after_seq: 31, page_size: 2, ..Default::default() };
+    let last = page(&clients, full).await.unwrap();
+    assert_eq!((seqs(&last.entries), &*last.next_page_token), (vec![32, 33], ""));
+    let of_late = AuditFilter { key: "late".to_owned(), ..Default::default() };
+    let full = ListAuditEntriesRequest {
+        filter: Some(of_late),
+        page_size: 1,
+        newest_first: true,
+        ..Default::default()
+    };
+    let last = page(&clients, full).await.unwrap();
+    assert_eq!((seqs(&last.entries), &*last.next_page_token), (vec![33], ""));
     let beyond = ListAuditEntriesRequest { after_seq: u64::MAX, ..Default::default() };
     assert_eq!(page(&clients, beyond).await.unwrap().entries, []);
 

@@ -54,7 +54,7 @@ async fn a_new_session_has_a_copy_of_the_defaults_and_a_fork_one_of_its_source()
     apply(&clients, default_application("", chosen.clone())).await.unwrap();
     let after = create(&clients, &server.work(), "thread,turn,completed").await.unwrap().session_id;
     rest(&clients, &after).await;
-    let own_model = Session { model: "own".to_owned(), ..Session::default() };
+    let own_model = Session { model: " own\n".to_owned(), ..Session::default() };
     let overridden = created(&clients, &server, own_model).await.session_id;
     update(&clients, to_default(many("", r#"{"b":2}"#, UpdateMode::Replace))).await.unwrap();
     apply(&clients, default_application("", UNCHOSEN)).await.unwrap();
@@ -86,8 +86,9 @@ async fn controls_keep_the_settings_of_their_scope_unless_they_bring_some() {
     let id = pending(&clients, &server).await;
     update(&clients, to_default(one(&id, "d", "1"))).await.unwrap();
     set(&clients, &id, "s", "1").await.unwrap();
+    // White space around a model is no part of its name.
+    let first = apply(&clients, application(&id, " m\u{a0}\n")).await.unwrap();
     let mut application = application(&id, "m");
-    let first = apply(&clients, application.clone()).await.unwrap();
     assert_eq!(first.summary, "m | never | enabled | workspace-write | settings:1");
     assert_eq!(first.applied, first.session);
     assert_eq!(first.applied.unwrap().settings_json, r#"{"s":1}"#);
@@ -106,6 +107,8 @@ async fn controls_keep_the_settings_of_their_scope_unless_they_bring_some() {
         Controls { filesystem_sandbox: 9, ..UNCHOSEN },
         Controls { model: "x".repeat(201), ..UNCHOSEN },
         Controls { model: "a\nb".to_owned(), ..UNCHOSEN },
+        Controls { model: " \u{a0}".to_owned(), ..UNCHOSEN },
+        Controls { model: " -m".to_owned(), ..UNCHOSEN },
     ] {
         let request = default_application("", unspecified);
         assert_eq!(refused(apply(&clients, request).await), "INVALID_ARGUMENT");

@@ -261,3 +261,29 @@ async fn states_that_are_kept_beside_entries_are_verified_too() {
     });
     assert_eq!(found.await, (None, Some(9)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_cannot_be_read_hide_no_others_and_writes_stop_at_a_damaged_end() {
+    let mut place = Place::prepare().await;
+    let before = place.known.seq;
+    let connection = Connection::open(place.path()).unwrap();
+    connection
+        .execute_batch(
+            "UPDATE audit SET entry = x'ff' WHERE seq = 4;
+             UPDATE audit SET hash = x'00' WHERE seq = 9",
+        )
+        .unwrap();
+    drop(connection);
+    place.server.start();
+    let found = entries(&place.clients).await;
+    assert_eq!(found.len() as u64, before);
+    for (seq, entry) in (1..).zip(&found) {
+        let bare = AuditEntry { seq, ..AuditEntry::default() };
+        assert_eq!(*entry == bare, seq == 4 || seq == 9, "{entry:?}");
+    }
+    let id = SessionId::from_bytes(place.a.clone().try_into().unwrap()).to_string();
+    let refused = set(&place.clients, &id, "k", "5").await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Internal);
+    // What changes nothing needs no entry.
+    set(&place.clients, &id, "k", "2").await.unwrap();
+}

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::{super::Database, *};
 use crate::{
-    audit::{Origin, Verifier},
+    audit::{Chain, Origin, Values},
     controls::{Controls, Edit, Policy},
     proto::{ApprovalPolicy, FilesystemSandbox, NetworkAccess},
     settings::{Settings, Value},
@@ -92,18 +92,124 @@ async fn check(database: &Database, scopes: &[Scope], begun: &[State], known: &[
             }
         }
     }
-    let mut verifier = Verifier::default();
+    assert_eq!(verify(database, async || {}).await, (latest, None));
+}
+
+/// Follows the audit to its end, with `meanwhile` before each page of values; what
+/// the last entry of the chain is, and what is broken.
+async fn verify(
+    database: &Database,
+    meanwhile: impl AsyncFn(),
+) -> (u64, Option<crate::proto::AuditBreak>) {
+    let mut chain = Chain::default();
     loop {
-        let read = database.audit_links(verifier.last().0).await.unwrap();
-        for link in &read.links {
-            verifier.follow(link).unwrap();
+        let links = database.audit_links(chain.last().0).await.unwrap();
+        if links.is_empty() {
+            break;
         }
-        if let Some(standing) = read.standing {
-            verifier.finish(&standing).unwrap();
+        links.iter().for_each(|link| chain.follow(link).unwrap());
+    }
+    let mut values = Values::new(&chain, None);
+    let mut place = None;
+    loop {
+        meanwhile().await;
+        let read = database.audit_pieces(place).await.unwrap();
+        read.pieces.iter().for_each(|piece| values.follow(piece));
+        place = read.next;
+        if place.is_none() {
             break;
         }
     }
-    assert_eq!(verifier.last().0, latest);
+    let mut place = Some(i64::MIN);
+    while let Some(after) = place {
+        let read = database.audit_unwritten(after).await.unwrap();
+        read.pieces.iter().for_each(|piece| values.follow(piece));
+        place = read.next;
+    }
+    (chain.last().0, values.into_first_break())
+}
+
+/// Sets the key `k` of a scope.
+async fn set(database: &Database, scope: Scope, value: &str, seconds: usize) {
+    let write = sqlite::Write {
+        scope,
+        session: match scope {
+            Scope::Session(id) => Some(id),
+            Scope::Default => None,
+        },
+        edit: Edit::Set("k".to_owned(), Value::parse("value", value).unwrap()),
+        etag: String::new(),
+        origin: Origin {
+            actor: "ann".to_owned(),
+            source: "test".to_owned(),
+            transport: "grpc".to_owned(),
+        },
+        time: at(seconds),
+    };
+    database.write_controls(Arc::default(), write, |_| None, |_| {}).await.unwrap();
+}
+
+async fn sessions(database: &Database, count: usize) -> Vec<Scope> {
+    let mut scopes = Vec::new();
+    for _ in 0..count {
+        let id = SessionId::random();
+        let new = sqlite::tests::session(id);
+        database.insert_session(new, Settings::default(), vec![1], None).await.unwrap();
+        scopes.push(Scope::Session(id));
+    }
+    scopes
+}
+
+#[tokio::test]
+async fn values_are_read_for_verifying_a_bounded_page_at_a_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::open(&directory.path().join("state.db")).unwrap();
+    let large = format!("\"{}\"", "x".repeat(600 << 10));
+    for (number, scope) in sessions(&database, 5).await.into_iter().enumerate() {
+        set(&database, scope, &large, number).await;
+    }
+    let (mut place, mut pages) = (None, 0);
+    loop {
+        let read = database.audit_pieces(place).await.unwrap();
+        let bytes = read.pieces.iter().map(|piece| match piece {
+            Piece::Entry { seq: _, body, snapshot } => {
+                body.len() + snapshot.as_ref().map_or(0, Vec::len)
+            }
+            Piece::End(standing) => standing.row.as_ref().map_or(0, |row| row.settings.len()),
+        });
+        // What is read last may be as large as an entry, its state and the row before are.
+        assert!(bytes.sum::<usize>() < PAGE_BYTES + 3 * large.len());
+        pages += 1;
+        place = read.next;
+        if place.is_none() {
+            break;
+        }
+    }
+    assert!(pages >= 5, "{pages}");
+}
+
+#[tokio::test]
+async fn what_is_written_while_the_audit_is_verified_breaks_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::open(&directory.path().join("state.db")).unwrap();
+    let large = format!("\"{}\"", "x".repeat(600 << 10));
+    let mut scopes = sessions(&database, 3).await;
+    for scope in &scopes {
+        set(&database, *scope, &large, 1).await;
+    }
+    // Never written before.
+    scopes.extend(sessions(&database, 2).await);
+    scopes.push(Scope::Default);
+    let count = std::cell::Cell::new(0);
+    let (last, broken) = verify(&database, async || {
+        count.set(count.get() + 1);
+        for scope in &scopes {
+            set(&database, *scope, &count.get().to_string(), 2).await;
+        }
+    })
+    .await;
+    assert_eq!((last, broken), (3, None));
+    assert!(count.get() > 1, "several pages");
 }
 
 async fn run(edits: Vec<(usize, Edit)>) {

@@ -71,6 +71,22 @@ def bodies(server, session):
     server.post(place, f'{{"scope":"session","settings":{{"k":{deep}}}}}')
     server.delete(f"{session}/settings/k")
 
+    # What settings take, controls take with them, and no more.
+    controls = (
+        '{"scope":"session","controls":{"model":null,"approvalPolicy":"never",'
+        '"networkAccess":"restricted","filesystemSandbox":"read-only","settings":{"k":%s}}}'
+    )
+    answer = server.post(f"{session}/session-controls", controls % deep)
+    assert answer.status == 200 and deep in answer.body, answer.body
+    for path, body in [
+        (place, f'{{"scope":"session","settings":{{"k":[{deep}]}}}}'),
+        (f"{session}/session-controls", controls % f"[{deep}]"),
+    ]:
+        answer = server.post(path, body)
+        assert answer.status == 400 and "nested too deep" in answer.body, answer.body
+        assert '"code":"request_failed"' in answer.body, answer.body
+    server.delete(f"{session}/settings/k")
+
 
 def sizes(server, session):
     place = f"{session}/settings"
