@@ -156,8 +156,8 @@ impl App {
                 (Scope::Default, None) => {
                     State { controls: self.policy().defaults.clone(), ..State::default() }
                 }
-                // The session went since.
-                (Scope::Session(_), None) => State::default(),
+                // It was deleted since, and the audit has nothing of it.
+                (Scope::Session(id), None) => self.state(id).await?,
             },
         };
         Ok(State { revision, ..state })

@@ -64,6 +64,26 @@ impl App {
         .await
     }
 
+    /// Whether a turn could be started now, as far as that is known before it is
+    /// tried.
+    ///
+    /// # Errors
+    ///
+    /// As `SessionService.StartTurn` lists.
+    pub async fn check_turn(&self, id: SessionId, prompt: &agent::Prompt) -> Result<()> {
+        let session = self.sessions.session(id).await?;
+        if session.is_active() {
+            return Err(Error::SessionRunning { id, state: session.state() });
+        }
+        let kind = agent::Kind::parse(&session.agent)?;
+        let prompt = prompt.clone();
+        blocking(move || {
+            kind.check_prompt(&prompt)?;
+            agent::check_working_directory(&session.working_directory)
+        })
+        .await?
+    }
+
     /// Asks the running turn to stop, as Ctrl-C in a terminal would.
     ///
     /// # Errors

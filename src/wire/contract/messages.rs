@@ -64,11 +64,8 @@ struct Message {
 
 async fn send(call: Call) -> Result<Answer, Failure> {
     let (id, Message { prompt, controls }) = checked(&call, Missing::First, parse(&call)).await?;
-    let session = call.app.session(id).await?;
-    if session.is_active() {
-        // Before its controls are changed for a turn that cannot be.
-        return Err(Error::SessionRunning { id, state: session.state() }.into());
-    }
+    // Before its controls are changed for a turn that cannot be.
+    call.app.check_turn(id, &prompt).await?;
     if controls != Controls::default() {
         let request = proto::ApplyControlsRequest {
             session_id: id.to_string(),

@@ -356,6 +356,19 @@ async fn a_repeated_request_has_one_effect_and_the_earlier_answer() {
         .query_row("SELECT max(length(response)) FROM receipts", [], |row| row.get(0))
         .unwrap();
     assert!(longest < 64, "{longest} bytes");
+    // Of a session that was deleted only what the audit has is known.
+    let gone = pending(&clients, &server).await;
+    let nothing = UpdateSettingsRequest {
+        request_id: "n".to_owned(),
+        ..many(&gone, "{}", UpdateMode::Merge)
+    };
+    assert_eq!(update(&clients, nothing.clone()).await.unwrap().outcome(), Outcome::Unchanged);
+    for deleted in [&gone, &id] {
+        delete_session(&clients, deleted).await;
+    }
+    assert_eq!(refused(update(&clients, nothing).await), "SESSION_DELETED");
+    assert_eq!(update(&clients, large.clone()).await.unwrap(), grown);
+    let id = pending(&clients, &server).await;
     // What was refused may be tried again.
     let refusal = UpdateSettingsRequest {
         request_id: "r".to_owned(),

@@ -21,6 +21,16 @@ def turns(api, work):
     ]:
         issues(api.expect(400, "POST", at(session, "/messages"), body), path)
 
+    # A message that cannot be taken leaves the controls as they are.
+    place = os.path.join(work, "gone")
+    os.mkdir(place)
+    lost = api.create(cwd=place)["sessionId"]
+    before = api.get(lost)["session"]["sessionControls"]
+    os.rmdir(place)
+    refused = {"text": "x", "networkAccess": "enabled", "approvalPolicy": "never"}
+    equal(api.expect(400, "POST", at(lost, "/messages"), refused)["code"], "invalid_params")
+    equal(api.get(lost)["session"]["sessionControls"], before)
+
     turn = api.send(session, script("thread,turn,command:ls,message:first,message:The reply,completed"))
     equal(turn, f"{session}:1")
     equal(api.reply(session, turn), "The reply")
