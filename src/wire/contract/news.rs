@@ -165,10 +165,10 @@ impl Teller {
             {
                 continue;
             }
-            let event = event::decode_frame_within(&entry.frame, MAX_EVENT_BYTES)?;
+            let event = event::decode_frame(&entry.frame)?;
             let session: SessionId = event.session_id.parse().map_err(Error::internal)?;
             id = Some(session);
-            let frames = self.of_event(session, &event, filter).await?;
+            let frames = self.of_event(session, event, filter).await?;
             if !frames.is_empty() {
                 return Ok((frames, Some(entry.seq)));
             }
@@ -179,7 +179,7 @@ impl Teller {
     async fn of_event(
         &mut self,
         id: SessionId,
-        event: &Event,
+        event: Event,
         filter: &Filter,
     ) -> Result<Vec<String>> {
         let frame = match &event.kind {
