@@ -144,7 +144,15 @@ impl End {
                 Self::Close(close_code::PROTOCOL, "expected the frames of RFC 6455")
             }
             // The connection broke: nobody hears why.
-            _ => Self::Gone,
+            tungstenite::Error::ConnectionClosed
+            | tungstenite::Error::AlreadyClosed
+            | tungstenite::Error::Io(_)
+            | tungstenite::Error::Tls(_)
+            | tungstenite::Error::WriteBufferFull(_)
+            | tungstenite::Error::AttackAttempt
+            | tungstenite::Error::Url(_)
+            | tungstenite::Error::Http(_)
+            | tungstenite::Error::HttpFormat(_) => Self::Gone,
         }
     }
 }
