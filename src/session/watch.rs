@@ -121,7 +121,7 @@ impl Watch {
         let ids = match &request.scope {
             Scope::Sessions(ids) => ids.clone(),
             Scope::All if request.lazily => {
-                later = Some(sessions.database().applied_seqs().await?);
+                later = Some(from_now_on(&sessions).await?);
                 Vec::new()
             }
             Scope::All => sessions.database().all_ids().await?,
@@ -456,6 +456,19 @@ impl Watch {
             (None, _) | (Some(_), Some(_)) => None,
         }
     }
+}
+
+/// The latest event of each session.
+async fn from_now_on(sessions: &Sessions) -> Result<HashMap<SessionId, Seq>> {
+    let mut latest = sessions.database().applied_seqs().await?;
+    for (id, seq) in &mut latest {
+        // While a turn runs, its row stays behind what is shown of it. One that is
+        // at rest may have no owner, and its row is up to date.
+        if let Some(shown) = sessions.shown(*id).filter(|shown| *shown > Seq::ZERO) {
+            *seq = shown;
+        }
+    }
+    Ok(latest)
 }
 
 /// Whether it says that the events of one session cannot be read, or do not come.

@@ -96,6 +96,12 @@ async fn sockets_are_told_what_they_watch_by_the_contract() {
 }
 
 #[test]
+fn a_socket_that_is_opened_during_a_turn_is_not_told_what_was_before() {
+    let server = ledger::setup().start();
+    follow(&server, "midway", &[text(&server.work())]);
+}
+
+#[test]
 fn sockets_that_send_too_much_or_may_not_be_there_are_refused() {
     let server = ledger::setup().start();
     follow(&server, "limits", &[]);

@@ -30,26 +30,42 @@ const HASH_CHARACTERS: usize = 8;
 ///
 /// INTERNAL when the database cannot be read.
 pub(super) async fn transcript(app: &App, id: SessionId) -> Result<Vec<String>> {
-    let is_shown = |entry: &AuditEntry| match entry.operation() {
+    let changes = operations::changes(app, id, is_shown, MAX_ENTRIES, MAX_DETAILS).await?;
+    Ok(changes.iter().map(entry).collect())
+}
+
+/// Whether transcripts have an entry of the audit.
+fn is_shown(entry: &AuditEntry) -> bool {
+    match entry.operation() {
         AuditOperation::OverrideControls => false,
         AuditOperation::Unspecified
         | AuditOperation::UpdateSettings
         | AuditOperation::DeleteSetting
         | AuditOperation::ApplyControls => true,
-    };
-    let changes = operations::changes(app, id, is_shown, MAX_ENTRIES, MAX_DETAILS).await?;
-    Ok(changes.iter().map(entry).collect())
+    }
 }
 
-/// One entry of the audit as a transcript would have it; none where it is not of
-/// a call that named the session.
+/// What is told of an entry of the audit. Both are the text of a JSON object.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// The entry as the transcript has it.
+    Entry(String),
+    /// The controls after it, where transcripts have nothing of it.
+    Controls(String),
+}
+
+/// One entry of the audit; none where it is not of a call that named the session.
 ///
 /// # Errors
 ///
 /// INTERNAL when the database cannot be read.
-pub(super) async fn told(app: &App, id: SessionId, seq: u64) -> Result<Option<String>> {
-    let changes = operations::changes(app, id, |entry| entry.seq == seq, 1, MAX_DETAILS).await?;
-    Ok(changes.first().map(entry))
+pub(super) async fn told(app: &App, id: SessionId, seq: u64) -> Result<Option<Told>> {
+    let Some(change) = operations::change(app, id, seq).await? else { return Ok(None) };
+    Ok(match &change.states {
+        _ if is_shown(&change.entry) => Some(Told::Entry(entry(&change))),
+        Some(States { previous: _, next }) => Some(Told::Controls(tuple(next))),
+        None => None,
+    })
 }
 
 fn entry(change: &Change) -> String {

@@ -19,8 +19,7 @@ use crate::{
     time::system_time,
 };
 
-/// The most bytes of an event that are sent; a frame has it once, and may have a
-/// mebibyte.
+/// The most bytes of an event that was cut because a frame cannot hold its line.
 pub(super) const MAX_EVENT_BYTES: usize = 512 << 10;
 /// The most bytes of a frame.
 pub(super) const MAX_FRAME_BYTES: usize = (1 << 20) - 1;
@@ -46,8 +45,20 @@ pub(super) fn frame(kind: &str, thread: Option<SessionId>, payload: &str) -> Str
 }
 
 /// The frames of an event that an agent printed, or that stands for one that it
-/// had no time to print; none for others.
-pub(super) fn of_agent(id: SessionId, brief: &Brief, event: &Event) -> Vec<String> {
+/// had no time to print; none for others. What a frame cannot hold is cut, which
+/// its parameters or its item say in `truncated`.
+pub(super) fn of_agent(id: SessionId, brief: &Brief, event: Event) -> Vec<String> {
+    // Frames of longer lines need not be made to be measured.
+    if event.raw.len() <= MAX_FRAME_BYTES {
+        let frames = whole(id, brief, &event);
+        if frames.iter().all(|frame| frame.len() <= MAX_FRAME_BYTES) {
+            return frames;
+        }
+    }
+    whole(id, brief, &event::within(event, MAX_EVENT_BYTES))
+}
+
+fn whole(id: SessionId, brief: &Brief, event: &Event) -> Vec<String> {
     let Some((method, params)) = notification(id, event) else { return Vec::new() };
     let name = normal(&method);
     let turn = (event.turn > 0).then(|| turn_id(id, event.turn));
@@ -205,7 +216,15 @@ fn item(params: Object, event: &Event, item: Option<&Item>) -> Object {
 /// The members of the line as the agent printed them, but for those that are said
 /// already.
 fn printed(params: Object, event: &Event) -> Object {
-    let Some(line) = line(event) else { return params };
+    let Some(line) = line(event) else {
+        // Items say it themselves.
+        let is_item = matches!(
+            event.kind,
+            Some(Kind::ItemStarted(_) | Kind::ItemUpdated(_) | Kind::ItemCompleted(_))
+        );
+        let is_cut = event.elided.is_some() || !event.raw.is_empty();
+        return if is_cut && !is_item { params.with("truncated", true) } else { params };
+    };
     let Ok(members) = serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(&line) else {
         return params;
     };
@@ -246,7 +265,7 @@ mod tests {
 
     fn frames(event: &Event) -> Vec<Json> {
         let brief = Brief { title: "T".to_owned(), project: None };
-        let frames = of_agent(id(), &brief, event);
+        let frames = of_agent(id(), &brief, event.clone());
         frames.iter().map(|frame| Json::parse_within(frame, 120).unwrap()).collect()
     }
 
@@ -297,6 +316,36 @@ mod tests {
         assert_eq!(ended(SessionState::Failed, StateReason::Lost), some("turn/failed", "failed"));
         assert_eq!(ended(SessionState::Failed, StateReason::AgentError), None);
         assert_eq!(ended(SessionState::Completed, none), None);
+    }
+
+    #[test]
+    fn lines_are_whole_as_long_as_a_frame_holds_them_and_all_that_is_cut_says_so() {
+        let item = |text: &str| {
+            format!(
+                r#"{{"type":"item.completed","item":{{"id":"i","type":"agent_message","text":"{text}"}}}}"#
+            )
+        };
+        let failed =
+            |text: &str| format!(r#"{{"type":"turn.failed","error":{{"message":"{text}"}}}}"#);
+        let unknown = |text: &str| format!(r#"{{"type":"later.kind","text":"{text}"}}"#);
+        let error = |text: &str| format!(r#"{{"type":"error","message":"{text}"}}"#);
+        let fits = "x".repeat(MAX_FRAME_BYTES - 2_000);
+        for line in [item(&fits), failed(&fits), unknown(&fits), error(&fits)] {
+            for frame in frames(&line_event(1, &line)) {
+                let frame = frame.to_string();
+                assert!(frame.contains(&fits) && !frame.contains("truncated"));
+            }
+        }
+        // The frame is too long where the line alone is not.
+        for size in [MAX_FRAME_BYTES - 100, 2 * MAX_FRAME_BYTES] {
+            let long = "x".repeat(size);
+            for line in [item(&long), failed(&long), unknown(&long), error(&long)] {
+                for frame in frames(&line_event(1, &line)) {
+                    let frame = frame.to_string();
+                    assert!(frame.len() < MAX_EVENT_BYTES && frame.contains(r#""truncated":true"#));
+                }
+            }
+        }
     }
 
     #[test]

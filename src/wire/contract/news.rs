@@ -14,7 +14,7 @@ use futures_util::{Stream, stream};
 
 use super::{
     answer::Object,
-    audit,
+    audit::{self, Told},
     error::body,
     frames::{Brief, MAX_EVENT_BYTES, MAX_FRAME_BYTES, frame, of_agent},
     thread::PROJECT,
@@ -165,10 +165,10 @@ impl Teller {
             {
                 continue;
             }
-            let event = event::decode_frame_within(&entry.frame, MAX_EVENT_BYTES)?;
+            let event = event::decode_frame(&entry.frame)?;
             let session: SessionId = event.session_id.parse().map_err(Error::internal)?;
             id = Some(session);
-            let frames = self.of_event(session, &event, filter).await?;
+            let frames = self.of_event(session, event, filter).await?;
             if !frames.is_empty() {
                 return Ok((frames, Some(entry.seq)));
             }
@@ -179,7 +179,7 @@ impl Teller {
     async fn of_event(
         &mut self,
         id: SessionId,
-        event: &Event,
+        event: Event,
         filter: &Filter,
     ) -> Result<Vec<String>> {
         let frame = match &event.kind {
@@ -251,8 +251,11 @@ impl Teller {
     }
 
     async fn controls(&self, id: SessionId, seq: u64) -> Result<Option<String>> {
-        let Some(entry) = audit::told(&self.app, id, seq).await? else { return Ok(None) };
-        Ok(Some(with_entry("session_controls_updated", id, &entry, "details")))
+        let kind = "session_controls_updated";
+        Ok(audit::told(&self.app, id, seq).await?.map(|told| match told {
+            Told::Entry(entry) => with(kind, id, ("entry", &entry), "details"),
+            Told::Controls(controls) => with(kind, id, ("controls", &controls), "settings"),
+        }))
     }
 
     /// The frame for a session that the watch goes on without; none where it is
@@ -294,20 +297,20 @@ impl Teller {
                 Err(error) => return Err(error),
             },
         }
-        Ok(Some(with_entry("transcript_updated", id, &note.text, "content")))
+        Ok(Some(with("transcript_updated", id, ("entry", &note.text), "content")))
     }
 }
 
-/// A frame about an entry of a transcript; without the member that is `long` where
-/// it would be too large.
-fn with_entry(kind: &str, id: SessionId, entry: &str, long: &str) -> String {
+/// A frame with an object under a name, such as an entry of a transcript; without
+/// the member that is `long` where it would be too large.
+fn with(kind: &str, id: SessionId, (name, object): (&str, &str), long: &str) -> String {
     let payload =
-        |entry: &str| Object::new().with("sessionId", id.to_string()).with_text("entry", entry);
-    let whole = frame(kind, Some(id), &payload(entry).into_text());
+        |object: &str| Object::new().with("sessionId", id.to_string()).with_text(name, object);
+    let whole = frame(kind, Some(id), &payload(object).into_text());
     if whole.len() <= MAX_FRAME_BYTES {
         return whole;
     }
-    let members = match Json::parse(entry) {
+    let members = match Json::parse(object) {
         Ok(Json::Object(members)) => members,
         Ok(_) | Err(_) => Vec::new(),
     };

@@ -3,8 +3,10 @@
 //! ```text
 //!  upgrade ──▶ ready ──▶ news and answers to commands ──▶ close
 //!                            │                              ├ 1001 the server goes down
-//!                            └ a client that does not read  ├ 1009 it sent too much at once
-//!                              is waited for                └ 1011 nothing can be read
+//!                            └ a client that does not read  ├ 1002 it does not speak WebSocket
+//!                              is waited for                ├ 1007 it sent text that is none
+//!                                                           ├ 1009 it sent too much at once
+//!                                                           └ 1011 nothing can be read
 //! ```
 //!
 //! The socket is what the watch is read for: as long as the client does not take
@@ -24,6 +26,7 @@ use axum::{
 use futures_util::StreamExt as _;
 use http::{Method, Uri, request::Parts};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tungstenite::error::ProtocolError;
 
 use super::{
     answer::Object,
@@ -121,6 +124,39 @@ impl End {
     }
 }
 
+impl End {
+    /// By what a client sent that is no message.
+    fn of_client(error: axum::Error) -> Self {
+        let Ok(error) = error.into_inner().downcast::<tungstenite::Error>() else {
+            return Self::Gone;
+        };
+        match *error {
+            tungstenite::Error::Capacity(_) => {
+                Self::Close(close_code::SIZE, "expected commands of at most 64 KiB")
+            }
+            tungstenite::Error::Utf8(_) => Self::Close(close_code::INVALID, "expected UTF-8"),
+            tungstenite::Error::Protocol(
+                ProtocolError::ResetWithoutClosingHandshake
+                | ProtocolError::SendAfterClosing
+                | ProtocolError::ReceivedAfterClosing,
+            ) => Self::Gone,
+            tungstenite::Error::Protocol(_) => {
+                Self::Close(close_code::PROTOCOL, "expected the frames of RFC 6455")
+            }
+            // The connection broke: nobody hears why.
+            tungstenite::Error::ConnectionClosed
+            | tungstenite::Error::AlreadyClosed
+            | tungstenite::Error::Io(_)
+            | tungstenite::Error::Tls(_)
+            | tungstenite::Error::WriteBufferFull(_)
+            | tungstenite::Error::AttackAttempt
+            | tungstenite::Error::Url(_)
+            | tungstenite::Error::Http(_)
+            | tungstenite::Error::HttpFormat(_) => Self::Gone,
+        }
+    }
+}
+
 const GOING_DOWN: End = End::Close(close_code::AWAY, "the server is shutting down");
 
 struct Stream {
@@ -161,10 +197,7 @@ impl Stream {
                 () = closing.cancelled() => return Err(GOING_DOWN),
                 message = self.socket.recv() => match message {
                     Some(Ok(message)) => self.hear(message).await?,
-                    // It is so too where the connection broke, which is not heard then.
-                    Some(Err(_)) => {
-                        return Err(End::Close(close_code::SIZE, "expected commands of at most 64 KiB"));
-                    }
+                    Some(Err(error)) => return Err(End::of_client(error)),
                     None => return Err(End::Gone),
                 },
                 told = news.next() => match told {

@@ -88,6 +88,23 @@ pub(crate) async fn changes(
     Ok(changes)
 }
 
+/// The entry `seq`, where it is of a call that named the session, with its values.
+///
+/// # Errors
+///
+/// INTERNAL when the database cannot be read.
+pub(crate) async fn change(app: &App, id: SessionId, seq: u64) -> Result<Option<Change>> {
+    let wanted = Wanted { session: Some(id), ..Wanted::default() };
+    let from = EntriesFrom::Before(seq.saturating_add(1));
+    let Entries { mut entries, next: _, latest: _ } = app.audit_entries(wanted, from, 1).await?;
+    let Some(entry) = entries.pop().filter(|entry| entry.seq == seq) else { return Ok(None) };
+    let mut state = app.audit_state(scope_of(&entry, id), At::Seq(seq)).await?.state;
+    let next = scoped(&state, app.policy());
+    backward(&mut state, &entry);
+    let previous = scoped(&state, app.policy());
+    Ok(Some(Change { entry, states: Some(States { previous, next }) }))
+}
+
 fn scope_of(entry: &AuditEntry, id: SessionId) -> Scope {
     match entry.scope() {
         proto::Scope::Default => Scope::Default,

@@ -37,7 +37,7 @@ mod views;
 
 pub(crate) use self::{
     audit::{get_audit_state, list_audit_entries, verify_audit, watch_audit_entries},
-    changes::{Change, States, changes},
+    changes::{Change, States, change, changes},
     controls::{apply_controls, get_controls, override_controls, scoped},
     event::{list_events, watch_events},
     life::{cleanup_sessions, delete_session, interrupt_turn, kill_session, start_turn},

@@ -12,7 +12,7 @@ from client import Api
 
 PARTS = [
     sessions.sessions, sessions.listing, sessions.after_restart, turns.turns, turns.unsupported,
-    turns.transcripts, streams.stream, streams.limits, streams.slow, streams.draining, streams.life,
+    turns.transcripts, streams.stream, streams.midway, streams.limits, streams.slow, streams.draining, streams.life,
 ]
 
 part, address, token, *arguments = sys.argv[1:]

@@ -82,6 +82,12 @@ def stream(api, work, system):
     check_entry(entry)
     equal(entry, api.get(two)["transcript"][-1])
     equal(json.loads(entry["details"])["next"]["settings"], {"a": 1})
+    # What transcripts do not show is told without an entry of theirs.
+    api.expect(200, "POST", at(two, "/approval-policy"), {"approvalPolicy": "never"})
+    changed = everything.until_type("session_controls_updated")
+    equal(set(changed["payload"]), {"sessionId", "controls"})
+    equal(changed["payload"]["controls"], api.get(two)["session"]["sessionControls"])
+    equal(api.get(two)["transcript"][-1], entry)
     equal(only.settle(), [])
 
     # The filter is changed.
@@ -132,6 +138,32 @@ def stream(api, work, system):
     whole.close()
 
 
+def midway(api, work):
+    """A socket that is opened while a turn runs is told what the turn says from then on."""
+    session = api.create(cwd=work)["sessionId"]
+    eager = api.stream(session)
+    go = os.path.join(work, "midway")
+    turn = api.send(session, script(f"thread,turn,print:500,wait:{go},message:after,completed"))
+    eager.until(lambda frame: said_in(frame) == "500")
+    late, everything = api.stream(session), api.stream()
+    open(go, "w").close()
+    for one_of in (late, everything):
+        one_of.until_type("app_server.turn.completed")
+        equal([frame["type"] for frame in one_of.frames], [
+            "app_server.item.completed", "notification", "app_server.turn.completed",
+        ])
+        equal(said_in(one_of.frames[1]), "after")
+        one_of.close()
+    api.until_over(session, turn)
+    eager.close()
+
+
+def said_in(frame):
+    """What an agent says in the bare frame of an item."""
+    return frame.get("payload", {}).get("params", {}).get("item", {}).get("text") \
+        if frame["type"] == "notification" else None
+
+
 def limits(api):
     """Commands that are too large, tokens that are wrong, origins that are foreign."""
     socket = api.stream()
@@ -143,6 +175,15 @@ def limits(api):
             socket.next()
     except ConnectionClosed as closed:
         equal(closed.rcvd.code, 1009)
+    # Frames by hand, masked by zeros: text that is not UTF-8, and an opcode that is reserved.
+    for header, code in [(b"\x81\x81", 1007), (b"\x83\x81", 1002)]:
+        broken = api.stream()
+        broken.socket.socket.sendall(header + bytes(4) + b"\xff")
+        try:
+            broken.next()
+            raise AssertionError("it was taken")
+        except ConnectionClosed as closed:
+            equal(closed.rcvd.code, code)
     for headers, status in [
         ({}, 401),
         ({"authorization": "Bearer x"}, 401),
