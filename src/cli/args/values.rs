@@ -65,7 +65,7 @@ pub(in crate::cli) enum SettingsCommand {
     Get(GetSettingsArgs),
     /// Write a setting, or many
     ///
-    /// VALUE is JSON: true, 4, null, '"a text"', '{"a": [1]}'. A word that is no
+    /// VALUE is JSON: true, 4, null, '"a text"', '{"a": 1}'. A word that is no
     /// JSON is refused; --string takes it as text. A path with dots changes one
     /// value inside of a setting: the setting is read, changed and written back
     /// only if nobody else wrote meanwhile, and is tried again where somebody

@@ -16,7 +16,7 @@
 //! | [`event`] | events: watched and listed |
 //! | [`settings`], [`controls`] | the controls and settings of sessions and of new ones |
 //! | [`audit`] | who changed them |
-//! | [`changes`] | the same of one session, with all values before and after |
+//! | [`mod@changes`] | the same of one session, with all values before and after |
 //! | [`system`] | the server |
 //!
 //! They share how fields are read ([`fields`]) and tokens sealed ([`token`]).

@@ -7,7 +7,7 @@
 //!          ◀── sse: event by event
 //! ```
 //!
-//! Which place calls which operation is the table in [`routes`], one line for
+//! Which place calls which operation is the table in [`mod@routes`], one line for
 //! each method of the contract. All else goes by the descriptors: what a method
 //! takes, what it answers, and the document that says so ([`openapi`]).
 
