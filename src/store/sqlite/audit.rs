@@ -7,13 +7,50 @@ mod tests;
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Result, controls, i64_of, micros, rows};
+use super::{Database, Result, controls, i64_of, micros, rows};
 use crate::{
     audit::{self, Hash, Link, Piece, Write},
     controls::{Scope, State},
     id::SessionId,
     proto::{AuditEntry, ScopedControls},
 };
+
+impl Database {
+    /// The seq of the latest entry of the audit; 0 for none.
+    pub async fn latest_audit_seq(&self) -> Result<u64> {
+        self.reader.call(latest_seq).await
+    }
+
+    /// Reads entries of the audit.
+    pub async fn audit_entries(&self, wanted: Wanted, from: From, limit: u32) -> Result<Entries> {
+        self.reader.call(move |db| entries(db, &wanted, from, limit)).await
+    }
+
+    /// Reads the chain of the audit on, after entry `seq`; empty at its end.
+    pub async fn audit_links(&self, seq: u64) -> Result<Vec<Link>> {
+        self.reader.call(move |db| links(db, seq)).await
+    }
+
+    /// The hash of an entry of the audit.
+    pub async fn audit_hash(&self, seq: u64) -> Result<Option<Hash>> {
+        self.reader.call(move |db| hash(db, seq)).await
+    }
+
+    /// Reads the audit on scope by scope, after a place.
+    pub async fn audit_pieces(&self, after: Option<ScopePlace>) -> Result<Pieces> {
+        self.reader.call(move |db| pieces(db, after)).await
+    }
+
+    /// Looks on for scopes that say they were written and that no entry is about.
+    pub async fn audit_unwritten(&self, after: i64) -> Result<Unwritten> {
+        self.reader.call(move |db| unwritten(db, after)).await
+    }
+
+    /// Rebuilds a state from the audit; `None` where the scope has no entry.
+    pub async fn rebuild(&self, scope: Scope, at: At) -> Result<Option<Rebuilt>> {
+        self.reader.call(move |db| rebuild(db, scope, at)).await
+    }
+}
 
 /// Entries of a scope take at least so many bytes before a state is kept again.
 /// Beyond that they may take four times what the state does, so that keeping

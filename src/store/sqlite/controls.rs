@@ -1,12 +1,14 @@
 //! The controls and settings of each scope: read, and written with an entry of
 //! the audit in the same transaction.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Result, audit, catalogue, i64_of, micros, rows, states::States};
+use super::{
+    Database, Receipt, Result, audit, catalogue, i64_of, micros, receipts, rows, states::States,
+};
 use crate::{
     Error,
     audit::{Origin, Standing, StandingRow, Write as Recorded},
@@ -15,6 +17,61 @@ use crate::{
     proto::{self, AuditEntry},
     settings::Settings,
 };
+
+impl Database {
+    /// The controls and settings of a session, where one is named, and of new ones.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, SESSION_DELETED, SYSTEM_SESSION.
+    pub async fn controls(&self, policy: Arc<Policy>, session: Option<SessionId>) -> Result<Read> {
+        if let Some(read) = self.states.read(session) {
+            return Ok(read);
+        }
+        let states = Arc::clone(&self.states);
+        self.reader.call(move |db| read(db, &states, &policy, session)).await
+    }
+
+    /// What a scope has, whoever asks; `None` where there is no such. New sessions'
+    /// that nobody ever wrote may be `None` or what is configured.
+    pub async fn state(&self, scope: Scope) -> Result<Option<State>> {
+        if let Some(state) = self.states.state(scope) {
+            return Ok(Some(state));
+        }
+        let states = Arc::clone(&self.states);
+        self.reader.call(move |db| state(db, &states, scope)).await
+    }
+
+    /// Writes the controls or settings of a scope, with the entry of the audit, the
+    /// event for the session's log, and the receipt that `receipt` makes. Where
+    /// nothing is changed, only the receipt is kept. `then` is called once that is
+    /// committed, whoever still waits.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, SESSION_DELETED, SYSTEM_SESSION, ETAG_MISMATCH,
+    /// PAYLOAD_TOO_LARGE.
+    pub async fn write_controls(
+        &self,
+        policy: Arc<Policy>,
+        write: Write,
+        receipt: impl FnOnce(&Written) -> Option<Receipt> + Send + 'static,
+        then: impl FnOnce(&Written) + Send + 'static,
+    ) -> Result<Written> {
+        let (states, shown) = (Arc::clone(&self.states), Arc::clone(&self.states));
+        let scope = write.scope;
+        let write = move |db: &Connection| {
+            let written = self::write(db, &states, &policy, &write)?;
+            receipts::insert(db, receipt(&written).as_ref())?;
+            Ok(written)
+        };
+        let committed = move |written: &Written| {
+            shown.committed(scope, &written.state);
+            then(written);
+        };
+        self.writer.call_then(write, committed).await
+    }
+}
 
 /// A write of one scope.
 #[derive(Debug, Clone)]

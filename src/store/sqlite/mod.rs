@@ -37,8 +37,7 @@ use std::{
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{
-    audit::{Hash, Link},
-    controls::{Policy, Scope, State},
+    controls::Scope,
     id::{Seq, SessionId, TurnNumber},
     proto::SessionState,
     row::{Session, Tombstone, Turn},
@@ -330,135 +329,6 @@ impl Database {
     /// The agent refused to forget the thread; how often it did so far.
     pub async fn refused_to_forget(&self, thread: ForgottenThread) -> Result<u32> {
         self.writer.call(move |db| forgotten::count_refusal(db, &thread)).await
-    }
-
-    /// Keeps a receipt by itself, where the effect is not in the database.
-    pub async fn insert_receipt(&self, receipt: Receipt) -> Result<()> {
-        self.writer.call(move |db| receipts::insert(db, Some(&receipt))).await
-    }
-
-    /// The fingerprint and the answer of an earlier request, where it is kept.
-    pub async fn receipt(
-        &self,
-        method: &'static str,
-        request_id: String,
-    ) -> Result<Option<([u8; 32], Vec<u8>)>> {
-        self.reader.call(move |db| receipts::find(db, method, &request_id)).await
-    }
-
-    /// The controls and settings of a session, where one is named, and of new ones.
-    ///
-    /// # Errors
-    ///
-    /// SESSION_NOT_FOUND, SESSION_DELETED, SYSTEM_SESSION.
-    pub async fn controls(&self, policy: Arc<Policy>, session: Option<SessionId>) -> Result<Read> {
-        if let Some(read) = self.states.read(session) {
-            return Ok(read);
-        }
-        let states = Arc::clone(&self.states);
-        self.reader.call(move |db| controls::read(db, &states, &policy, session)).await
-    }
-
-    /// What a scope has, whoever asks; `None` where there is no such. New sessions'
-    /// that nobody ever wrote may be `None` or what is configured.
-    pub async fn state(&self, scope: Scope) -> Result<Option<State>> {
-        if let Some(state) = self.states.state(scope) {
-            return Ok(Some(state));
-        }
-        let states = Arc::clone(&self.states);
-        self.reader.call(move |db| controls::state(db, &states, scope)).await
-    }
-
-    /// Writes the controls or settings of a scope, with the entry of the audit, the
-    /// event for the session's log, and the receipt that `receipt` makes. Where
-    /// nothing is changed, only the receipt is kept. `then` is called once that is
-    /// committed, whoever still waits.
-    ///
-    /// # Errors
-    ///
-    /// SESSION_NOT_FOUND, SESSION_DELETED, SYSTEM_SESSION, ETAG_MISMATCH,
-    /// PAYLOAD_TOO_LARGE.
-    pub async fn write_controls(
-        &self,
-        policy: Arc<Policy>,
-        write: Write,
-        receipt: impl FnOnce(&Written) -> Option<Receipt> + Send + 'static,
-        then: impl FnOnce(&Written) + Send + 'static,
-    ) -> Result<Written> {
-        let (states, shown) = (Arc::clone(&self.states), Arc::clone(&self.states));
-        let scope = write.scope;
-        let write = move |db: &Connection| {
-            let written = controls::write(db, &states, &policy, &write)?;
-            receipts::insert(db, receipt(&written).as_ref())?;
-            Ok(written)
-        };
-        let committed = move |written: &Written| {
-            shown.committed(scope, &written.state);
-            then(written);
-        };
-        self.writer.call_then(write, committed).await
-    }
-
-    /// The seq of the latest entry of the audit; 0 for none.
-    pub async fn latest_audit_seq(&self) -> Result<u64> {
-        self.reader.call(audit::latest_seq).await
-    }
-
-    /// Reads entries of the audit.
-    pub async fn audit_entries(
-        &self,
-        wanted: Wanted,
-        from: EntriesFrom,
-        limit: u32,
-    ) -> Result<Entries> {
-        self.reader.call(move |db| audit::entries(db, &wanted, from, limit)).await
-    }
-
-    /// Reads the chain of the audit on, after entry `seq`; empty at its end.
-    pub async fn audit_links(&self, seq: u64) -> Result<Vec<Link>> {
-        self.reader.call(move |db| audit::links(db, seq)).await
-    }
-
-    /// The hash of an entry of the audit.
-    pub async fn audit_hash(&self, seq: u64) -> Result<Option<Hash>> {
-        self.reader.call(move |db| audit::hash(db, seq)).await
-    }
-
-    /// Reads the audit on scope by scope, after a place.
-    pub async fn audit_pieces(&self, after: Option<ScopePlace>) -> Result<Pieces> {
-        self.reader.call(move |db| audit::pieces(db, after)).await
-    }
-
-    /// Looks on for scopes that say they were written and that no entry is about.
-    pub async fn audit_unwritten(&self, after: i64) -> Result<Unwritten> {
-        self.reader.call(move |db| audit::unwritten(db, after)).await
-    }
-
-    /// Rebuilds a state from the audit; `None` where the scope has no entry.
-    pub async fn rebuild(&self, scope: Scope, at: At) -> Result<Option<Rebuilt>> {
-        self.reader.call(move |db| audit::rebuild(db, scope, at)).await
-    }
-
-    /// Writes the note of this name into a session's transcript, and says where the
-    /// clock of the catalogue stands then.
-    ///
-    /// # Errors
-    ///
-    /// SESSION_NOT_FOUND, SESSION_DELETED.
-    pub async fn put_note(&self, id: SessionId, name: String, text: String) -> Result<i64> {
-        self.writer.call(move |db| notes::put(db, id, &name, &text)).await
-    }
-
-    /// The notes of a session in the order in which they were first written; of
-    /// those that are together above `bytes`, the latest.
-    pub async fn notes(&self, id: SessionId, bytes: usize) -> Result<Vec<Note>> {
-        self.reader.call(move |db| notes::of_session(db, id, bytes)).await
-    }
-
-    /// The notes that were written after the clock of the catalogue stood at
-    /// `after`, in that order, at most `limit`.
-    pub async fn notes_since(&self, after: i64, limit: u32) -> Result<Vec<Note>> {
-        self.reader.call(move |db| notes::since(db, after, limit)).await
     }
 
     /// Stores the session's row as it is after event `applied` of its log, and

@@ -4,10 +4,34 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    Result, catalogue,
+    Database, Result, catalogue,
     rows::{id_of, tick},
 };
 use crate::{Error, id::SessionId};
+
+impl Database {
+    /// Writes the note of this name into a session's transcript, and says where the
+    /// clock of the catalogue stands then.
+    ///
+    /// # Errors
+    ///
+    /// SESSION_NOT_FOUND, SESSION_DELETED.
+    pub async fn put_note(&self, id: SessionId, name: String, text: String) -> Result<i64> {
+        self.writer.call(move |db| put(db, id, &name, &text)).await
+    }
+
+    /// The notes of a session in the order in which they were first written; of
+    /// those that are together above `bytes`, the latest.
+    pub async fn notes(&self, id: SessionId, bytes: usize) -> Result<Vec<Note>> {
+        self.reader.call(move |db| of_session(db, id, bytes)).await
+    }
+
+    /// The notes that were written after the clock of the catalogue stood at
+    /// `after`, in that order, at most `limit`.
+    pub async fn notes_since(&self, after: i64, limit: u32) -> Result<Vec<Note>> {
+        self.reader.call(move |db| since(db, after, limit)).await
+    }
+}
 
 /// The most notes of a session; beyond it the oldest go.
 pub const MAX_NOTES: u32 = 5_000;

@@ -2,8 +2,24 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{RECEIPT_LIFETIME, Receipt, Result, micros};
+use super::{Database, RECEIPT_LIFETIME, Receipt, Result, micros};
 use crate::time;
+
+impl Database {
+    /// Keeps a receipt by itself, where the effect is not in the database.
+    pub async fn insert_receipt(&self, receipt: Receipt) -> Result<()> {
+        self.writer.call(move |db| insert(db, Some(&receipt))).await
+    }
+
+    /// The fingerprint and the answer of an earlier request, where it is kept.
+    pub async fn receipt(
+        &self,
+        method: &'static str,
+        request_id: String,
+    ) -> Result<Option<([u8; 32], Vec<u8>)>> {
+        self.reader.call(move |db| find(db, method, &request_id)).await
+    }
+}
 
 /// Keeps a receipt, and lets those go that are too old. To be called in the
 /// transaction that makes the effect.
