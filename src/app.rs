@@ -72,6 +72,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Error, Result,
     agent::{self, Agents, CodexStatus},
+    config::JsonRpcConfig,
     id::{SessionId, TurnNumber},
     proto::{self, SessionState},
     row::{self, Session},
@@ -140,6 +141,8 @@ pub struct ServerInfo {
     pub running_turns: u32,
     /// How many watches are open.
     pub open_watches: u32,
+    /// What JSON-RPC is bounded by.
+    pub json_rpc: JsonRpcConfig,
 }
 
 /// The operations. Cheap to clone: one count, as each request clones it several
@@ -169,16 +172,22 @@ struct Identity {
     start_directory: PathBuf,
     home: PathBuf,
     addresses: Vec<String>,
+    json_rpc: JsonRpcConfig,
 }
 
 impl App {
-    /// The operations on `sessions`, by a server that lives in `home` and
-    /// listens at `addresses`.
-    pub(crate) fn new(sessions: Sessions, home: PathBuf, addresses: Vec<String>) -> Self {
+    /// The operations on `sessions`, by a server that lives in `home`, listens at
+    /// `addresses` and tells its clients what it allows.
+    pub(crate) fn new(
+        sessions: Sessions,
+        home: PathBuf,
+        addresses: Vec<String>,
+        json_rpc: JsonRpcConfig,
+    ) -> Self {
         // Where it is gone, a session that names no directory cannot work anywhere.
         let start_directory = std::env::current_dir().unwrap_or_default();
         let start_time = crate::time::now();
-        let identity = Identity { start_time, start_directory, home, addresses };
+        let identity = Identity { start_time, start_directory, home, addresses, json_rpc };
         Self(Arc::new(Parts { sessions, identity, open_watches: Arc::default() }))
     }
 
@@ -383,6 +392,7 @@ impl App {
             codex,
             running_turns: self.sessions.database().running_turns().await?,
             open_watches: u32::try_from(open_watches).unwrap_or(u32::MAX),
+            json_rpc: self.0.identity.json_rpc,
         })
     }
 

@@ -20,8 +20,8 @@ use self::merge::Merge;
 pub use self::{
     environment::Environment,
     file::{
-        CodexFile, ConfigFile, ControlsFile, EventsFile, ListenAddr, LogFile, LogFormat,
-        ParseListenAddrError, Span, TurnsFile,
+        CodexFile, ConfigFile, ControlsFile, EventsFile, JsonRpcFile, ListenAddr, LogFile,
+        LogFormat, ParseListenAddrError, Span, TurnsFile,
     },
     size::{ParseSizeError, Size},
     words::{ApprovalWord, NetworkWord, ParseWordError, SandboxWord},
@@ -66,6 +66,8 @@ pub struct Config {
     pub events: EventsConfig,
     /// What sessions may do where nobody chose.
     pub controls: Policy,
+    /// What JSON-RPC is bounded by.
+    pub json_rpc: JsonRpcConfig,
     /// The agent `codex`.
     pub codex: CodexConfig,
     /// The server's own log.
@@ -124,6 +126,33 @@ impl EventsConfig {
     }
 }
 
+/// What JSON-RPC is bounded by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JsonRpcConfig {
+    /// The most WebSockets and requests at once.
+    pub max_connections: u32,
+    /// The most calls of a batch.
+    pub max_batch: u32,
+    /// The largest message that is read, in bytes.
+    pub max_message_bytes: u32,
+    /// The most subscriptions of one WebSocket.
+    pub max_subscriptions: u32,
+    /// How often a WebSocket is asked whether its client is there.
+    pub ping_interval: Duration,
+}
+
+impl Default for JsonRpcConfig {
+    fn default() -> Self {
+        Self {
+            max_connections: 1_024,
+            max_batch: 100,
+            max_message_bytes: 32 << 20,
+            max_subscriptions: 128,
+            ping_interval: Duration::from_secs(20),
+        }
+    }
+}
+
 /// The server's own log.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
@@ -167,6 +196,7 @@ impl Config {
                 segment_bytes: DEFAULT_SEGMENT.0,
             },
             controls: Policy::default(),
+            json_rpc: JsonRpcConfig::default(),
             codex: CodexConfig {
                 path: None,
                 search_path: None,

@@ -6,9 +6,9 @@
 //! # The map
 //!
 //! ```text
-//!  main ─▶ cli ─▶ server ─▶ wire::{grpc, rest} ─▶ wire::operations ─▶ app ─▶ session
-//!                                                                             │
-//!                          store::{log, sqlite} ◀──┬──────────────────────────┘
+//!  main ─▶ cli ─▶ server ─▶ wire::{grpc, json_rpc, rest, contract} ─▶ wire::operations ─▶ app ─▶ session
+//!                                                                                                │
+//!                          store::{log, sqlite} ◀──┬─────────────────────────────────────────────┘
 //!                          agent ◀─────────────────┤
 //!                          supervise ◀─────────────┘
 //!  leaves, named by anyone: audit, config, controls, home, error, event, id, json, proto,
@@ -23,7 +23,7 @@
 //! |---|---|
 //! | [`cli`] | what a person types, and what they see; a client like any other |
 //! | [`server`] | the order of a server's life: bind, open, adopt, serve, drain |
-//! | [`wire`] | who may speak, the error table, the operations (parse, call, convert), gRPC, REST, the settings contract |
+//! | [`wire`] | who may speak, the error table, the operations (parse, call, convert), gRPC, JSON-RPC, REST, the settings contract |
 //! | [`app`] | the closed list of operations |
 //! | [`session`] | the owner task of each session, its states, the watch |
 //! | [`store`] | the event log and the database |

@@ -13,6 +13,7 @@
 
 mod descriptors;
 mod first_bytes;
+mod going_away;
 mod listen;
 
 use std::{fs, io, path::PathBuf, sync::Arc};
@@ -114,14 +115,20 @@ pub async fn run(
         stages.tasks.spawn(janitor::run(sessions.clone()));
     }
     let addresses = listeners.addresses();
-    let app = App::new(sessions, config.home.path().to_owned(), addresses.clone());
+    let home = config.home.path().to_owned();
+    let app = App::new(sessions, home, addresses.clone(), config.json_rpc);
     let access = Access {
         token: config.require_token.then_some(token),
         hosts: config.allowed_hosts.clone(),
         origins: config.allowed_origins.clone(),
     };
-    let (router, mut health) = wire::router(app, access, config.watch_body);
     let connections = TaskTracker::new();
+    let json_rpc = wire::json_rpc::Options {
+        limits: config.json_rpc,
+        connections: connections.clone(),
+        draining: stages.draining.clone(),
+    };
+    let (router, mut health) = wire::router(app, access, config.watch_body, json_rpc);
     // Clients that come from here on wait in the sockets until they are served.
     listeners.announce(&home::Server::here(addresses.clone()))?;
     let most = descriptors.tcp_connections();

@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{
     config::{
-        CodexFile, ConfigFile, ControlsFile, EventsFile, Flags, Loaded, LogFile, Source, TurnsFile,
+        CodexFile, ConfigFile, ControlsFile, EventsFile, Flags, JsonRpcFile, Loaded, LogFile,
+        Source, TurnsFile,
     },
     server,
 };
@@ -63,6 +64,7 @@ pub(super) fn load(cx: &Context, args: ConfigArgs) -> Result<Loaded, Failure> {
         drain_deadline: args.drain_deadline,
         turns: TurnsFile::default(),
         events: retained(&args.retain_events)?,
+        json_rpc: JsonRpcFile::default(),
         codex: CodexFile {
             path: args.codex,
             agent_config: args.agent_config,

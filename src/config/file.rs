@@ -49,6 +49,9 @@ pub struct ConfigFile {
     /// What sessions may do where nobody chose, and who may write the defaults.
     #[serde(default)]
     pub controls: ControlsFile,
+    /// What JSON-RPC is bounded by.
+    #[serde(default)]
+    pub json_rpc: JsonRpcFile,
     /// The agent `codex`.
     #[serde(default)]
     pub codex: CodexFile,
@@ -118,6 +121,26 @@ pub struct ControlsFile {
     /// What commands may write. Default: shown as `read-only`, and left to the
     /// agent's own configuration.
     pub filesystem_sandbox: Option<SandboxWord>,
+}
+
+/// What JSON-RPC is bounded by. Clients find it in `server/info`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JsonRpcFile {
+    /// How many WebSockets and requests of `/rpc` there may be at once.
+    /// Default: 1024.
+    pub max_connections: Option<u32>,
+    /// How many calls a batch may have. Default: 100.
+    pub max_batch: Option<u32>,
+    /// The largest message that is read, a whole batch as well as one call, from
+    /// `1MiB` to `1GiB`. Default: `32MiB`.
+    pub max_message_size: Option<Size>,
+    /// How many subscriptions one WebSocket may have. Default: 128.
+    pub max_subscriptions: Option<u32>,
+    /// How often a WebSocket is asked whether its client is there, from `1s` to
+    /// `10m`. One that does not answer for three times as long is closed.
+    /// Default: `20s`.
+    pub ping_interval: Option<Span>,
 }
 
 /// The agent `codex`.

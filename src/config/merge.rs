@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::{
     CodexConfig, CodexFile, Config, ConfigFile, ControlsFile, DEFAULT_LISTEN, DEFAULT_OUTPUT_LIMIT,
-    DEFAULT_SEGMENT, Environment, Error, EventsConfig, ListenAddr, LogConfig, LogFile, LogFormat,
-    Size, Source, Span, TurnsConfig, Value, WatchBody,
+    DEFAULT_SEGMENT, Environment, Error, EventsConfig, JsonRpcConfig, ListenAddr, LogConfig,
+    LogFile, LogFormat, Size, Source, Span, TurnsConfig, Value, WatchBody,
 };
 use crate::{
     controls::{Controls, Policy},
@@ -34,6 +34,12 @@ const MIN_TIME_LIMIT: Duration = Duration::from_secs(1);
 /// How large a segment may be set to be: smaller, and a log has more files than
 /// events; larger, and it takes long to open.
 const SEGMENT_BYTES: RangeInclusive<u64> = 4 << 10..=1 << 30;
+
+/// The largest message of JSON-RPC that may be allowed, and the smallest that must.
+const MESSAGE_BYTES: RangeInclusive<u32> = 1 << 20..=1 << 30;
+
+/// How often a WebSocket may be asked whether its client is there.
+const PING_INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 
 /// The longest drain; beyond it a supervisor such as systemd kills the server anyhow.
 const MAX_DRAIN: Duration = Duration::from_secs(600);
@@ -182,6 +188,15 @@ impl Merge {
         let network = self.pick("controls.network_access", |layer| layer.controls.network_access);
         let sandbox =
             self.pick("controls.filesystem_sandbox", |layer| layer.controls.filesystem_sandbox);
+        let rpc = JsonRpcConfig::default();
+        let max_connections =
+            self.pick("json_rpc.max_connections", |layer| layer.json_rpc.max_connections);
+        let max_batch = self.pick("json_rpc.max_batch", |layer| layer.json_rpc.max_batch);
+        let max_message =
+            self.pick("json_rpc.max_message_size", |layer| layer.json_rpc.max_message_size);
+        let max_subscriptions =
+            self.pick("json_rpc.max_subscriptions", |layer| layer.json_rpc.max_subscriptions);
+        let ping = self.pick("json_rpc.ping_interval", |layer| layer.json_rpc.ping_interval);
         let codex_path = self.pick("codex.path", |layer| layer.codex.path.clone());
         let agent_config =
             self.pick("codex.agent_config", |layer| layer.codex.agent_config.clone());
@@ -229,6 +244,15 @@ impl Merge {
                     sandbox: sandbox.map(|word| word.0).unwrap_or_default(),
                 },
                 lock_defaults: lock_defaults.unwrap_or(false),
+            },
+            json_rpc: JsonRpcConfig {
+                max_connections: max_connections.unwrap_or(rpc.max_connections),
+                max_batch: max_batch.unwrap_or(rpc.max_batch),
+                max_message_bytes: max_message.map_or(rpc.max_message_bytes, |size| {
+                    u32::try_from(size.0).unwrap_or(u32::MAX)
+                }),
+                max_subscriptions: max_subscriptions.unwrap_or(rpc.max_subscriptions),
+                ping_interval: ping.map_or(rpc.ping_interval, |span| span.0),
             },
             codex: CodexConfig {
                 path: codex_path,
@@ -288,6 +312,13 @@ impl Merge {
                 "turns.terminate_grace" => serde_json::json!(Span(config.grace.terminate)),
                 "turns.output_limit" => serde_json::json!(config.limits.output_bytes.map(Size)),
                 "events.segment_bytes" => serde_json::json!(Size(config.events.segment_bytes)),
+                "json_rpc.max_connections" => config.json_rpc.max_connections.into(),
+                "json_rpc.max_batch" => config.json_rpc.max_batch.into(),
+                "json_rpc.max_message_size" => {
+                    serde_json::json!(Size(config.json_rpc.max_message_bytes.into()))
+                }
+                "json_rpc.max_subscriptions" => config.json_rpc.max_subscriptions.into(),
+                "json_rpc.ping_interval" => serde_json::json!(Span(config.json_rpc.ping_interval)),
                 "insecure_public"
                 | "controls.lock_defaults"
                 | "codex.unbounded_connection_retries" => false.into(),
@@ -387,6 +418,20 @@ impl Merge {
         }
         if !SEGMENT_BYTES.contains(&config.events.segment_bytes) {
             return Err(self.wrong("events.segment_bytes", "expected 4KiB to 1GiB"));
+        }
+        for (key, most) in [
+            ("json_rpc.max_connections", config.json_rpc.max_connections),
+            ("json_rpc.max_batch", config.json_rpc.max_batch),
+        ] {
+            if most == 0 {
+                return Err(self.wrong(key, "expected at least 1"));
+            }
+        }
+        if !MESSAGE_BYTES.contains(&config.json_rpc.max_message_bytes) {
+            return Err(self.wrong("json_rpc.max_message_size", "expected 1MiB to 1GiB"));
+        }
+        if !PING_INTERVAL.contains(&config.json_rpc.ping_interval) {
+            return Err(self.wrong("json_rpc.ping_interval", "expected 1s to 10m"));
         }
         if config.limits.output_bytes == Some(0) {
             return Err(self.wrong("turns.output_limit", "expected at least 1B"));

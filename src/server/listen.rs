@@ -24,11 +24,14 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Error, MAX_STREAMS_PER_CONNECTION, first_bytes::FirstBytes};
+use super::{Error, MAX_STREAMS_PER_CONNECTION, first_bytes::FirstBytes, going_away::GoingAway};
 use crate::{
     config::ListenAddr,
     home::{self, Lock},
-    wire::auth::{Connection, Peer},
+    wire::{
+        auth::{Connection, Peer},
+        json_rpc::Upgraded,
+    },
 };
 
 /// How often an idle HTTP/2 connection is asked whether it lives.
@@ -222,9 +225,12 @@ impl Place {
         permit: Option<OwnedSemaphorePermit>,
     ) {
         let stream = FirstBytes::new(stream, HEAD_TIMEOUT);
-        let mut router = self.router.clone().layer(Extension(peer));
         // What is no HTTP any more outlives the connection as it is served here.
         let permit = permit.map(|permit| Arc::new(Connection::new(permit)));
+        let upgraded = Upgraded::default();
+        let stream =
+            GoingAway::new(stream, permit.clone(), upgraded.clone(), self.draining.clone());
+        let mut router = self.router.clone().layer(Extension(peer)).layer(Extension(upgraded));
         if let Some(permit) = &permit {
             router = router.layer(Extension(Arc::clone(permit)));
         }
@@ -244,7 +250,6 @@ impl Place {
             builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let draining = self.draining.clone();
         self.connections.spawn(async move {
-            let _permit = permit;
             let mut connection = pin!(connection);
             let served = tokio::select! {
                 served = connection.as_mut() => served,

@@ -29,7 +29,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::{
     Error,
-    wire::{contract, error, rest},
+    wire::{contract, error, json_rpc, rest},
 };
 
 /// The headers of answers that web pages may read, beside those that all may.
@@ -178,6 +178,8 @@ fn refusal(request: &Request, error: &Error) -> Response {
         rest::refusal(error)
     } else if contract::is_ours(path) {
         contract::refusal(error)
+    } else if json_rpc::is_ours(path) {
+        json_rpc::refusal(error)
     } else {
         (error::row(error).http, format!("{error}\n")).into_response()
     };

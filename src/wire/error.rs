@@ -31,6 +31,8 @@ pub(crate) struct Row {
     pub reason: &'static str,
     /// The status of an HTTP answer.
     pub http: StatusCode,
+    /// The code of a JSON-RPC error.
+    pub json_rpc: i32,
     /// The status of a gRPC call.
     pub grpc: Code,
     /// The `google.rpc` message beside the reason.
@@ -57,7 +59,10 @@ const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The row of an error.
 pub(crate) fn row(error: &Error) -> Row {
-    let row = |reason, http, grpc, detail| Row { reason, http, grpc, detail };
+    let row = |reason, http, grpc, detail| {
+        let json_rpc = json_rpc(http);
+        Row { reason, http, json_rpc, grpc, detail }
+    };
     let session = |id: &dyn ToString| Detail::Resource("session", id.to_string());
     match error {
         Error::InvalidArgument { field, .. } => row(
@@ -213,6 +218,17 @@ pub(crate) fn row(error: &Error) -> Row {
     }
 }
 
+/// The code of JSON-RPC: the status of HTTP, except where JSON-RPC has a code of
+/// its own.
+fn json_rpc(http: StatusCode) -> i32 {
+    match http {
+        StatusCode::BAD_REQUEST => -32602,
+        StatusCode::INTERNAL_SERVER_ERROR => -32603,
+        StatusCode::NOT_IMPLEMENTED => -32601,
+        other => other.as_u16().into(),
+    }
+}
+
 /// What a program needs to act on an error.
 pub(crate) fn metadata(error: &Error) -> Vec<(&'static str, String)> {
     match error {
@@ -336,7 +352,8 @@ pub(crate) fn completed(found: Status) -> Status {
         | Code::DataLoss
         | Code::Unauthenticated) => ("INTERNAL", code),
     };
-    let row = Row { reason, http: StatusCode::OK, grpc, detail: Detail::None };
+    let http = StatusCode::OK;
+    let row = Row { reason, http, json_rpc: json_rpc(http), grpc, detail: Detail::None };
     let mut status = rendered(&row, found.message(), Vec::new());
     // Such as the encodings that a compressed request may have.
     *status.metadata_mut() = found.metadata().clone();
@@ -455,7 +472,7 @@ mod tests {
     fn the_table_is_as_checked_in() {
         let mut table = String::new();
         for error in all() {
-            let Row { reason, http, grpc, detail } = row(&error);
+            let Row { reason, http, json_rpc, grpc, detail } = row(&error);
             let detail = match detail {
                 Detail::None => "-",
                 Detail::BadRequest(_) => "BadRequest",
@@ -464,8 +481,11 @@ mod tests {
                 Detail::Retry(_) => "RetryInfo",
             };
             let keys = metadata(&error).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
-            table +=
-                &format!("{reason} {} {grpc:?} {detail} [{}]\n", http.as_u16(), keys.join(" "));
+            table += &format!(
+                "{reason} {} {json_rpc} {grpc:?} {detail} [{}]\n",
+                http.as_u16(),
+                keys.join(" ")
+            );
         }
         assert_eq!(table, include_str!("../../tests/fixtures/errors.txt"));
     }

@@ -8,12 +8,15 @@
 //! [`transcode`]).
 
 pub(crate) mod auth;
+pub(crate) mod body;
 pub(crate) mod contract;
 pub(crate) mod error;
 pub mod grpc;
+pub(crate) mod json_rpc;
 pub(crate) mod operations;
 pub(crate) mod rest;
 pub(crate) mod schema;
+pub(crate) mod schemas;
 pub(crate) mod transcode;
 mod web;
 
@@ -26,7 +29,9 @@ pub(crate) fn router(
     app: App,
     access: auth::Access,
     watch_body: WatchBody,
+    json_rpc: json_rpc::Options,
 ) -> (Router, grpc::Health) {
+    let json_rpc = json_rpc::router(&app, json_rpc);
     let contract = contract::router(&app);
     let rest = rest::router(&app);
     let (grpc, health) = grpc::router(app, watch_body);
@@ -34,6 +39,7 @@ pub(crate) fn router(
         .route("/healthz", get(|| async { "ok\n" }))
         .merge(contract)
         .merge(rest)
+        .merge(json_rpc)
         .merge(grpc);
     (auth::protect(router, access), health)
 }

@@ -3,7 +3,8 @@
 //!
 //! The JSON transports go by it, so that a field or method which is added to
 //! `proto/` is one that they know: [`super::transcode`] reads and writes
-//! messages, [`super::rest`] finds what a method takes and documents it.
+//! messages, [`super::rest`] and [`super::json_rpc`] find what a method takes and
+//! document it ([`super::schemas`]).
 
 use std::{
     collections::{BTreeMap, HashSet},

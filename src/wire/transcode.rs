@@ -11,6 +11,31 @@
 mod read;
 mod write;
 
+use super::schema::Message;
+use crate::{
+    app::{MAX_PROMPT_BYTES, MAX_REQUEST_BYTES},
+    json,
+};
+
+/// How many bytes JSON may take for one of a string.
+const LONGEST_ESCAPE: usize = 6;
+
+/// How deep a request may be: the JSON in it, and the messages around that.
+pub(crate) const MAX_DEPTH: usize = json::MAX_DEPTH + 8;
+
+/// The most bytes of a request's message in JSON.
+pub(crate) fn most_bytes(message: &Message) -> usize {
+    if message.proto_field("prompt").is_some() {
+        // A prompt that is allowed is so however it is escaped.
+        LONGEST_ESCAPE * MAX_PROMPT_BYTES + MAX_REQUEST_BYTES
+    } else if message.embeds {
+        // As much again for what is beside the JSON, which may have the whole.
+        2 * MAX_REQUEST_BYTES
+    } else {
+        MAX_REQUEST_BYTES
+    }
+}
+
 pub(crate) use self::{
     read::{of_text, read, renamed},
     write::{event, members, page, write},

@@ -133,6 +133,8 @@ const RULES: &[(&str, &[&str])] = &[
             "crate::wire::auth",
             "crate::wire::contract",
             "crate::wire::grpc",
+            "crate::wire::json_rpc",
+            "crate::wire::rest",
             "tonic",
             "axum",
             "hyper",

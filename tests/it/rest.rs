@@ -21,24 +21,24 @@ use crate::{
 
 /// A client.
 #[derive(Debug, Clone)]
-struct Rest {
+pub(crate) struct Rest {
     address: SocketAddr,
     authorization: String,
 }
 
 impl Rest {
-    fn new(server: &Server) -> Self {
+    pub(crate) fn new(server: &Server) -> Self {
         Self { address: server.tcp(), authorization: format!("Bearer {}", server.token()) }
     }
 
     /// Sends a request and reads all of its answer.
-    fn send(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) fn send(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let authorization = [("authorization", self.authorization.as_str())];
         raw::request(self.address, line, &[&authorization, headers].concat(), body)
     }
 
     /// Sends JSON, or nothing where it is null.
-    fn call(&self, line: &str, body: &Value) -> (u16, Value) {
+    pub(crate) fn call(&self, line: &str, body: &Value) -> (u16, Value) {
         let answer = match body {
             Value::Null => self.send(line, &[], b""),
             body => self.send(line, &[JSON], body.to_string().as_bytes()),

@@ -24,6 +24,9 @@ use crate::{
     wire::error,
 };
 
+/// The largest event that a client of a JSON transport gets that does not say
+/// what it can take.
+pub(crate) const DEFAULT_MAX_EVENT_BYTES_IN_JSON: u32 = 512 << 10;
 /// The most sessions that one watch may name.
 const MAX_SESSIONS: usize = 1_000;
 const MAX_PAGE: u32 = 10_000;

@@ -60,7 +60,6 @@ pub(crate) struct Caller {
 
 /// The adapter that a request came through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(dead_code, reason = "not every adapter is there yet")]
 pub(crate) enum Transport {
     /// gRPC and gRPC-Web.
     Grpc,

@@ -1,10 +1,11 @@
 //! `SystemService`: the server.
 
-use super::Caller;
+use super::{Caller, event::DEFAULT_MAX_EVENT_BYTES_IN_JSON};
 use crate::{
     Result,
     agent::{self, lines::MAX_LINE_BYTES},
     app::{App, MAX_PROMPT_BYTES, MAX_REQUEST_BYTES, ServerInfo},
+    config::JsonRpcConfig,
     event::DEFAULT_MAX_EVENT_BYTES,
     proto,
     server::MAX_STREAMS_PER_CONNECTION,
@@ -21,7 +22,7 @@ pub(crate) async fn get_server_info(
     _caller: &Caller,
     _request: proto::GetServerInfoRequest,
 ) -> Result<proto::GetServerInfoResponse> {
-    let ServerInfo { start_time, home, addresses, codex, running_turns, open_watches } =
+    let ServerInfo { start_time, home, addresses, codex, running_turns, open_watches, json_rpc } =
         app.server_info().await?;
     Ok(proto::GetServerInfoResponse {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -36,11 +37,11 @@ pub(crate) async fn get_server_info(
         }),
         running_turns,
         open_watches,
-        limits: Some(limits()),
+        limits: Some(limits(json_rpc)),
     })
 }
 
-fn limits() -> proto::Limits {
+fn limits(json_rpc: JsonRpcConfig) -> proto::Limits {
     let bound = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
     let characters = agent::Kind::Codex.prompt_limits().max_characters;
     proto::Limits {
@@ -50,5 +51,24 @@ fn limits() -> proto::Limits {
         default_max_event_bytes: bound(DEFAULT_MAX_EVENT_BYTES),
         max_line_bytes: bound(MAX_LINE_BYTES),
         max_streams_per_connection: MAX_STREAMS_PER_CONNECTION,
+        json_rpc: Some(json_rpc_limits(json_rpc)),
+    }
+}
+
+fn json_rpc_limits(config: JsonRpcConfig) -> proto::JsonRpcLimits {
+    let JsonRpcConfig {
+        max_connections,
+        max_batch,
+        max_message_bytes,
+        max_subscriptions,
+        ping_interval,
+    } = config;
+    proto::JsonRpcLimits {
+        max_message_bytes,
+        max_batch,
+        max_connections,
+        max_subscriptions,
+        ping_interval: Some(pbjson_types::Duration::from(ping_interval)),
+        default_max_event_bytes: DEFAULT_MAX_EVENT_BYTES_IN_JSON,
     }
 }

@@ -2,13 +2,12 @@
 //! over it the path, the query and the headers. What is said twice must agree.
 
 use axum::{body::Body, extract::RawPathParams};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, Method,
-    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT},
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
     request::Parts,
 };
-use http_body_util::BodyExt as _;
 
 use super::{
     query,
@@ -16,10 +15,11 @@ use super::{
 };
 use crate::{
     Error, Result,
-    app::{MAX_PROMPT_BYTES, MAX_REQUEST_BYTES},
-    json::{self, Json},
+    json::Json,
     wire::{
+        body::{self, Read},
         schema::{Kind, Message, Shape, schema},
+        transcode,
         web::{self, Malformed},
     },
 };
@@ -28,12 +28,6 @@ use crate::{
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Where a stream goes on.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// How many bytes JSON may take for one of a string.
-const LONGEST_ESCAPE: usize = 6;
-/// How much of a body that is too large is read and dropped.
-const DRAINED: usize = 64 << 20;
-/// How deep the messages of the contract are around the JSON in them.
-const MESSAGES_DEPTH: usize = 8;
 
 type Members = Vec<(String, Json)>;
 
@@ -77,50 +71,11 @@ pub(super) fn field_of(message: &Message, parameter: &str) -> String {
     }
 }
 
-/// The largest body that is read.
-fn limit(message: &Message) -> usize {
-    if message.proto_field("prompt").is_some() {
-        // A prompt that is allowed is so however it is escaped.
-        LONGEST_ESCAPE * MAX_PROMPT_BYTES + MAX_REQUEST_BYTES
-    } else if message.embeds {
-        // As much again for what is beside the JSON, which may have the whole.
-        2 * MAX_REQUEST_BYTES
-    } else {
-        MAX_REQUEST_BYTES
-    }
-}
-
-async fn read(
-    route: &Route,
-    message: &Message,
-    headers: &HeaderMap,
-    mut body: Body,
-) -> Result<Bytes> {
-    let limit = if route.takes_body() { limit(message) } else { 0 };
-    let declared = header(headers, CONTENT_LENGTH)?.and_then(|length| length.parse().ok());
-    // Whoever waits for leave to send it need not send it.
-    let is_asked_for = headers.contains_key(EXPECT);
-    let mut bytes = BytesMut::new();
-    let mut size = 0_usize;
-    let is_over = |size: usize| size > limit;
-    while !is_over(declared.unwrap_or_default()) || !is_asked_for {
-        let Some(frame) = body.frame().await else { break };
-        let frame = frame
-            .map_err(|error| Error::invalid("body", format!("it could not be read: {error}")))?;
-        let Ok(data) = frame.into_data() else { continue };
-        size = size.saturating_add(data.len());
-        if size > limit + DRAINED {
-            break;
-        }
-        // A client that sends on while it is answered may never see the answer, so
-        // that the rest is read and dropped.
-        if !is_over(size) {
-            bytes.extend_from_slice(&data);
-        }
-    }
-    let size = size.max(declared.unwrap_or_default());
-    match (is_over(size), route.takes_body()) {
-        (false, _) => Ok(bytes.freeze()),
+async fn read(route: &Route, message: &Message, headers: &HeaderMap, body: Body) -> Result<Bytes> {
+    let limit = if route.takes_body() { transcode::most_bytes(message) } else { 0 };
+    let Read { bytes, size } = body::read(headers, body, limit).await?;
+    match (size > limit, route.takes_body()) {
+        (false, _) => Ok(bytes),
         (true, false) => {
             let problem = format!("{} takes none: use the query", route.method);
             Err(Error::invalid("body", problem))
@@ -151,8 +106,9 @@ fn parse(route: &Route, parts: &Parts, bytes: &[u8]) -> Result<Members> {
     }
     let invalid = |problem: String| Error::invalid("body", problem);
     let text = std::str::from_utf8(bytes).map_err(|error| invalid(error.to_string()))?;
-    let depth = json::MAX_DEPTH + MESSAGES_DEPTH;
-    match Json::parse_within(text, depth).map_err(|error| invalid(error.to_string()))? {
+    match Json::parse_within(text, transcode::MAX_DEPTH)
+        .map_err(|error| invalid(error.to_string()))?
+    {
         Json::Object(members) => Ok(members),
         other @ (Json::Null
         | Json::Bool(_)

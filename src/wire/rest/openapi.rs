@@ -1,18 +1,18 @@
 //! The OpenAPI 3.1 document of `/v1`, made of the table of routes and of the
 //! descriptors with their comments: there is nothing to keep up to date.
 
-mod schemas;
-
 use std::{collections::BTreeSet, sync::LazyLock};
 
-use self::schemas::{Closed, properties, reference, told};
 use super::{
     input::field_of,
     routes::{Call, Route, routes},
 };
 use crate::{
     json::Json,
-    wire::schema::{Field, Kind, Message, Shape, schema},
+    wire::{
+        schema::{Field, Kind, Message, Shape, schema},
+        schemas::{self, Closed, described, properties, reference, told, typed},
+    },
 };
 
 /// What a client needs to know that no field says.
@@ -58,7 +58,7 @@ fn make() -> Json {
         (
             "components",
             Json::object([
-                ("schemas", schemas::all(&used(), &closed())),
+                ("schemas", schemas::all(vec![("Error".to_owned(), error())], &used(), &closed())),
                 ("responses", Json::object([("Error", error_response())])),
                 (
                     "securitySchemes",
@@ -260,4 +260,33 @@ fn error_response() -> Json {
         Json::object([("schema", Json::object([("$ref", "#/components/schemas/Error".into())]))]),
     )]);
     Json::object([("description", "What went wrong.".into()), ("content", content)])
+}
+
+fn error() -> Json {
+    let property =
+        |name: &'static str, kind: &str, comment: &str| (name, described(typed(kind), comment));
+    let metadata = Json::object([
+        ("description", "What a program needs to act.".into()),
+        ("type", "object".into()),
+        ("additionalProperties", typed("string")),
+    ]);
+    let inner = Json::object([
+        ("type", "object".into()),
+        ("required", ["code", "message", "reason", "metadata"].map(Json::from).to_vec().into()),
+        (
+            "properties",
+            Json::object([
+                property("code", "integer", "The status of the answer."),
+                property("message", "string", "What went wrong, for people."),
+                property("reason", "string", "What to branch on."),
+                ("metadata", metadata),
+            ]),
+        ),
+    ]);
+    Json::object([
+        ("description", "An error.".into()),
+        ("type", "object".into()),
+        ("required", vec![Json::from("error")].into()),
+        ("properties", Json::object([("error", inner)])),
+    ])
 }

@@ -35,14 +35,13 @@ use crate::{
     proto,
     session::{registry::report, watch::Delivery},
     wire::{
-        operations::event::{message_of, parse_limit, parse_watch},
+        operations::event::{
+            DEFAULT_MAX_EVENT_BYTES_IN_JSON, message_of, parse_limit, parse_watch,
+        },
         schema::{self, Message, schema},
         transcode,
     },
 };
-
-/// The largest event that a client gets that does not say what it can take.
-const DEFAULT_MAX_EVENT_BYTES: u32 = 512 << 10;
 
 /// `WatchEvents`.
 pub(super) const WATCH: Call = Call::Stream(|app, rpc, message| Box::pin(watch(app, rpc, message)));
@@ -99,7 +98,7 @@ async fn watch(app: App, rpc: &'static schema::Method, message: Json) -> Result<
     let mut request: proto::WatchEventsRequest =
         transcode::read(schema().message(&rpc.input), message)?;
     if request.max_event_bytes == 0 {
-        request.max_event_bytes = DEFAULT_MAX_EVENT_BYTES;
+        request.max_event_bytes = DEFAULT_MAX_EVENT_BYTES_IN_JSON;
     }
     // In a stream of several sessions a seq alone says nothing.
     let with_ids = request.session_ids.len() == 1;

@@ -1,4 +1,5 @@
-//! Messages and enumerations as schemas of JSON Schema 2020-12.
+//! Messages and enumerations as schemas of JSON Schema, for the documents in
+//! which the JSON transports describe themselves.
 
 use std::collections::BTreeSet;
 
@@ -9,16 +10,20 @@ use crate::{
 
 /// Whether a message takes what it does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Closed {
+pub(crate) enum Closed {
     /// It is refused.
     Yes,
     /// A later server may answer with it.
     No,
 }
 
-/// The schemas of these messages, of the enumerations in them, and of errors.
-pub(super) fn all(messages: &BTreeSet<&str>, closed: &BTreeSet<&str>) -> Json {
-    let mut schemas: Vec<(String, Json)> = vec![("Error".to_owned(), error())];
+/// The schemas of these messages and of the enumerations in them, besides others.
+pub(crate) fn all(
+    others: Vec<(String, Json)>,
+    messages: &BTreeSet<&str>,
+    closed: &BTreeSet<&str>,
+) -> Json {
+    let mut schemas = others;
     let mut enums = BTreeSet::new();
     for name in messages {
         let found = schema().message(name);
@@ -43,7 +48,7 @@ pub(super) fn all(messages: &BTreeSet<&str>, closed: &BTreeSet<&str>) -> Json {
 }
 
 /// These messages and all that are in them.
-pub(super) fn reachable<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str>
+pub(crate) fn reachable<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str>
 where
     'static: 'a,
 {
@@ -59,7 +64,7 @@ where
 }
 
 /// A comment of the contract with the names that fields have here.
-pub(super) fn told(comment: &str) -> String {
+pub(crate) fn told(comment: &str) -> String {
     let fields = schema().messages.values().flat_map(|message| &message.fields);
     let embedded = fields.filter(|field| field.kind == Kind::Json);
     embedded.fold(comment.to_owned(), |told, field| told.replace(&field.name, field.called()))
@@ -82,12 +87,12 @@ fn is_object(field: &Field) -> bool {
 }
 
 /// A reference to a schema of the document.
-pub(super) fn reference(name: &str) -> Json {
+pub(crate) fn reference(name: &str) -> Json {
     Json::object([("$ref", format!("#/components/schemas/{name}").into())])
 }
 
 /// The properties that fields are.
-pub(super) fn properties(fields: &[&Field], closed: Closed) -> Json {
+pub(crate) fn properties(fields: &[&Field], closed: Closed) -> Json {
     let mut properties = Vec::new();
     for field in fields {
         properties.push((field.json.clone(), described(of_field(field), &comment_of(field))));
@@ -108,7 +113,7 @@ pub(super) fn properties(fields: &[&Field], closed: Closed) -> Json {
 }
 
 /// What a parameter of a query is.
-pub(super) fn in_query(field: &Field) -> Json {
+pub(crate) fn in_query(field: &Field) -> Json {
     let whole = |least: Json, most: Json| {
         Json::object([("type", "integer".into()), ("minimum", least), ("maximum", most)])
     };
@@ -156,7 +161,8 @@ fn enumeration(name: &str) -> Json {
     ])
 }
 
-fn of_field(field: &Field) -> Json {
+/// What a field is.
+pub(crate) fn of_field(field: &Field) -> Json {
     let one = if is_object(field) { typed("object") } else { of_kind(&field.kind) };
     shaped(one, field.shape)
 }
@@ -169,7 +175,8 @@ fn shaped(one: Json, shape: Shape) -> Json {
     }
 }
 
-fn many(one: Json) -> Json {
+/// An array of it.
+pub(crate) fn many(one: Json) -> Json {
     Json::object([("type", "array".into()), ("items", one)])
 }
 
@@ -204,42 +211,15 @@ fn of_kind(kind: &Kind) -> Json {
     }
 }
 
-fn typed(name: &str) -> Json {
+/// Of this type.
+pub(crate) fn typed(name: &str) -> Json {
     Json::object([("type", name.into())])
 }
 
-fn described(mut schema: Json, comment: &str) -> Json {
+/// With what it is for.
+pub(crate) fn described(mut schema: Json, comment: &str) -> Json {
     if let Json::Object(members) = &mut schema {
         members.insert(0, ("description".to_owned(), comment.into()));
     }
     schema
-}
-
-fn error() -> Json {
-    let property =
-        |name: &'static str, kind: &str, comment: &str| (name, described(typed(kind), comment));
-    let metadata = Json::object([
-        ("description", "What a program needs to act.".into()),
-        ("type", "object".into()),
-        ("additionalProperties", typed("string")),
-    ]);
-    let inner = Json::object([
-        ("type", "object".into()),
-        ("required", ["code", "message", "reason", "metadata"].map(Json::from).to_vec().into()),
-        (
-            "properties",
-            Json::object([
-                property("code", "integer", "The status of the answer."),
-                property("message", "string", "What went wrong, for people."),
-                property("reason", "string", "What to branch on."),
-                ("metadata", metadata),
-            ]),
-        ),
-    ]);
-    Json::object([
-        ("description", "An error.".into()),
-        ("type", "object".into()),
-        ("required", vec![Json::from("error")].into()),
-        ("properties", Json::object([("error", inner)])),
-    ])
 }

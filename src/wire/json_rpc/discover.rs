@@ -1,0 +1,201 @@
+//! `rpc.discover`: the OpenRPC document of `/rpc`, made of the table of methods
+//! and of the descriptors with their comments: there is nothing to keep up to
+//! date.
+
+use std::{collections::BTreeSet, sync::LazyLock};
+
+use super::{
+    DISCOVER,
+    methods::{Call, Method, methods},
+    output::MAX_CHUNK_BYTES,
+};
+use crate::{
+    json::Json,
+    wire::{
+        schema::{Field, Kind, schema},
+        schemas::{self, described, many, of_field, reference, typed},
+    },
+};
+
+/// What a client needs to know that no method says.
+const ABOUT: &str = "Sessions of coding agents. Parameters are given by their names, all of them optional as far as the form goes. Messages are those of proto/switchboard/v1 in proto3 JSON, except that a field NAME_json is JSON itself under NAME. Branch on data.reason of an error, never on its message or code.";
+
+/// The document.
+pub(super) fn document() -> &'static str {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| make().to_string());
+    &DOCUMENT
+}
+
+fn make() -> Json {
+    let mut all = Vec::new();
+    for found in methods() {
+        all.push(method(found));
+        if let Call::Watch { unwatch, .. } = found.call {
+            all.push(ending(unwatch, found.name));
+        }
+    }
+    all.push(itself());
+    Json::object([
+        ("openrpc", "1.3.2".into()),
+        (
+            "info",
+            Json::object([
+                ("title", "Switchboard".into()),
+                ("version", env!("CARGO_PKG_VERSION").into()),
+                ("description", ABOUT.into()),
+            ]),
+        ),
+        ("methods", Json::Array(all)),
+        (
+            "components",
+            Json::object([
+                ("schemas", schemas::all(others(), &used(), &closed())),
+                ("errors", Json::object([("Any", any_error())])),
+            ]),
+        ),
+    ])
+}
+
+fn method(method: &Method) -> Json {
+    let input = schema().message(&method.rpc.input);
+    let params = input.fields.iter().map(param).collect::<Vec<_>>();
+    let (result, more) = match method.call {
+        Call::Unary(_) if method.name == "session/readOutput" => {
+            let more = format!(
+                "\n\nHere the answer is one chunk: of at most {MAX_CHUNK_BYTES} bytes, from offset on. Read on at offset plus the bytes that came, until that is totalSize."
+            );
+            (("answer", reference(&method.rpc.output)), more)
+        }
+        Call::Unary(_) => (("answer", reference(&method.rpc.output)), String::new()),
+        Call::Watch { unwatch, notification, .. } => {
+            let more = format!(
+                "\n\nOver a WebSocket only. The result is the id of the subscription; its messages come in notifications {notification:?} whose params are {{subscription, result: {{messages, closed}}}}: messages is an array of {}, and closed is there in the last one. {unwatch} ends it.",
+                method.rpc.output
+            );
+            (("subscription", typed("string")), more)
+        }
+    };
+    declared(method.name, &format!("{}{more}", method.rpc.comment), params, result)
+}
+
+fn param(field: &Field) -> Json {
+    Json::object([
+        ("name", field.json.as_str().into()),
+        ("description", field.comment.as_str().into()),
+        ("required", false.into()),
+        ("schema", of_field(field)),
+    ])
+}
+
+fn ending(unwatch: &str, watch: &str) -> Json {
+    let comment = format!(
+        "Ends a subscription of {watch}. The result says whether there was one. Nothing more comes of it."
+    );
+    let subscription = Json::object([
+        ("name", "subscription".into()),
+        ("description", format!("The result of {watch}.").into()),
+        ("required", true.into()),
+        ("schema", typed("string")),
+    ]);
+    declared(unwatch, &comment, vec![subscription], ("ended", typed("boolean")))
+}
+
+fn itself() -> Json {
+    let comment = "Tells what there is to call: this document.";
+    declared(DISCOVER, comment, Vec::new(), ("document", typed("object")))
+}
+
+fn declared(name: &str, comment: &str, params: Vec<Json>, result: (&str, Json)) -> Json {
+    let (called, schema) = result;
+    let error = Json::object([("$ref", "#/components/errors/Any".into())]);
+    Json::object([
+        ("name", name.into()),
+        ("description", comment.into()),
+        ("paramStructure", "by-name".into()),
+        ("params", Json::Array(params)),
+        ("result", Json::object([("name", called.into()), ("schema", schema)])),
+        ("errors", vec![error].into()),
+    ])
+}
+
+/// The messages in requests, which take nothing unknown.
+fn closed() -> BTreeSet<&'static str> {
+    let whole: BTreeSet<&str> = methods().iter().map(|method| method.rpc.input.as_str()).collect();
+    let inputs = schemas::reachable(whole.iter().copied()).into_iter();
+    inputs.filter(|name| !whole.contains(name)).collect()
+}
+
+/// Every message that an answer, a notification or a parameter has in it.
+fn used() -> BTreeSet<&'static str> {
+    let mut used = schemas::reachable(methods().iter().map(|method| method.rpc.output.as_str()));
+    used.extend(closed());
+    // Parameters may be the only place of an enumeration, but not of a message.
+    for method in methods() {
+        for field in &schema().message(&method.rpc.input).fields {
+            if let Kind::Message(name) = &field.kind {
+                used.insert(name);
+            }
+        }
+    }
+    used
+}
+
+/// What no message of the contract is.
+fn others() -> Vec<(String, Json)> {
+    let property =
+        |name: &'static str, schema: Json, comment: &str| (name, described(schema, comment));
+    let data = Json::object([
+        ("type", "object".into()),
+        ("required", ["reason", "metadata"].map(Json::from).to_vec().into()),
+        (
+            "properties",
+            Json::object([
+                property("reason", typed("string"), "What to branch on."),
+                property(
+                    "metadata",
+                    Json::object([
+                        ("type", "object".into()),
+                        ("additionalProperties", typed("string")),
+                    ]),
+                    "What it is about, as every transport tells it.",
+                ),
+                property("retryAfter", typed("string"), "When to try again, such as \"1s\"."),
+                property("field", typed("string"), "The parameter that is wrong."),
+                property("state", typed("string"), "The state of the session."),
+                property("current", reference("ScopedControls"), "What cannot be changed."),
+                property("matches", many(typed("string")), "The ids that a prefix begins."),
+                property("oldestSeq", typed("string"), "The oldest event that is there."),
+                property("nextSeq", typed("string"), "The next event that can be read."),
+                property("lastSeq", typed("string"), "The last event that was told."),
+                property("etag", typed("string"), "The etag that there is."),
+                property("turnCount", typed("integer"), "How many turns there are."),
+                property("limit", typed("string"), "How large it may be."),
+            ]),
+        ),
+    ]);
+    vec![("ErrorData".to_owned(), data)]
+}
+
+fn any_error() -> Json {
+    Json::object([
+        ("code", Json::from(-32603_i64)),
+        ("message", "What went wrong, for people. The code is the status of HTTP, except where JSON-RPC has one of its own.".into()),
+        ("data", reference("ErrorData")),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_document_refers_to_is_in_it() {
+        let text = document();
+        let document = Json::parse_within(text, 100).unwrap();
+        let schemas = document.get("components").and_then(|found| found.get("schemas")).unwrap();
+        let referred = text.split("\"#/components/schemas/").skip(1);
+        for name in referred.filter_map(|rest| rest.split('"').next()) {
+            assert!(schemas.get(name).is_some(), "{name}");
+        }
+    }
+}
