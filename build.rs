@@ -5,12 +5,13 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "switchboard/v1/session.proto",
     "switchboard/v1/event.proto",
     "switchboard/v1/settings.proto",
     "switchboard/v1/controls.proto",
     "switchboard/v1/audit.proto",
+    "switchboard/v1/config_lock.proto",
     "switchboard/v1/system.proto",
 ];
 

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use crate::{
     controls::State,
     id::{Seq, SessionId, TurnNumber},
+    lock::Drift,
     proto::SessionState,
 };
 
@@ -236,6 +237,35 @@ pub enum Error {
         problem: String,
         /// When to try again.
         retry_after: Duration,
+    },
+    /// A config lock is of no use as it is, or cannot be made.
+    #[error("config lock: {problem}")]
+    ConfigLockInvalid {
+        /// Which of its rules is broken, for programs.
+        rule: &'static str,
+        /// The key that breaks it, dotted, where there is one.
+        key: Option<String>,
+        /// What is wrong and what was expected.
+        problem: String,
+    },
+    /// What would run is not what a config lock has.
+    #[error(
+        "the configuration is not the one of the config lock; what differs, lock first:\n{}",
+        .drift.diff
+    )]
+    ConfigLockDrift {
+        /// What differs.
+        drift: Box<Drift>,
+    },
+    /// A config lock was made with another version of codex.
+    #[error(
+        "the config lock was made with codex {locked}, and the server starts {actual}: install that, or allow it with allow_codex_version_mismatch"
+    )]
+    CodexVersionMismatch {
+        /// The version in the lock.
+        locked: String,
+        /// The version of the binary.
+        actual: String,
     },
     /// A fault of ours or of the machine. Its source goes to the log, never to a client.
     #[error("internal error; the server's log has the details")]

@@ -11,7 +11,7 @@
 //!                          store::{log, sqlite} ◀──┬─────────────────────────────────────────────┘
 //!                          agent ◀─────────────────┤
 //!                          supervise ◀─────────────┘
-//!  leaves, named by anyone: audit, config, controls, home, error, event, id, json, proto,
+//!  leaves, named by anyone: audit, config, controls, home, error, event, id, json, lock, proto,
 //!                           row, settings, time
 //! ```
 //!
@@ -68,6 +68,7 @@ pub mod event;
 pub mod home;
 pub mod id;
 pub mod json;
+pub mod lock;
 pub mod proto;
 pub mod row;
 pub mod server;

@@ -40,6 +40,10 @@ pub struct Session {
     pub archived: bool,
     /// Owned by a system of the operator's.
     pub system_owned: bool,
+    /// Whether what one needs to understand it later is kept.
+    pub persist: bool,
+    /// The config lock that its turns are held to.
+    pub lock: Option<SessionLock>,
     /// What it was forked from.
     pub forked_from: Option<Fork>,
     /// Rises with every change of what clients may write.
@@ -69,6 +73,17 @@ pub struct Fork {
     pub session: SessionId,
     /// Its thread, as the agent names it.
     pub thread_id: String,
+}
+
+/// The config lock that a session has. Its text is in the session's directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionLock {
+    /// The SHA-256 of the text, in hexadecimal.
+    pub sha256: String,
+    /// The version of codex that it was made with.
+    pub codex_version: String,
+    /// Whether turns may run with another version.
+    pub any_version: bool,
 }
 
 /// What is kept of a session that was deleted.
@@ -192,6 +207,8 @@ impl From<&Session> for proto::Session {
             options,
             archived,
             system_owned,
+            persist,
+            lock,
             forked_from,
             revision: _,
             queue_position,
@@ -227,6 +244,8 @@ impl From<&Session> for proto::Session {
             codex_options: shown(options),
             archived: *archived,
             system_owned: *system_owned,
+            persist_session: *persist,
+            config_lock: lock.as_ref().map(Into::into),
             forked_from: forked_from
                 .as_ref()
                 .map(|fork| fork.session.to_string())
@@ -234,6 +253,13 @@ impl From<&Session> for proto::Session {
             etag: session.etag(),
             queue_position: queue_position.unwrap_or(0),
         }
+    }
+}
+
+impl From<&SessionLock> for proto::SessionLock {
+    fn from(lock: &SessionLock) -> Self {
+        let SessionLock { sha256, codex_version, any_version } = lock.clone();
+        Self { sha256, codex_version, allow_codex_version_mismatch: any_version }
     }
 }
 

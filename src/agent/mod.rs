@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result},
     id::{SessionId, TurnNumber},
+    lock::{Drift, Effective, Lock},
     proto,
 };
 
@@ -249,6 +250,9 @@ pub struct TurnRequest<'a> {
     pub effort: Option<Effort>,
     /// The history that the turn begins with.
     pub history: History<'a>,
+    /// The config lock that the turn is held to, and whether another version of
+    /// codex may run it.
+    pub lock: Option<(&'a Lock, bool)>,
 }
 
 /// The history that a turn begins with.
@@ -368,6 +372,41 @@ impl Agents {
         Ok(launch)
     }
 
+    /// Finds out what a turn would run with, which needs no turn and no model: the
+    /// agent is asked. With a lock, the turn runs with that.
+    ///
+    /// Blocks: a codex is started for it, for at most thirty seconds.
+    ///
+    /// # Errors
+    ///
+    /// As [`Agents::launch`], and [`Error::InvalidArgument`] for an agent that is
+    /// not codex.
+    pub fn resolve(
+        &self,
+        kind: &Kind,
+        turn: &TurnRequest<'_>,
+        catalogue: CatalogueFields,
+    ) -> Result<Resolved> {
+        match kind {
+            Kind::Codex => self.codex.resolve_config(turn, catalogue),
+            Kind::Replay(_) => Err(not_codex()),
+        }
+    }
+
+    /// Compares what a turn would run with, with the lock that it has.
+    ///
+    /// Blocks as [`Agents::resolve`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Agents::resolve`]; what differs is no error.
+    pub fn compare(&self, kind: &Kind, turn: &TurnRequest<'_>) -> Result<Compared> {
+        match kind {
+            Kind::Codex => self.codex.compare_with_lock(turn),
+            Kind::Replay(_) => Err(not_codex()),
+        }
+    }
+
     /// Has the agent remove its own record of a thread whose session was deleted.
     ///
     /// Blocks: codex is asked to, for at most ten seconds.
@@ -410,6 +449,39 @@ impl Agents {
     pub fn codex(&self) -> CodexStatus {
         self.codex.status()
     }
+}
+
+fn not_codex() -> Error {
+    Error::invalid("session.agent", "only codex has a configuration that can be locked")
+}
+
+/// Whether what only the catalogue of models says is a part of a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatalogueFields {
+    /// It is, and stays as it was.
+    Saved,
+    /// It is left out, and may change.
+    LeftOut,
+}
+
+/// What a turn would run with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// The configuration.
+    pub effective: Effective,
+    /// What one should know about it, each a whole sentence.
+    pub notes: Vec<String>,
+}
+
+/// What a turn would run with, beside its lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    /// What differs; the version of codex too, where another is not allowed.
+    pub drift: Drift,
+    /// The version of the binary.
+    pub codex_version: String,
+    /// What one should know about the comparison, each a whole sentence.
+    pub notes: Vec<String>,
 }
 
 /// Why an agent keeps its record of a thread; the text says more.

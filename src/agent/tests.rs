@@ -27,6 +27,7 @@ fn turn(session: SessionId) -> TurnRequest<'static> {
         images: &[],
         effort: None,
         history: History::New,
+        lock: None,
     }
 }
 

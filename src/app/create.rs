@@ -45,6 +45,8 @@ pub struct NewSession {
     pub options: proto::CodexOptions,
     /// Whether a system owns it.
     pub system_owned: bool,
+    /// Whether what one needs to understand it later is kept.
+    pub persist: bool,
     /// Whether what the defaults leave open is chosen at once, as it is shown.
     pub concrete: bool,
     /// The first prompt; none leaves the session PENDING.
@@ -150,7 +152,7 @@ impl App {
                 return Ok(None);
             };
             kind.check_prompt(&prompt)?;
-            let launch = turn::plan(&agents, &planned, TurnNumber(1), &prompt)?;
+            let launch = turn::plan(&agents, &planned, None, TurnNumber(1), &prompt)?;
             Ok::<_, Error>(Some((prompt, launch)))
         })
         .await??;
@@ -202,6 +204,8 @@ fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
         options: new.options.clone(),
         archived: false,
         system_owned: new.system_owned,
+        persist: new.persist,
+        lock: None,
         forked_from: None,
         revision: 1,
         queue_position: None,

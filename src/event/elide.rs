@@ -228,6 +228,8 @@ fn cut_session(session: &mut proto::Session, room: &mut Room) {
         queue_position: _,
         codex_options,
         approval_policy: _,
+        persist_session: _,
+        config_lock: _,
     } = session;
     [
         session_id,

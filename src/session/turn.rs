@@ -16,6 +16,7 @@ use crate::{
     Result,
     agent::{self, Agents, History, Launch, Prompt},
     id::{SessionId, TurnNumber},
+    lock::Lock,
     proto::{self, event::Kind},
     row::{self, ExitStatus, Session, Verdict},
     session::{
@@ -135,31 +136,41 @@ impl Running {
 pub(crate) fn plan(
     agents: &Agents,
     session: &Session,
+    lock: Option<&Lock>,
     number: TurnNumber,
     prompt: &Prompt,
 ) -> Result<Launch> {
     agent::check_working_directory(&session.working_directory)?;
     let kind = agent::Kind::parse(&session.agent)?;
-    let mut launch = agents.launch(
-        &kind,
-        &agent::TurnRequest {
-            session: session.id,
-            turn: number,
-            working_directory: &session.working_directory,
-            model: session.controls.model.as_deref(),
-            approval_policy: session.controls.approval_policy,
-            sandbox: session.controls.sandbox,
-            network: session.controls.network,
-            options: &session.options,
-            images: &prompt.images,
-            effort: prompt.effort,
-            history: history(session),
-        },
-    )?;
+    let mut launch = agents.launch(&kind, &request(session, lock, number, prompt))?;
     if number.0 > 1 && history(session) == History::New {
         launch.warnings.push(thread_restarted("the session has no thread yet"));
     }
     Ok(launch)
+}
+
+/// A turn as its agent is asked for it.
+pub(crate) fn request<'a>(
+    session: &'a Session,
+    lock: Option<&'a Lock>,
+    number: TurnNumber,
+    prompt: &'a Prompt,
+) -> agent::TurnRequest<'a> {
+    let any_version = session.lock.as_ref().is_some_and(|lock| lock.any_version);
+    agent::TurnRequest {
+        session: session.id,
+        turn: number,
+        working_directory: &session.working_directory,
+        model: session.controls.model.as_deref(),
+        approval_policy: session.controls.approval_policy,
+        sandbox: session.controls.sandbox,
+        network: session.controls.network,
+        options: &session.options,
+        images: &prompt.images,
+        effort: prompt.effort,
+        history: history(session),
+        lock: lock.map(|lock| (lock, any_version)),
+    }
 }
 
 /// The history that the session's next turn begins with.

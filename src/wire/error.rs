@@ -11,6 +11,8 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use crate::{
     Error,
     controls::{Controls, approval_word, network_word, sandbox_word},
+    json::Json,
+    lock::{Drift, DriftedValue},
     session::registry::report,
 };
 
@@ -185,6 +187,24 @@ pub(crate) fn row(error: &Error) -> Row {
             Code::ResourceExhausted,
             Detail::Retry(*retry_after),
         ),
+        Error::ConfigLockInvalid { .. } => row(
+            "CONFIG_LOCK_INVALID",
+            StatusCode::BAD_REQUEST,
+            Code::InvalidArgument,
+            Detail::BadRequest("config_lock".into()),
+        ),
+        Error::ConfigLockDrift { .. } => row(
+            "CONFIG_LOCK_DRIFT",
+            StatusCode::CONFLICT,
+            Code::FailedPrecondition,
+            Detail::Precondition("config_lock".to_owned()),
+        ),
+        Error::CodexVersionMismatch { .. } => row(
+            "CODEX_VERSION_MISMATCH",
+            StatusCode::CONFLICT,
+            Code::FailedPrecondition,
+            Detail::Precondition("config_lock".to_owned()),
+        ),
         Error::Internal(_) => {
             row("INTERNAL", StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, Detail::None)
         }
@@ -285,6 +305,21 @@ pub(crate) fn metadata(error: &Error) -> Vec<(&'static str, String)> {
             let next = next.map(|next| ("next_seq", next.to_string()));
             [("seq", seq.to_string())].into_iter().chain(next).collect()
         }
+        Error::ConfigLockInvalid { rule, key, problem: _ } => {
+            let key = key.clone().map(|key| ("key", key));
+            [("rule", (*rule).to_owned())].into_iter().chain(key).collect()
+        }
+        Error::ConfigLockDrift { drift } => {
+            let keys: Vec<_> = drift.values.iter().map(|value| value.key.as_str()).collect();
+            vec![
+                ("keys", keys.join(",")),
+                ("drift", self::drift(drift).to_string()),
+                ("diff", drift.diff.clone()),
+            ]
+        }
+        Error::CodexVersionMismatch { locked, actual } => {
+            vec![("locked", locked.clone()), ("actual", actual.clone())]
+        }
         Error::ShuttingDown { last_seq: Some(seq) } => vec![("last_seq", seq.to_string())],
         Error::StorageFull { path } => vec![("path", path.display().to_string())],
         Error::StorageLow { path, free, floor } => vec![
@@ -307,6 +342,20 @@ pub(crate) fn metadata(error: &Error) -> Vec<(&'static str, String)> {
         | Error::AgentUnavailable { .. }
         | Error::DeadlineExceeded => Vec::new(),
     }
+}
+
+/// What differs from a lock, as JSON.
+pub(crate) fn drift(drift: &Drift) -> Json {
+    let values = drift.values.iter().map(|DriftedValue { key, locked, actual, origin }| {
+        let toml = |value: &Option<String>| value.clone().map_or(Json::Null, Json::from);
+        Json::object([
+            ("key", key.as_str().into()),
+            ("locked", toml(locked)),
+            ("actual", toml(actual)),
+            ("origin", origin.as_str().into()),
+        ])
+    });
+    Json::Array(values.collect())
 }
 
 /// An error as a gRPC status, with its details. What is internal goes to the
@@ -458,6 +507,23 @@ mod tests {
             Error::CursorExpired { requested: Seq(1), oldest: Seq(9) },
             Error::EventsDamaged { seq: Seq(5), next: Some(Seq(9)) },
             Error::Overloaded { problem: problem(), retry_after: Duration::from_secs(2) },
+            Error::ConfigLockInvalid {
+                rule: "version",
+                key: Some("version".to_owned()),
+                problem: problem(),
+            },
+            Error::ConfigLockDrift {
+                drift: Box::new(Drift {
+                    values: vec![DriftedValue {
+                        key: "config.model".to_owned(),
+                        locked: Some("\"a\"".to_owned()),
+                        actual: None,
+                        origin: "codex".to_owned(),
+                    }],
+                    diff: "-model = \"a\"\n".to_owned(),
+                }),
+            },
+            Error::CodexVersionMismatch { locked: "1.0.0".to_owned(), actual: "1.0.1".to_owned() },
             Error::internal("secret"),
             Error::Unimplemented { what: "x".to_owned() },
             Error::AgentUnavailable { problem: problem() },

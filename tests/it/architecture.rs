@@ -124,6 +124,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("home.rs", NO_LEAF),
     ("id.rs", NO_LEAF),
     ("json.rs", NO_LEAF),
+    ("lock.rs", NO_LEAF),
     ("time.rs", NO_LEAF),
     ("wire", &["crate::cli", "rusqlite", "crate::store", "crate::supervise"]),
     // What the adapters share names none of them.

@@ -16,7 +16,8 @@ use std::{
 
 use crate::{
     agent::{
-        CodexStatus, ConfigFile, Fallback, History, Launch, NotForgotten, Options, TurnRequest,
+        CatalogueFields, CodexStatus, Compared, ConfigFile, Fallback, History, Launch,
+        NotForgotten, Options, Resolved, TurnRequest,
     },
     error::{Error, Result},
     proto::Warning,
@@ -150,6 +151,20 @@ impl Codex {
         let asked = turn.options.environment.iter();
         env.extend(asked.map(|(name, value)| (name.into(), value.into())));
         Ok(Launch { program: binary.program, args, env, version, warnings, fallback })
+    }
+
+    /// Says what a turn would run with.
+    pub(super) fn resolve_config(
+        &self,
+        _turn: &TurnRequest<'_>,
+        _catalogue: CatalogueFields,
+    ) -> Result<Resolved> {
+        Err(Error::Unimplemented { what: "the resolver".to_owned() })
+    }
+
+    /// Compares that with the turn's lock.
+    pub(super) fn compare_with_lock(&self, _turn: &TurnRequest<'_>) -> Result<Compared> {
+        Err(Error::Unimplemented { what: "the comparison".to_owned() })
     }
 
     /// Which binary a turn would start.

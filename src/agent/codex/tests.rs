@@ -83,6 +83,7 @@ fn turn() -> TurnRequest<'static> {
         images: &[],
         effort: None,
         history: History::New,
+        lock: None,
     }
 }
 

@@ -243,7 +243,8 @@ impl Actor {
         let number = TurnNumber(self.session.turn_count() + 1);
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
         let asked = prompt.clone();
-        let launch = blocking(move || turn::plan(&agents, &planned, number, &asked)).await??;
+        let launch =
+            blocking(move || turn::plan(&agents, &planned, None, number, &asked)).await??;
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
         let place = self.shared.slots.admit()?;
         let (asked_files, asked) = (files.clone(), prompt.clone());
@@ -338,7 +339,7 @@ impl Actor {
             // Nothing runs with controls that may hold no more.
             learnt?;
             let prompt = request::read(&files).map_err(Error::internal)?;
-            let launch = turn::plan(&agents, &planned, number, &prompt)?;
+            let launch = turn::plan(&agents, &planned, None, number, &prompt)?;
             Ok::<_, Error>((prompt.text, launch))
         });
         match planned.await? {

@@ -230,6 +230,8 @@ fn session() -> Session {
         options: proto::CodexOptions::default(),
         archived: false,
         system_owned: false,
+        persist: false,
+        lock: None,
         forked_from: None,
         revision: 1,
         queue_position: None,

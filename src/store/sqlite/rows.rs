@@ -10,7 +10,7 @@ use crate::{
     controls::Controls,
     id::{Seq, SessionId, TurnNumber},
     proto::{CodexOptions, SessionState},
-    row::{ExitStatus, Fork, Session, Tombstone, Turn, Verdict},
+    row::{ExitStatus, Fork, Session, SessionLock, Tombstone, Turn, Verdict},
     settings::Settings,
     time::from_micros,
 };
@@ -19,7 +19,8 @@ pub(super) const SESSION_COLUMNS: &str = "s.number, s.id, s.agent, s.source, s.t
      s.working_directory, c.model, c.sandbox, s.thread_id, s.codex_version, s.first_prompt, \
      s.usage, s.create_time, s.update_time, s.applied_seq, \
      c.network, s.archived, s.system_owned, s.forked_session, s.forked_thread, s.options, \
-     s.revision, s.changed, c.approval_policy, \
+     s.revision, s.changed, c.approval_policy, s.persist, s.lock_sha256, s.lock_codex_version, \
+     s.lock_any_version, \
      t.number, t.state, t.reason, t.verdict, t.verdict_message, t.pid, t.exit_code, t.signal, \
      t.start_time, t.end_time, t.error, t.usage_before, t.usage_after";
 pub(super) const LAST_TURN: &str = "sessions s JOIN controls c ON c.scope = s.id \
@@ -27,7 +28,7 @@ pub(super) const LAST_TURN: &str = "sessions s JOIN controls c ON c.scope = s.id
 /// Where the clock at the last change is in [`SESSION_COLUMNS`].
 pub(super) const CHANGED: usize = 23;
 /// Where the turn's columns begin in [`SESSION_COLUMNS`].
-const TURN: usize = 25;
+const TURN: usize = 29;
 const TURN_COLUMNS: &str = "number, state, reason, verdict, verdict_message, pid, exit_code, \
      signal, start_time, end_time, error, usage_before, usage_after";
 
@@ -45,15 +46,16 @@ pub(super) fn insert_session(
 ) -> Result<()> {
     let labels = labels_text(session);
     let changed = tick(db)?;
-    let fork = session.forked_from.as_ref();
+    let (fork, lock) = (session.forked_from.as_ref(), session.lock.as_ref());
     let inserted = db
         .prepare_cached(
             "INSERT INTO sessions (id, state, agent, source, title, labels, working_directory, \
              thread_id, codex_version, first_prompt, turn_count, usage, \
              create_time, update_time, archived, system_owned, forked_session, \
-             forked_thread, options, revision, queued, changed, applied_seq) \
+             forked_thread, options, revision, queued, changed, persist, lock_sha256, \
+             lock_codex_version, lock_any_version, applied_seq) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
-             ?17, ?18, ?19, ?20, ?21, ?22, 0) \
+             ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, 0) \
              ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
@@ -79,6 +81,10 @@ pub(super) fn insert_session(
             i64_of(session.revision),
             (session.state() == SessionState::Queued).then_some(changed),
             changed,
+            session.persist,
+            lock.map(|lock| &lock.sha256),
+            lock.map(|lock| &lock.codex_version),
+            lock.is_some_and(|lock| lock.any_version),
         ])?;
     if inserted == 0 {
         return Err(Error::Exists(session.id));
@@ -307,6 +313,12 @@ pub(super) fn session_of(row: &Row<'_>) -> rusqlite::Result<(ListPosition, Store
         Some(thread_id) => Some(Fork { session: id_of(row, 19)?, thread_id }),
         None => None,
     };
+    let lock = match (row.get(26)?, row.get(27)?) {
+        (Some(sha256), Some(codex_version)) => {
+            Some(SessionLock { sha256, codex_version, any_version: row.get(28)? })
+        }
+        (None, _) | (_, None) => None,
+    };
     let last_turn = row.get::<_, Option<u32>>(TURN)?.map(|_| turn_of(row, TURN)).transpose()?;
     let session = Session {
         id: id_of(row, 1)?,
@@ -327,6 +339,8 @@ pub(super) fn session_of(row: &Row<'_>) -> rusqlite::Result<(ListPosition, Store
         usage: message_of(row, 12)?,
         archived: row.get(17)?,
         system_owned: row.get(18)?,
+        persist: row.get(25)?,
+        lock,
         forked_from,
         options: message_of(row, 21)?.unwrap_or_default(),
         revision: row.get::<_, i64>(22)?.unsigned_abs(),

@@ -147,6 +147,11 @@ CREATE TABLE notes (                     -- what clients add to the transcripts 
     UNIQUE (session, name)
 ) STRICT;
 CREATE INDEX notes_session ON notes (session, number);
+
+ALTER TABLE sessions ADD COLUMN persist INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN lock_sha256 TEXT;            -- of its config lock; NULL for none
+ALTER TABLE sessions ADD COLUMN lock_codex_version TEXT;
+ALTER TABLE sessions ADD COLUMN lock_any_version INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

@@ -38,6 +38,8 @@ pub(super) fn session(id: SessionId) -> Session {
         options: CodexOptions::default(),
         archived: false,
         system_owned: false,
+        persist: false,
+        lock: None,
         forked_from: None,
         revision: 1,
         queue_position: None,

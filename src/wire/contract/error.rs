@@ -163,6 +163,9 @@ pub(super) fn body(error: &Error) -> Object {
         | Error::CursorExpired { .. }
         | Error::EventsDamaged { .. }
         | Error::Overloaded { .. }
+        | Error::ConfigLockInvalid { .. }
+        | Error::ConfigLockDrift { .. }
+        | Error::CodexVersionMismatch { .. }
         | Error::AgentUnavailable { .. }
         | Error::ShuttingDown { .. }
         | Error::StorageFull { .. }

@@ -6,6 +6,7 @@
 //! raw body of `WatchEvents` ([`watch`]).
 
 mod audit;
+mod config_lock;
 mod controls;
 mod deadline;
 mod details;
@@ -25,6 +26,7 @@ use crate::{
     config::WatchBody,
     proto::{
         DESCRIPTORS, audit_service_server::AuditServiceServer,
+        config_lock_service_server::ConfigLockServiceServer,
         controls_service_server::ControlsServiceServer, event_service_server::EventServiceServer,
         session_service_server::SessionServiceServer,
         settings_service_server::SettingsServiceServer, system_service_server::SystemServiceServer,
@@ -40,13 +42,14 @@ const CALLER: Caller = Caller { transport: Transport::Grpc };
 pub(crate) struct Health(HealthReporter);
 
 /// What health is asked about: the server as a whole, and each service.
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "",
     "switchboard.v1.SessionService",
     "switchboard.v1.EventService",
     "switchboard.v1.SettingsService",
     "switchboard.v1.ControlsService",
     "switchboard.v1.AuditService",
+    "switchboard.v1.ConfigLockService",
     "switchboard.v1.SystemService",
 ];
 
@@ -95,6 +98,10 @@ pub(crate) fn router(app: App, watch_body: WatchBody) -> (Router, Health) {
     let audit = AuditServiceServer::new(audit::Service::new(app.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .max_encoding_message_size(usize::MAX);
+    let locks = ConfigLockServiceServer::new(config_lock::Service::new(app.clone()))
+        // What is too large is told with its size.
+        .max_decoding_message_size(2 * MAX_REQUEST_BYTES)
+        .max_encoding_message_size(usize::MAX);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -105,6 +112,7 @@ pub(crate) fn router(app: App, watch_body: WatchBody) -> (Router, Health) {
         .add_service(settings)
         .add_service(controls)
         .add_service(audit)
+        .add_service(locks)
         .add_service(system)
         .add_service(health)
         .add_service(reflection().build_v1().expect(known))

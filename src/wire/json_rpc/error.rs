@@ -109,7 +109,10 @@ fn needed(error: &Error) -> Option<(&'static str, Json)> {
         Error::TurnNotFound { turn_count, .. } => Some(("turnCount", (*turn_count).into())),
         Error::PayloadTooLarge { limit, .. } => Some(("limit", limit.to_string().into())),
         Error::InvalidArgument { field, .. } => Some(("field", field.as_ref().into())),
+        Error::ConfigLockDrift { drift } => Some(("drift", error::drift(drift))),
         Error::WorkingDirectoryInvalid { .. }
+        | Error::ConfigLockInvalid { .. }
+        | Error::CodexVersionMismatch { .. }
         | Error::AgentNotFound { .. }
         | Error::Unauthenticated { .. }
         | Error::PermissionDenied { .. }

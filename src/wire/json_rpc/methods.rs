@@ -140,6 +140,8 @@ fn table() -> Vec<Method> {
         method("audit/watch", "AuditService.WatchAuditEntries", watch!("audit", operations::watch_audit_entries)),
         method("audit/verify", "AuditService.VerifyAudit", unary!(operations::verify_audit)),
         method("audit/getState", "AuditService.GetAuditState", unary!(operations::get_audit_state)),
+        method("configLock/export", "ConfigLockService.ExportConfigLock", unary!(operations::export_config_lock)),
+        method("configLock/verify", "ConfigLockService.VerifyConfigLock", unary!(operations::verify_config_lock)),
         method("server/info", "SystemService.GetServerInfo", unary!(operations::get_server_info)),
     ]
 }

@@ -16,6 +16,7 @@
 //! | [`event`] | events: watched and listed |
 //! | [`settings`], [`controls`] | the controls and settings of sessions and of new ones |
 //! | [`audit`] | who changed them |
+//! | [`config_lock`] | what a session runs with, written down and compared |
 //! | [`mod@changes`] | the same of one session, with all values before and after |
 //! | [`system`] | the server |
 //!
@@ -23,6 +24,7 @@
 
 mod audit;
 mod changes;
+mod config_lock;
 mod controls;
 pub(crate) mod event;
 pub(crate) mod fields;
@@ -38,6 +40,7 @@ mod views;
 pub(crate) use self::{
     audit::{get_audit_state, list_audit_entries, verify_audit, watch_audit_entries},
     changes::{Change, States, change, changes},
+    config_lock::{export_config_lock, verify_config_lock},
     controls::{apply_controls, get_controls, override_controls, scoped},
     event::{list_events, watch_events},
     life::{cleanup_sessions, delete_session, interrupt_turn, kill_session, start_turn},

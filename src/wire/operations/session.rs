@@ -101,8 +101,15 @@ pub(crate) async fn wait_session(
 }
 
 fn parse_new(request: proto::CreateSessionRequest) -> Result<NewSession> {
-    let proto::CreateSessionRequest { session, session_id, prompt, request_id: _, images } =
-        request;
+    let proto::CreateSessionRequest {
+        session,
+        session_id,
+        prompt,
+        request_id: _,
+        images,
+        config_lock: _,
+        allow_codex_version_mismatch: _,
+    } = request;
     let session = session.unwrap_or_default();
     if session.working_directory.is_empty() {
         return Err(Error::invalid(
@@ -162,12 +169,13 @@ fn parse_session(
         approval_policy: 0,
         codex_options: None,
         system_owned: false,
+        persist_session: false,
         ..session.clone()
     };
     if given != proto::Session::default() {
         return Err(Error::invalid(
             "session",
-            "a field is set that only the server sets; set agent, source, title, labels, working_directory, model, filesystem_sandbox, network_access, approval_policy, codex_options and system_owned, and the session's id beside it",
+            "a field is set that only the server sets; set agent, source, title, labels, working_directory, model, filesystem_sandbox, network_access, approval_policy, codex_options, system_owned and persist_session, and the session's id beside it",
         ));
     }
     Ok(NewSession {
@@ -185,6 +193,7 @@ fn parse_session(
         },
         options: session.codex_options.unwrap_or_default(),
         system_owned: session.system_owned,
+        persist: session.persist_session,
         concrete: false,
         prompt,
     })

@@ -169,6 +169,8 @@ fn table() -> Vec<Route> {
             .resumes("after_seq", At::Id),
         get("/v1/audit/verify", "AuditService.VerifyAudit", unary!(operations::verify_audit)),
         get("/v1/audit/state", "AuditService.GetAuditState", unary!(operations::get_audit_state)),
+        post("/v1/sessions/{session_id}/config-lock", "ConfigLockService.ExportConfigLock", unary!(operations::export_config_lock)),
+        post("/v1/config-lock/verify", "ConfigLockService.VerifyConfigLock", unary!(operations::verify_config_lock)),
         get("/v1/server", "SystemService.GetServerInfo", unary!(operations::get_server_info)),
     ]
 }

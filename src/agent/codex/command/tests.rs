@@ -23,6 +23,7 @@ fn turn() -> TurnRequest<'static> {
         images: &[],
         effort: None,
         history: History::New,
+        lock: None,
     }
 }
 

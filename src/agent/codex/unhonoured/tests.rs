@@ -28,6 +28,7 @@ fn said(
         images: &[],
         effort: None,
         history: History::New,
+        lock: None,
     };
     let file = ConfigFile { path: "/home/dev/codex.toml".into(), must_exist: false };
     let warnings = warnings(&turn, &AgentConfig::default(), &file);
