@@ -421,6 +421,18 @@ impl Agents {
         }
     }
 
+    /// The agent's own record of a thread: a file of JSON lines. None where there
+    /// is none, or none yet.
+    ///
+    /// Blocks: it looks through folders.
+    #[must_use]
+    pub fn rollout(&self, kind: &Kind, thread: &str) -> Option<PathBuf> {
+        match kind {
+            Kind::Codex => self.codex.rollout(thread),
+            Kind::Replay(_) => None,
+        }
+    }
+
     fn replay(&self, file: &Path) -> Result<Launch> {
         let problem = match file::open_regular(file) {
             Ok(_) => {

@@ -3,8 +3,8 @@
 //! Where the binary is ([`binary`]), what it says about itself ([`probe`]), what
 //! it is told by the operator ([`config`]) and by clients ([`options`]), as
 //! [`settings`] and other arguments ([`command`]), what of its session's controls
-//! a turn does not honour ([`unhonoured`]), its lines ([`parse`]) and its last words
-//! ([`stderr`]).
+//! a turn does not honour ([`unhonoured`]), its lines ([`parse`]), its last words
+//! ([`stderr`]) and its own record of a thread ([`rollout`]).
 
 use std::{
     ffi::OsString,
@@ -29,6 +29,7 @@ mod config;
 mod options;
 pub(crate) mod parse;
 mod probe;
+mod rollout;
 mod settings;
 mod stderr;
 mod unhonoured;
@@ -117,8 +118,7 @@ impl Codex {
     pub(super) fn launch(&self, turn: &TurnRequest<'_>) -> Result<Launch> {
         let unavailable = |problem| Error::AgentUnavailable { problem };
         let config = AgentConfig::read(&self.config)?;
-        let home = self.home.as_deref().or(self.default_home.as_deref());
-        options::check_files(turn.options, home)?;
+        options::check_files(turn.options, self.codex_home())?;
         check_images(turn.images)?;
         let binary = self.resolve().map_err(unavailable)?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -193,6 +193,16 @@ impl Codex {
         }
         let binary = self.resolve().map_err(NotForgotten::NotAsked)?;
         probe::delete(&binary, thread)
+    }
+
+    /// Codex's own record of a thread.
+    pub(super) fn rollout(&self, thread: &str) -> Option<PathBuf> {
+        rollout::find(self.codex_home()?, thread)
+    }
+
+    /// The home of codex, where that is known.
+    fn codex_home(&self) -> Option<&Path> {
+        self.home.as_deref().or(self.default_home.as_deref())
     }
 
     fn resolve(&self) -> Result<Binary, String> {
