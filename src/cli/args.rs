@@ -195,6 +195,20 @@ pub(super) struct ConfigArgs {
     /// By default codex.toml in the home, if it is there.
     #[arg(long, value_name = "FILE")]
     pub agent_config: Option<PathBuf>,
+    /// Write a config lock of every session that starts into this directory
+    ///
+    /// THREAD_ID.config.lock.toml has what the session runs with, so that the run
+    /// can be made again.
+    #[arg(long, value_name = "DIR")]
+    pub export_config_locks: Option<PathBuf>,
+    /// Hold every new session of codex to this config lock
+    ///
+    /// A session that brings a lock of its own is held to that.
+    #[arg(long, value_name = "FILE")]
+    pub config_lock: Option<PathBuf>,
+    /// Hold them to it with another version of codex too
+    #[arg(long)]
+    pub allow_codex_version_mismatch: bool,
     /// What to log, such as info or info,switchboard=debug [env: SWITCHBOARD_LOG]
     #[arg(long = "log", value_name = "FILTER")]
     pub log_filter: Option<String>,
