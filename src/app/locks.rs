@@ -1,6 +1,6 @@
 //! Config locks: what sessions run with, written down, and compared.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     Error, Result,
@@ -74,7 +74,7 @@ impl App {
     ) -> Result<WrittenLock> {
         let session = self.sessions.session(id).await?;
         let (agents, directory) = (self.agents().clone(), self.sessions.directory(id));
-        let locks = self.sessions.locks().clone();
+        let locks = Arc::clone(self.sessions.locks());
         let exported = blocking(move || {
             agent::check_working_directory(&session.working_directory)?;
             let catalogue = catalogue.unwrap_or(locks.catalogue);
@@ -136,7 +136,7 @@ impl App {
                 "only codex has a configuration that can be locked",
             ));
         }
-        let locks = self.sessions.locks().clone();
+        let locks = Arc::clone(self.sessions.locks());
         let configured = locks.load_path.clone().filter(|_| is_codex);
         if own.is_none() && configured.is_none() {
             return Ok(None);
