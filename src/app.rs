@@ -21,6 +21,8 @@
 //! | [`App::controls`] | the session is no system's | – |
 //! | [`App::write_controls`] | the etag fits, the default is not locked | controls, settings, the audit |
 //! | [`App::audit_entries`], [`App::watch_audit`], [`App::verify_audit`], [`App::audit_state`] | always | – |
+//! | [`App::export_lock`] | the agent is codex | a file |
+//! | [`App::verify_lock`] | the agent is codex | – |
 //! | [`App::server_info`] | always | – |
 //!
 //! Those that change something take a [`Once`](crate::session::once::Once):
@@ -33,6 +35,7 @@ mod controls;
 mod create;
 mod events;
 mod life;
+mod locks;
 mod notes;
 mod recent;
 mod views;
@@ -43,6 +46,7 @@ pub use self::{
     create::{NewFork, NewSession},
     events::{EventPage, EventQuery},
     life::Cleanup,
+    locks::{NewLock, Verdict, Verified as VerifiedLock, WrittenLock},
     recent::RecentPage,
     views::TurnPage,
 };

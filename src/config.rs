@@ -20,8 +20,8 @@ use self::merge::Merge;
 pub use self::{
     environment::Environment,
     file::{
-        CodexFile, ConfigFile, ControlsFile, EventsFile, JsonRpcFile, ListenAddr, LogFile,
-        LogFormat, ParseListenAddrError, Span, TurnsFile,
+        CodexFile, ConfigFile, ConfigLockFile, ControlsFile, DebugFile, EventsFile, JsonRpcFile,
+        ListenAddr, LogFile, LogFormat, ParseListenAddrError, Span, TurnsFile,
     },
     size::{ParseSizeError, Size},
     words::{ApprovalWord, NetworkWord, ParseWordError, SandboxWord},
@@ -29,6 +29,7 @@ pub use self::{
 use crate::{
     controls::Policy,
     home::Home,
+    lock::CatalogueFields,
     supervise::{self, Grace, Limits},
 };
 
@@ -64,6 +65,8 @@ pub struct Config {
     pub limits: Limits,
     /// How events are kept.
     pub events: EventsConfig,
+    /// How config locks are written and read.
+    pub locks: LocksConfig,
     /// What sessions may do where nobody chose.
     pub controls: Policy,
     /// What JSON-RPC is bounded by.
@@ -123,6 +126,31 @@ impl EventsConfig {
     #[must_use]
     pub fn has_bounds(&self) -> bool {
         self.retain_bytes.is_some() || self.retain_age.is_some()
+    }
+}
+
+/// How config locks are written and read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocksConfig {
+    /// Where one is written of every session whose thread begins; none to write
+    /// them when they are asked for, in the session's directory.
+    pub export_dir: Option<PathBuf>,
+    /// The lock of every new session of codex that brings none itself.
+    pub load_path: Option<PathBuf>,
+    /// Whether that holds for another version of codex too.
+    pub any_version: bool,
+    /// Whether what only the catalogue of models says is written.
+    pub catalogue: CatalogueFields,
+}
+
+impl Default for LocksConfig {
+    fn default() -> Self {
+        Self {
+            export_dir: None,
+            load_path: None,
+            any_version: false,
+            catalogue: CatalogueFields::Saved,
+        }
     }
 }
 
@@ -195,6 +223,7 @@ impl Config {
                 retain_age: None,
                 segment_bytes: DEFAULT_SEGMENT.0,
             },
+            locks: LocksConfig::default(),
             controls: Policy::default(),
             json_rpc: JsonRpcConfig::default(),
             codex: CodexConfig {

@@ -348,7 +348,12 @@ fn write_json(path: &Path, server: &Server) -> Result<(), Error> {
     write_atomically(path, &json).map_err(failed("write", path))
 }
 
-fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
+/// Writes a file of the user's own, as a whole or not at all.
+///
+/// # Errors
+///
+/// Those of the file system; what was there stays then.
+pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut file = tempfile::Builder::new()
         .permissions(fs::Permissions::from_mode(0o600))

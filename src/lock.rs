@@ -52,6 +52,15 @@ pub struct Effective {
     pub instructions: BTreeMap<String, String>,
 }
 
+/// Whether what only the catalogue of models says is a part of a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatalogueFields {
+    /// It is, and stays as it was.
+    Saved,
+    /// It is left out, and may change.
+    LeftOut,
+}
+
 /// What of a lock is not as it would be used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Drift {

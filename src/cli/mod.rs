@@ -19,6 +19,7 @@ mod follow;
 mod keyboard;
 mod launch;
 mod list;
+mod lock;
 mod manage;
 mod notify;
 mod options;
@@ -118,6 +119,7 @@ fn dispatch(cx: &Context, command: Command) -> Result<ExitCode, Failure> {
         Command::Settings(command) => block_on(settings::settings(cx, command))?,
         Command::Controls(command) => block_on(controls::controls(cx, command))?,
         Command::Audit(command) => block_on(audit::audit(cx, command))?,
+        Command::Lock(command) => block_on(lock::lock(cx, command))?,
         Command::Server(command) => block_on(server::server(cx, command))?,
         Command::Config(command) => config::config(cx, command)?,
         Command::Completions { shell } => completions::completions(cx, shell)?,

@@ -9,33 +9,36 @@ use super::{
     connect::{Connector, present},
     follow::{End, Follower, outcome},
     keyboard::{Keyboard, OnInterrupt},
-    launch, options, prompt, retry,
+    launch, lock, options, prompt, retry,
 };
-use crate::proto::{
-    CreateSessionRequest, FilesystemSandbox, ListEventsRequest, NetworkAccess, Session,
-    StartTurnRequest,
-};
+use crate::proto::{CreateSessionRequest, ListEventsRequest, Session, StartTurnRequest};
 
 pub(super) async fn run(cx: &Context, args: RunArgs) -> Result<(), Failure> {
     let prompt = prompt::read(args.prompt)?;
+    let config_lock = args.config_lock.as_deref().map(lock::read).transpose()?.unwrap_or_default();
     let session = Session {
         agent: absolute_agent(&args.agent)?,
         source: "user".into(),
         title: args.title.unwrap_or_default(),
-        working_directory: absolute(&args.directory)?,
-        model: args.model.unwrap_or_default(),
-        filesystem_sandbox: args.sandbox.map_or(FilesystemSandbox::Unspecified, Into::into).into(),
-        network_access: args.network.map_or(NetworkAccess::Unspecified, Into::into).into(),
-        codex_options: options::codex(args.codex)?,
-        ..Session::default()
+        ..lock::chosen(args.choices, !config_lock.is_empty())?
     };
     let images = options::paths(&args.images)?;
     let mut keyboard = Keyboard::new(cx, OnInterrupt::StopTurn)?;
     let (connector, server) = keyboard.unless_left(launch::connect_or_start(cx)).await??;
-    let request =
-        CreateSessionRequest { session: Some(session), prompt, images, ..Default::default() };
-    let created = retry::change(&server, cx.output, request);
-    let session = present(keyboard.unless_left(created).await??.session)?;
+    let request = CreateSessionRequest {
+        session: Some(session),
+        prompt,
+        images,
+        config_lock,
+        allow_codex_version_mismatch: args.allow_codex_version_mismatch,
+        ..Default::default()
+    };
+    let created = retry::change(&server, cx.output, request.clone());
+    let created = match keyboard.unless_left(created).await? {
+        Ok(created) => created,
+        Err(refused) => return Err(lock::whole(cx, &server, refused, request).await),
+    };
+    let session = present(created.session)?;
     if args.detach {
         return announce(cx, &session);
     }

@@ -52,6 +52,9 @@ pub struct ConfigFile {
     /// What JSON-RPC is bounded by.
     #[serde(default)]
     pub json_rpc: JsonRpcFile,
+    /// What helps to find out why a run was as it was.
+    #[serde(default)]
+    pub debug: DebugFile,
     /// The agent `codex`.
     #[serde(default)]
     pub codex: CodexFile,
@@ -141,6 +144,35 @@ pub struct JsonRpcFile {
     /// `10m`. One that does not answer for three times as long is closed.
     /// Default: `20s`.
     pub ping_interval: Option<Span>,
+}
+
+/// What helps to find out why a run was as it was, and to make it again.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DebugFile {
+    /// Config locks.
+    #[serde(default)]
+    pub config_lockfile: ConfigLockFile,
+}
+
+/// Config locks: what sessions run with, written down, and held to.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigLockFile {
+    /// The directory that `THREAD_ID.config.lock.toml` is written to of every
+    /// session that starts; it is made where it is not there. Default: none is
+    /// written unless that is asked for.
+    pub export_dir: Option<PathBuf>,
+    /// The config lock that every new session of codex is held to which brings
+    /// none of its own. It is read when a session is created. Default: none.
+    pub load_path: Option<PathBuf>,
+    /// Whether that one holds although codex has another version than it was made
+    /// with. Default: false, so that such a session is not created.
+    pub allow_codex_version_mismatch: Option<bool>,
+    /// Whether what only codex's catalogue of models says is written into locks,
+    /// such as the effort of a model for which nobody chose one. Default: true;
+    /// false leaves these to the catalogue of whoever runs it again.
+    pub save_fields_resolved_from_model_catalog: Option<bool>,
 }
 
 /// The agent `codex`.

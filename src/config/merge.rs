@@ -6,12 +6,13 @@ use serde::Serialize;
 
 use super::{
     CodexConfig, CodexFile, Config, ConfigFile, ControlsFile, DEFAULT_LISTEN, DEFAULT_OUTPUT_LIMIT,
-    DEFAULT_SEGMENT, Environment, Error, EventsConfig, JsonRpcConfig, ListenAddr, LogConfig,
-    LogFile, LogFormat, Size, Source, Span, TurnsConfig, Value, WatchBody,
+    DEFAULT_SEGMENT, Environment, Error, EventsConfig, JsonRpcConfig, ListenAddr, LocksConfig,
+    LogConfig, LogFile, LogFormat, Size, Source, Span, TurnsConfig, Value, WatchBody,
 };
 use crate::{
     controls::{Controls, Policy},
     home::Home,
+    lock::CatalogueFields,
     supervise::{self, Grace, Limits},
 };
 
@@ -197,6 +198,17 @@ impl Merge {
         let max_subscriptions =
             self.pick("json_rpc.max_subscriptions", |layer| layer.json_rpc.max_subscriptions);
         let ping = self.pick("json_rpc.ping_interval", |layer| layer.json_rpc.ping_interval);
+        let export_dir = self.pick("debug.config_lockfile.export_dir", |layer| {
+            layer.debug.config_lockfile.export_dir.clone()
+        });
+        let load_path = self.pick("debug.config_lockfile.load_path", |layer| {
+            layer.debug.config_lockfile.load_path.clone()
+        });
+        let any_version = self
+            .pick(ANY_VERSION, |layer| layer.debug.config_lockfile.allow_codex_version_mismatch);
+        let save_catalogue = self.pick(SAVE_CATALOGUE, |layer| {
+            layer.debug.config_lockfile.save_fields_resolved_from_model_catalog
+        });
         let codex_path = self.pick("codex.path", |layer| layer.codex.path.clone());
         let agent_config =
             self.pick("codex.agent_config", |layer| layer.codex.agent_config.clone());
@@ -235,6 +247,15 @@ impl Merge {
                 retain_bytes: retain_bytes.map(|size| size.0),
                 retain_age: retain_age.map(|span| span.0),
                 segment_bytes: segment.unwrap_or(DEFAULT_SEGMENT).0,
+            },
+            locks: LocksConfig {
+                export_dir,
+                load_path,
+                any_version: any_version.unwrap_or(false),
+                catalogue: match save_catalogue {
+                    None | Some(true) => CatalogueFields::Saved,
+                    Some(false) => CatalogueFields::LeftOut,
+                },
             },
             controls: Policy {
                 defaults: Controls {
@@ -319,7 +340,9 @@ impl Merge {
                 }
                 "json_rpc.max_subscriptions" => config.json_rpc.max_subscriptions.into(),
                 "json_rpc.ping_interval" => serde_json::json!(Span(config.json_rpc.ping_interval)),
-                "insecure_public"
+                SAVE_CATALOGUE => true.into(),
+                ANY_VERSION
+                | "insecure_public"
                 | "controls.lock_defaults"
                 | "codex.unbounded_connection_retries" => false.into(),
                 "log.filter" => config.log.filter.clone().into(),
@@ -446,6 +469,20 @@ impl Merge {
             *path = std::path::absolute(&*path)
                 .map_err(|error| self.wrong("codex.path", error.to_string()))?;
         }
+        if let Some(path) = &mut config.locks.export_dir {
+            *path = std::path::absolute(&*path).map_err(|error| {
+                self.wrong("debug.config_lockfile.export_dir", error.to_string())
+            })?;
+        }
+        if let Some(path) = &mut config.locks.load_path {
+            let key = "debug.config_lockfile.load_path";
+            *path =
+                std::path::absolute(&*path).map_err(|error| self.wrong(key, error.to_string()))?;
+            if !path.is_file() {
+                let problem = format!("{}: there is no such file", path.display());
+                return Err(self.wrong(key, problem));
+            }
+        }
         if let Some(path) = &mut config.codex.agent_config {
             *path = std::path::absolute(&*path)
                 .map_err(|error| self.wrong("codex.agent_config", error.to_string()))?;
@@ -457,6 +494,10 @@ impl Merge {
         Ok(())
     }
 }
+
+/// Keys that stand in two places.
+const ANY_VERSION: &str = "debug.config_lockfile.allow_codex_version_mismatch";
+const SAVE_CATALOGUE: &str = "debug.config_lockfile.save_fields_resolved_from_model_catalog";
 
 /// Leaves each address once, in the place where it came first. Port 0 is a
 /// free port of its own each time.

@@ -41,6 +41,7 @@ pub(crate) use self::{
 use crate::{
     Error, Result,
     id::Seq,
+    proto::event::Kind,
     row::{Session, Tombstone},
     session::{
         directory::SessionDirectory,
@@ -67,6 +68,8 @@ pub(crate) struct Actor {
     session: Session,
     feed: Arc<Feed>,
     commands: mpsc::Receiver<Command>,
+    /// Where work of its own says what came of it.
+    own: mpsc::WeakSender<Command>,
     in_use: Weak<()>,
     nudge: Arc<Nudge>,
     /// Away while a blocking thread has it.
@@ -162,6 +165,9 @@ impl Actor {
                 }
                 Wake::Command(Command::Mend { opening, reply }) => {
                     let _ = reply.send(self.mend(opening).await);
+                }
+                Wake::Command(Command::Warn(turn, warning)) => {
+                    self.say(vec![Statement::now(turn, Kind::Warning(warning))]).await;
                 }
                 Wake::Granted(slot) => {
                     if let Err(error) = self.launch_queued(slot).await {

@@ -5,6 +5,7 @@
 //!   events/        the event log's segments
 //!   turns/         the files of its turns
 //!   meta.json      a rendering of its row, for people
+//!   config.lock.toml   the config lock that it is held to, if it is
 //! ```
 //!
 //! Called by [`super::registry`] and by `app` while a session is created. What
@@ -17,7 +18,7 @@ use std::{
 };
 
 use crate::{
-    Error, Result,
+    Error, Result, home,
     id::{SessionId, TurnNumber},
     proto,
     row::Session,
@@ -54,13 +55,19 @@ impl SessionDirectory {
         self.path.join("turns")
     }
 
-    /// Makes the directory durable, with what a session needs in it.
+    /// The config lock that the session is held to.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.path.join("config.lock.toml")
+    }
+
+    /// Makes the directory durable, with what a session needs in it: the text of
+    /// its config lock too, where it has one.
     ///
     /// # Errors
     ///
     /// SESSION_EXISTS where it is there already; STORAGE_FULL and INTERNAL, with
     /// nothing left behind.
-    pub(crate) fn create(&self) -> Result<()> {
+    pub(crate) fn create(&self, lock: Option<&str>) -> Result<()> {
         match fs::create_dir(&self.path) {
             Ok(()) => {}
             // Its files are there without a row.
@@ -69,7 +76,7 @@ impl SessionDirectory {
             }
             Err(error) => return Err(storage_error(error, &self.path)),
         }
-        self.fill().inspect_err(|_| self.remove())
+        self.fill(lock).inspect_err(|_| self.remove())
     }
 
     /// Makes the directories again that somebody took away, as far as they are
@@ -161,7 +168,13 @@ impl SessionDirectory {
         }
     }
 
-    fn fill(&self) -> Result<()> {
+    fn fill(&self, lock: Option<&str>) -> Result<()> {
+        if let Some(text) = lock {
+            let path = self.lock();
+            home::write_atomically(&path, text.as_bytes())
+                .and_then(|()| fs::File::open(&self.path)?.sync_all())
+                .map_err(|error| storage_error(error, &path))?;
+        }
         let parent = self.path.parent().unwrap_or(Path::new("/"));
         fs::create_dir(self.turns())
             .and_then(|()| fs::File::open(parent)?.sync_all())
@@ -175,6 +188,7 @@ impl SessionDirectory {
         // By their names, which needs no file descriptor: there may be none left.
         let prompt = TurnFiles::new(self.turns(), TurnNumber(1)).prompt();
         let _ = fs::remove_file(prompt);
+        let _ = fs::remove_file(self.lock());
         let _ = fs::remove_dir(self.turns());
         log::Log::discard(&self.events());
         if fs::remove_dir(&self.path).is_err() {

@@ -34,6 +34,7 @@ pub(crate) mod forgetting;
 pub(crate) mod hub;
 pub(crate) mod ingest;
 pub(crate) mod janitor;
+pub(crate) mod locking;
 pub(crate) mod noting;
 pub(crate) mod once;
 pub(crate) mod orphans;

@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Error, Result,
     agent::Agents,
-    config::EventsConfig,
+    config::{EventsConfig, LocksConfig},
     controls::Policy,
     id::{Seq, SessionId},
     proto,
@@ -66,6 +66,8 @@ pub(crate) struct Shared {
     pub limits: Limits,
     /// How events are kept.
     pub events: EventsConfig,
+    /// How config locks are written and read.
+    pub locks: Arc<LocksConfig>,
     /// What the operator configured of controls.
     pub policy: Arc<Policy>,
     /// The latest entry of the audit that watches are told of.
@@ -137,6 +139,11 @@ impl Sessions {
     /// How events are kept.
     pub(crate) fn events(&self) -> EventsConfig {
         self.shared.events
+    }
+
+    /// How config locks are written and read.
+    pub(crate) fn locks(&self) -> &Arc<LocksConfig> {
+        &self.shared.locks
     }
 
     /// What the operator configured of controls.

@@ -16,10 +16,11 @@ use std::{
 
 use crate::{
     agent::{
-        CatalogueFields, CodexStatus, Compared, ConfigFile, Fallback, History, Launch,
-        NotForgotten, Options, Resolved, TurnRequest,
+        CodexStatus, Compared, ConfigFile, Fallback, History, Launch, NotForgotten, Options,
+        Resolved, TurnRequest,
     },
     error::{Error, Result},
+    lock::CatalogueFields,
     proto::Warning,
 };
 

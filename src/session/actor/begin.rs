@@ -63,6 +63,7 @@ impl Actor {
             session,
             feed: Arc::clone(&feed),
             commands,
+            own: tx.downgrade(),
             in_use: Arc::downgrade(&in_use),
             nudge: Arc::clone(&nudge),
             ingest: Some(ingest),
@@ -228,6 +229,8 @@ impl Actor {
         running.ended = ended;
         running.adopted = true;
         self.running = Some(running);
+        // The server may have gone down before it was written.
+        self.write_lock();
         Ok(())
     }
 

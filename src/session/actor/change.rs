@@ -181,6 +181,8 @@ fn refuse(command: Command, tombstone: &Tombstone) {
             let _ = reply.send(Err(tombstone.into()));
             return;
         }
+        // It has nobody to tell any more.
+        Command::Warn(..) => return,
         // Its events go as a whole.
         Command::Expire { reply } => {
             drop(reply);

@@ -16,6 +16,7 @@ use tokio::{
 use crate::{
     Error, Result,
     agent::Prompt,
+    id::TurnNumber,
     proto,
     session::{
         feed::{Feed, Opening},
@@ -27,12 +28,37 @@ use crate::{
 /// What an owner is asked.
 #[derive(Debug)]
 pub(super) enum Command {
-    StartTurn { prompt: Prompt, ticket: Ticket, reply: Reply },
-    Stop { mode: StopMode, actor: String, ticket: Ticket, reply: Reply },
-    Update { change: Update, etag: String, ticket: Ticket, reply: Reply },
-    Expire { reply: oneshot::Sender<()> },
-    Delete { etag: String, ticket: Ticket, reply: Reply },
-    Mend { opening: Opening, reply: oneshot::Sender<Result<()>> },
+    StartTurn {
+        prompt: Prompt,
+        ticket: Ticket,
+        reply: Reply,
+    },
+    Stop {
+        mode: StopMode,
+        actor: String,
+        ticket: Ticket,
+        reply: Reply,
+    },
+    Update {
+        change: Update,
+        etag: String,
+        ticket: Ticket,
+        reply: Reply,
+    },
+    Expire {
+        reply: oneshot::Sender<()>,
+    },
+    Delete {
+        etag: String,
+        ticket: Ticket,
+        reply: Reply,
+    },
+    Mend {
+        opening: Opening,
+        reply: oneshot::Sender<Result<()>>,
+    },
+    /// From work of its own, beside the turn.
+    Warn(TurnNumber, proto::Warning),
 }
 
 /// Where the answer goes.

@@ -1,10 +1,10 @@
 //! A turn from its start to its end, as its session's owner sees it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Actor, RETRY, blocking, damage};
+use super::{Actor, RETRY, blocking, damage, handle::Command};
 use crate::{
     Error, Result,
     agent::{History, Launch, Prompt},
@@ -13,6 +13,7 @@ use crate::{
     row::{PROMPT_PREVIEW_CHARACTERS, Session, head},
     session::{
         ingest::{Fact, Statement},
+        locking,
         once::Ticket,
         registry::{Shared, report, storage_error},
         request,
@@ -143,7 +144,11 @@ impl Actor {
         self.learn_pid().await;
         let step = step?;
         let at_end = step.at_end;
+        let has_begun = step.facts.iter().any(|fact| matches!(fact.kind, Kind::ThreadStarted(_)));
         let pause = self.show(step).await;
+        if has_begun {
+            self.write_lock();
+        }
         self.say(restarted.into_iter().collect()).await;
         if at_end && ended {
             if self.writer()?.is_unopened() {
@@ -189,9 +194,15 @@ impl Actor {
             return Ok(());
         };
         let (files, disk_was_full) = (running.files.clone(), running.disk_was_full);
-        let thread = self.session.thread_id.clone();
+        let (agents, session) = (self.shared.agents.clone(), self.session.clone());
+        let directory = self.directory.clone();
         let statements = blocking(move || {
-            turn::last_statements(&files, &turn, thread.as_deref(), &ended, disk_was_full)
+            let thread = session.thread_id.as_deref();
+            let last = turn::last_statements(&files, &turn, thread, &ended, disk_was_full);
+            let warnings = locking::ran_otherwise(&agents, &session, &directory).into_iter();
+            let warnings =
+                warnings.map(|warning| Statement::now(turn.number, Kind::Warning(warning)));
+            warnings.chain(last).collect()
         });
         let statements = statements.await?;
         self.try_say(statements).await?;
@@ -204,6 +215,26 @@ impl Actor {
         tracing::info!(session = %self.session.id, turn = self.session.turn_count(), state = state.as_str_name(), "turn ended");
         self.expire().await;
         Ok(())
+    }
+
+    /// Has what the session runs with written down, where the server does that for
+    /// all. The turn does not wait for it.
+    pub(super) fn write_lock(&self) {
+        let (locks, agents) = (Arc::clone(&self.shared.locks), self.shared.agents.clone());
+        if locks.export_dir.is_none() || self.session.thread_id.is_none() {
+            return;
+        }
+        let (session, directory) = (self.session.clone(), self.directory.clone());
+        let (number, own) = (TurnNumber(session.turn_count()), self.own.clone());
+        let written = async move {
+            let warning =
+                blocking(move || locking::export_at_start(&agents, &session, &directory, &locks));
+            if let (Ok(Some(warning)), Some(own)) = (warning.await, own.upgrade()) {
+                // An owner that has gone says nothing any more.
+                let _ = own.send(Command::Warn(number, warning)).await;
+            }
+        };
+        self.shared.tasks.spawn_on(written, &self.shared.runtime);
     }
 
     /// What is to be said where the agent began another thread than the one that
@@ -335,11 +366,13 @@ impl Actor {
         let learnt = self.learn_controls().await;
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
+        let directory = self.directory.clone();
         let planned = blocking(move || {
             // Nothing runs with controls that may hold no more.
             learnt?;
             let prompt = request::read(&files).map_err(Error::internal)?;
-            let launch = turn::plan(&agents, &planned, None, number, &prompt)?;
+            let lock = locking::held_to(&planned, &directory)?;
+            let launch = turn::plan(&agents, &planned, lock.as_ref(), number, &prompt)?;
             Ok::<_, Error>((prompt.text, launch))
         });
         match planned.await? {

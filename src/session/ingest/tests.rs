@@ -106,7 +106,7 @@ proptest! {
         let root = tempfile::tempdir().unwrap();
         let id = SessionId::random();
         let directory = SessionDirectory::of(id, root.path());
-        directory.create().unwrap();
+        directory.create(None).unwrap();
         let before = perform(id, &directory, &acts);
         let last = Seq(before.len() as u64);
 

@@ -22,8 +22,8 @@ use crate::{
 };
 
 impl Sessions {
-    /// Makes a session durable, with its settings and with its first turn where it
-    /// is given one, and starts that.
+    /// Makes a session durable, with its settings, the text of its config lock where
+    /// it has one, and its first turn where it is given one, and starts that.
     ///
     /// # Errors
     ///
@@ -32,6 +32,7 @@ impl Sessions {
         &self,
         session: Session,
         settings: Settings,
+        lock: Option<String>,
         first: Option<NewTurn>,
         ticket: &Ticket,
     ) -> Result<proto::Session> {
@@ -41,7 +42,7 @@ impl Sessions {
         // Whoever asks for the owner meanwhile waits until the turn is launched.
         let made = slot
             .get_or_try_init(|| async {
-                self.make((session, settings), first, ticket, &mut created).await
+                self.make((session, settings, lock), first, ticket, &mut created).await
             })
             .await
             .map(drop);
@@ -67,7 +68,7 @@ impl Sessions {
 
     async fn make(
         &self,
-        (mut session, settings): (Session, Settings),
+        (mut session, settings, lock): (Session, Settings, Option<String>),
         first: Option<NewTurn>,
         ticket: &Ticket,
         created: &mut Option<proto::Session>,
@@ -75,7 +76,7 @@ impl Sessions {
         let directory = self.directory(session.id);
         let (files, prompt) = (directory.clone(), first.as_ref().map(|turn| turn.prompt.clone()));
         actor::blocking(move || {
-            files.create()?;
+            files.create(lock.as_deref())?;
             let Some(prompt) = prompt else { return Ok(()) };
             let files = (TurnFiles::new(files.turns(), TurnNumber(1)), files);
             request::write(&files.0, &prompt).map_err(|error| {

@@ -116,6 +116,7 @@ fn blank(controls: Controls) -> NewSession {
         controls,
         options: proto::CodexOptions::default(),
         system_owned: false,
+        lock: None,
         persist: false,
         concrete: true,
         prompt: None,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Error, Result, agent,
-    app::{App, NewFork, NewSession},
+    app::{App, NewFork, NewLock, NewSession},
     controls::Controls,
     proto,
     session::actor::Update,
@@ -107,17 +107,19 @@ fn parse_new(request: proto::CreateSessionRequest) -> Result<NewSession> {
         prompt,
         request_id: _,
         images,
-        config_lock: _,
-        allow_codex_version_mismatch: _,
+        config_lock,
+        allow_codex_version_mismatch: any_version,
     } = request;
+    let lock = parse_lock(config_lock, any_version)?;
     let session = session.unwrap_or_default();
-    if session.working_directory.is_empty() {
+    if session.working_directory.is_empty() && lock.is_none() {
         return Err(Error::invalid(
             "session.working_directory",
             "is empty; give the absolute path of the directory to work in",
         ));
     }
-    parse_session(session, "session_id", &session_id, parse_prompt(prompt, images)?)
+    let prompt = parse_prompt(prompt, images)?;
+    Ok(NewSession { lock, ..parse_session(session, "session_id", &session_id, prompt)? })
 }
 
 fn parse_fork(request: proto::ForkSessionRequest) -> Result<NewFork> {
@@ -138,6 +140,18 @@ fn parse_fork(request: proto::ForkSessionRequest) -> Result<NewFork> {
     Ok(NewFork { of, new: parse_session(session, "new_session_id", &new_session_id, prompt)? })
 }
 
+/// The config lock that a client gives; none where there is no text.
+pub(super) fn parse_lock(text: String, any_version: bool) -> Result<Option<NewLock>> {
+    match (text.is_empty(), any_version) {
+        (true, true) => Err(Error::invalid(
+            "allow_codex_version_mismatch",
+            "it belongs to a config lock; give one",
+        )),
+        (true, false) => Ok(None),
+        (false, any_version) => Ok(Some(NewLock { text, any_version })),
+    }
+}
+
 /// The first prompt of a session; none leaves it PENDING.
 fn parse_prompt(text: String, images: Vec<String>) -> Result<Option<agent::Prompt>> {
     match (text.is_empty(), images.is_empty()) {
@@ -148,7 +162,7 @@ fn parse_prompt(text: String, images: Vec<String>) -> Result<Option<agent::Promp
 }
 
 /// What a client says about a session that shall be.
-fn parse_session(
+pub(super) fn parse_session(
     session: proto::Session,
     id_field: &'static str,
     id: &str,
@@ -193,6 +207,7 @@ fn parse_session(
         },
         options: session.codex_options.unwrap_or_default(),
         system_owned: session.system_owned,
+        lock: None,
         persist: session.persist_session,
         concrete: false,
         prompt,

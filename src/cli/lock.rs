@@ -1,0 +1,223 @@
+//! `switchboard lock …`: what a session runs with, written down and compared.
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::Path,
+};
+
+use super::{
+    Context, Failure,
+    args::{ChoiceArgs, ExportLockArgs, LockCommand, VerifyLockArgs},
+    connect::{Connector, Server},
+    embedded::print,
+    options,
+    render::text::clean,
+    retry,
+    run::absolute,
+    scope::session_id,
+};
+use crate::proto::{
+    ConfigDrift, CreateSessionRequest, ExportConfigLockRequest, FilesystemSandbox, NetworkAccess,
+    Session, VerifyConfigLockRequest, VerifyConfigLockResponse,
+};
+
+pub(super) async fn lock(cx: &Context, command: LockCommand) -> Result<(), Failure> {
+    match command {
+        LockCommand::Export(args) => export(cx, args).await,
+        LockCommand::Verify(args) => verify(cx, args).await,
+    }
+}
+
+async fn export(cx: &Context, args: ExportLockArgs) -> Result<(), Failure> {
+    let ExportLockArgs { session, output, without_catalog_fields } = args;
+    let server = Connector::new(cx)?.connect().await?;
+    let session_id = session_id(cx, &server, &session).await?;
+    let request = ExportConfigLockRequest {
+        session_id,
+        save_fields_resolved_from_model_catalog: without_catalog_fields.then_some(false),
+    };
+    let attempt = |server: Server| {
+        let request = request.clone();
+        async move { server.locks().export_config_lock(request).await }
+    };
+    let answer = retry::call(&server, cx.output, attempt).await?;
+    for note in &answer.notes {
+        cx.output.note(&format!("note: {}", clean(note)));
+    }
+    match output.as_deref() {
+        Some(path) if path == Path::new("-") => return cx.output.print(&answer.config_lock),
+        Some(path) => fs::write(path, &answer.config_lock).map_err(|error| {
+            Failure::Failed(format!("cannot write {}: {error}", path.display()))
+        })?,
+        None => {}
+    }
+    if cx.output.json {
+        return print(cx, &answer, []);
+    }
+    let path = output.map_or(answer.path, |path| path.display().to_string());
+    cx.output.line(&clean(&path))
+}
+
+async fn verify(cx: &Context, args: VerifyLockArgs) -> Result<(), Failure> {
+    let VerifyLockArgs { file, session, allow_codex_version_mismatch, choices } = args;
+    let config_lock = file.as_deref().map(read).transpose()?.unwrap_or_default();
+    let chosen = match &session {
+        Some(_) => None,
+        None => Some(chosen(choices, !config_lock.is_empty())?),
+    };
+    let server = Connector::new(cx)?.connect().await?;
+    let session_id = match session {
+        Some(id) => session_id(cx, &server, &id).await?,
+        None => String::new(),
+    };
+    let request = VerifyConfigLockRequest {
+        config_lock,
+        session_id,
+        session: chosen,
+        allow_codex_version_mismatch,
+    };
+    let answer = compare(cx, &server, request).await?;
+    if cx.output.json {
+        print(cx, &answer, [("matches", answer.matches.into())])?;
+    } else {
+        cx.output.print(&verdict(&answer))?;
+    }
+    if answer.matches { Ok(()) } else { Err(Failure::Differs) }
+}
+
+async fn compare(
+    cx: &Context,
+    server: &Server,
+    request: VerifyConfigLockRequest,
+) -> Result<VerifyConfigLockResponse, Failure> {
+    let attempt = |server: Server| {
+        let request = request.clone();
+        async move { server.locks().verify_config_lock(request).await }
+    };
+    retry::call(server, cx.output, attempt).await
+}
+
+/// The refusal of a session for what differs from its lock, with all of that: the
+/// answer to the request itself is cut to what a status holds.
+pub(super) async fn whole(
+    cx: &Context,
+    server: &Server,
+    refused: Failure,
+    request: CreateSessionRequest,
+) -> Failure {
+    let Failure::Refused(mut problem) = refused else { return refused };
+    let is_cut = problem.metadata.contains_key("truncated");
+    if problem.reason != "CONFIG_LOCK_DRIFT" || !is_cut || request.config_lock.is_empty() {
+        return Failure::Refused(problem);
+    }
+    let request = VerifyConfigLockRequest {
+        config_lock: request.config_lock,
+        session: request.session,
+        allow_codex_version_mismatch: request.allow_codex_version_mismatch,
+        ..VerifyConfigLockRequest::default()
+    };
+    if let Ok(answer) = compare(cx, server, request).await {
+        let keys: Vec<_> = answer.drift.iter().map(|value| value.key.as_str()).collect();
+        problem.metadata = [("keys", keys.join(",")), ("diff", answer.diff.clone())]
+            .map(|(key, value)| (key.to_owned(), value))
+            .into();
+        problem.message = format!(
+            "the configuration is not the one of the config lock; what differs, lock first:\n{}",
+            told(&answer)
+        );
+    }
+    Failure::Refused(problem)
+}
+
+/// What a person chose for a new session. With a lock, the working directory is
+/// the lock's where none was chosen.
+///
+/// # Errors
+/// When a path or an option is of no use.
+pub(super) fn chosen(choices: ChoiceArgs, has_lock: bool) -> Result<Session, Failure> {
+    let ChoiceArgs { directory, model, sandbox, network, codex } = choices;
+    let working_directory = match directory {
+        Some(path) => absolute(&path)?,
+        None if has_lock => String::new(),
+        None => absolute(Path::new("."))?,
+    };
+    Ok(Session {
+        working_directory,
+        model: model.unwrap_or_default(),
+        filesystem_sandbox: sandbox.map_or(FilesystemSandbox::Unspecified, Into::into).into(),
+        network_access: network.map_or(NetworkAccess::Unspecified, Into::into).into(),
+        codex_options: options::codex(codex)?,
+        ..Session::default()
+    })
+}
+
+/// Reads a lock that was named.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
+    let text = if path == Path::new("-") {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        fs::read_to_string(path)
+    };
+    let problem = match text {
+        Ok(text) if !text.is_empty() => return Ok(text),
+        Ok(_) => "it is empty".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(Failure::Usage(format!("cannot read the config lock {}: {problem}", path.display())))
+}
+
+/// How something compares with a lock, for people.
+fn verdict(answer: &VerifyConfigLockResponse) -> String {
+    let notes: String =
+        answer.notes.iter().map(|note| format!("note: {}\n", clean(note))).collect();
+    if answer.matches {
+        return format!("{notes}the lock holds: codex {}\n", clean(&answer.codex_version));
+    }
+    format!("{notes}{}", told(answer))
+}
+
+/// What differs, as a diff and with the places where it comes from.
+fn told(answer: &VerifyConfigLockResponse) -> String {
+    let mut text = clean(&answer.diff);
+    for ConfigDrift { key, locked: _, actual: _, origin } in &answer.drift {
+        text.push_str(&format!("{} comes from {}\n", clean(key), clean(origin)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_told_with_the_place_that_it_comes_from() {
+        let mut answer = VerifyConfigLockResponse {
+            matches: true,
+            codex_version: "0.169.0".to_owned(),
+            notes: vec!["The lock says nothing of the network.".to_owned()],
+            ..VerifyConfigLockResponse::default()
+        };
+        assert_eq!(
+            verdict(&answer),
+            "note: The lock says nothing of the network.\nthe lock holds: codex 0.169.0\n"
+        );
+        answer.matches = false;
+        answer.notes.clear();
+        answer.diff = "-model = \"a\"\n+model = \"b\"\n".to_owned();
+        answer.drift = vec![ConfigDrift {
+            key: "config.model".to_owned(),
+            locked: "\"a\"".to_owned(),
+            actual: "\"b\"".to_owned(),
+            origin: "/home/dev/.codex/config.toml".to_owned(),
+        }];
+        assert_eq!(
+            verdict(&answer),
+            "-model = \"a\"\n+model = \"b\"\nconfig.model comes from /home/dev/.codex/config.toml\n"
+        );
+    }
+}
