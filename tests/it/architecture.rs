@@ -126,6 +126,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("json.rs", NO_LEAF),
     ("lock.rs", NO_LEAF),
     ("time.rs", NO_LEAF),
+    ("toml_text.rs", NO_LEAF),
     ("wire", &["crate::cli", "rusqlite", "crate::store", "crate::supervise"]),
     // What the adapters share names none of them.
     (
