@@ -12,7 +12,7 @@
 //!                          agent ◀─────────────────┤
 //!                          supervise ◀─────────────┘
 //!  leaves, named by anyone: audit, config, controls, home, error, event, id, json, lock, proto,
-//!                           row, settings, time
+//!                           row, settings, time, toml_text
 //! ```
 //!
 //! Dependencies follow the arrows; nothing names what comes before it. Nothing
@@ -77,6 +77,7 @@ pub mod settings;
 pub mod store;
 pub mod supervise;
 pub mod time;
+pub mod toml_text;
 pub mod wire;
 
 pub use error::{Error, Result};

@@ -2,13 +2,25 @@
 //! be made again.
 //!
 //! A leaf: the form of the file, what of two configurations differs, and what a
-//! lock may not hold. What codex really uses is resolved by [`crate::agent`].
+//! lock may not hold. What codex really uses is resolved by `agent`, which makes
+//! locks and compares them.
 
 use std::{collections::BTreeMap, path::PathBuf, time::SystemTime};
 
+use sha2::{Digest as _, Sha256};
 use toml::Table;
 
-use crate::{Error, Result};
+use crate::{Error, Result, audit::hex};
+
+mod diff;
+mod drift;
+mod form;
+mod round_trip;
+pub mod secrets;
+#[cfg(test)]
+mod tests;
+
+pub use drift::drift;
 
 /// The version of the form that is written and read.
 pub const VERSION: i64 = 1;
@@ -91,29 +103,82 @@ impl Lock {
     ///
     /// [`Error::ConfigLockInvalid`] with one of the rules `toml`, `version`,
     /// `unknown_field`, `missing_field`, `type`, `size`, `secret`.
-    pub fn parse(_text: &str) -> Result<Self> {
-        Err(Error::Unimplemented { what: "locks".to_owned() })
+    pub fn parse(text: &str) -> Result<Self> {
+        form::parse(text)
     }
 
-    /// Writes it as [`Lock::parse`] reads it.
+    /// Writes it as [`Lock::parse`] reads it: the same lock is the same text.
     ///
     /// # Errors
     ///
     /// [`Error::ConfigLockInvalid`] with one of the rules `round_trip`, `secret`,
-    /// `size`, and the key.
+    /// `size`, and the key; or as [`Lock::parse`], where that would not read it.
     pub fn to_toml(&self) -> Result<String> {
-        Err(Error::Unimplemented { what: "locks".to_owned() })
+        form::write(self)
     }
 
     /// The SHA-256 of its text, in hexadecimal.
     #[must_use]
-    pub fn sha256(_text: &str) -> String {
-        String::new()
+    pub fn sha256(text: &str) -> String {
+        hex(&Sha256::digest(text).into())
+    }
+
+    /// As [`Effective::lacks`].
+    #[must_use]
+    pub fn lacks(&self) -> Vec<&'static str> {
+        self.effective.lacks()
+    }
+
+    /// Takes what it [`lacks`](Lock::lacks) from what would be used, so that it
+    /// holds from then on, and says what that was.
+    pub fn fill(&mut self, from: &Effective) -> Vec<&'static str> {
+        let lacks = self.lacks();
+        self.effective.fill(from);
+        lacks
     }
 }
 
-/// What differs; `origin` says where an actual value comes from, by its key.
-#[must_use]
-pub fn drift(_locked: &Effective, _actual: &Effective, _origin: impl Fn(&str) -> String) -> Drift {
-    Drift::default()
+/// The settings that codex's own locks never had.
+const LEFT_OUT_BY_CODEX: [(&str, &str); 4] = [
+    ("sandbox_mode", "config.sandbox_mode"),
+    ("sandbox_workspace_write", "config.sandbox_workspace_write"),
+    ("default_permissions", "config.default_permissions"),
+    ("permissions", "config.permissions"),
+];
+
+impl Effective {
+    /// The keys that it says nothing of because codex itself made it; none where
+    /// we did. [`drift`] does not compare them.
+    #[must_use]
+    pub fn lacks(&self) -> Vec<&'static str> {
+        if self.working_directory.is_some() {
+            return Vec::new();
+        }
+        let settings = LEFT_OUT_BY_CODEX.iter().filter(|(key, _)| !self.config.contains_key(*key));
+        let mut lacks: Vec<_> = settings.map(|(_, key)| *key).collect();
+        lacks.extend(self.instructions.is_empty().then_some("instructions"));
+        lacks.push("working_directory");
+        lacks
+    }
+
+    /// Takes what it lacks from another.
+    fn fill(&mut self, from: &Self) {
+        if self.working_directory.is_some() {
+            return;
+        }
+        self.working_directory.clone_from(&from.working_directory);
+        for (key, _) in LEFT_OUT_BY_CODEX {
+            if let (false, Some(value)) = (self.config.contains_key(key), from.config.get(key)) {
+                self.config.insert(key.to_owned(), value.clone());
+            }
+        }
+        if self.instructions.is_empty() {
+            self.instructions.clone_from(&from.instructions);
+        }
+    }
+}
+
+/// A lock of no use.
+fn invalid(rule: &'static str, key: Option<&str>, problem: impl Into<String>) -> Error {
+    Error::ConfigLockInvalid { rule, key: key.map(str::to_owned), problem: problem.into() }
 }

@@ -125,7 +125,9 @@ const RULES: &[(&str, &[&str])] = &[
     ("id.rs", NO_LEAF),
     ("json.rs", NO_LEAF),
     ("lock.rs", NO_LEAF),
+    ("lock", NO_LEAF),
     ("time.rs", NO_LEAF),
+    ("toml_text.rs", NO_LEAF),
     ("wire", &["crate::cli", "rusqlite", "crate::store", "crate::supervise"]),
     // What the adapters share names none of them.
     (

@@ -23,6 +23,7 @@ mod agent_config;
 mod binary;
 mod contract;
 mod controls;
+mod locks;
 mod options;
 mod outcomes;
 mod prompts;

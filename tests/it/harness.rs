@@ -31,9 +31,10 @@ use rustix::{
 };
 use serde_json::Value;
 use switchboard::proto::{
-    audit_service_client::AuditServiceClient, controls_service_client::ControlsServiceClient,
-    event_service_client::EventServiceClient, session_service_client::SessionServiceClient,
-    settings_service_client::SettingsServiceClient, system_service_client::SystemServiceClient,
+    audit_service_client::AuditServiceClient, config_lock_service_client::ConfigLockServiceClient,
+    controls_service_client::ControlsServiceClient, event_service_client::EventServiceClient,
+    session_service_client::SessionServiceClient, settings_service_client::SettingsServiceClient,
+    system_service_client::SystemServiceClient,
 };
 use tempfile::TempDir;
 use tonic::{
@@ -390,6 +391,7 @@ pub(crate) struct Clients {
     pub(crate) settings: SettingsServiceClient<InterceptedService<Channel, Bearer>>,
     pub(crate) controls: ControlsServiceClient<InterceptedService<Channel, Bearer>>,
     pub(crate) audit: AuditServiceClient<InterceptedService<Channel, Bearer>>,
+    pub(crate) locks: ConfigLockServiceClient<InterceptedService<Channel, Bearer>>,
     pub(crate) system: SystemServiceClient<InterceptedService<Channel, Bearer>>,
 }
 
@@ -407,6 +409,7 @@ impl Clients {
             settings: SettingsServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             controls: ControlsServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             audit: AuditServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            locks: ConfigLockServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             system: SystemServiceClient::with_interceptor(channel, bearer),
         }
     }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use prost::Message as _;
 use toml::Value;
 
-use super::settings::{Settings, is_plain, parse_value};
+use super::settings::{Settings, parse_value};
 use crate::{
     error::{Error, Result},
     proto::{CodexOptions, WebSearchMode},
+    toml_text::is_plain,
 };
 
 /// The most bytes of all options of a session.

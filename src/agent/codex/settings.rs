@@ -8,6 +8,8 @@
 
 use toml::{Table, Value};
 
+use crate::toml_text::{is_plain, write_value};
+
 /// The tables that every turn may add settings of its own to, for which a value
 /// in their place leaves no room.
 const TABLES: [&str; 2] = ["sandbox_workspace_write", "shell_environment_policy.set"];
@@ -124,12 +126,6 @@ pub(super) fn parse_value(text: &str) -> Result<Value, String> {
     text.trim().parse::<Value>().map_err(|error| error.message().trim_end().replace('\n', ", "))
 }
 
-/// Whether a part of a key means the same to codex's `-c` and to TOML.
-pub(super) fn is_plain(part: &str) -> bool {
-    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    !part.is_empty() && !part.starts_with('-') && part.bytes().all(is_bare)
-}
-
 fn merge(base: &mut Table, over: Table) {
     for (key, value) in over {
         match (base.get_mut(&key), value) {
@@ -161,63 +157,8 @@ fn write_setting(arguments: &mut Vec<String>, key: &str, value: &Value) {
     }
 }
 
-/// Writes a value as TOML on one line.
-fn write_value(text: &mut String, value: &Value) {
-    match value {
-        Value::String(string) => write_string(text, string),
-        Value::Integer(integer) => text.push_str(&integer.to_string()),
-        Value::Float(float) if float.is_nan() => text.push_str("nan"),
-        // With a point or an exponent always, so that it stays a float.
-        Value::Float(float) => text.push_str(&format!("{float:?}")),
-        Value::Boolean(boolean) => text.push_str(&boolean.to_string()),
-        Value::Datetime(datetime) => text.push_str(&datetime.to_string()),
-        Value::Array(values) => {
-            text.push('[');
-            for (index, value) in values.iter().enumerate() {
-                text.push_str(if index == 0 { "" } else { "," });
-                write_value(text, value);
-            }
-            text.push(']');
-        }
-        Value::Table(table) => {
-            text.push('{');
-            for (index, (key, value)) in table.iter().enumerate() {
-                text.push_str(if index == 0 { "" } else { "," });
-                if is_plain(key) {
-                    text.push_str(key);
-                } else {
-                    write_string(text, key);
-                }
-                text.push('=');
-                write_value(text, value);
-            }
-            text.push('}');
-        }
-    }
-}
-
-fn write_string(text: &mut String, string: &str) {
-    text.push('"');
-    for character in string.chars() {
-        match character {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            control if control.is_control() => {
-                text.push_str(&format!("\\u{:04X}", u32::from(control)));
-            }
-            other => text.push(other),
-        }
-    }
-    text.push('"');
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn settings(toml: &str) -> Settings {
@@ -320,31 +261,5 @@ mod tests {
         let fits = MAX_ARGUMENT_BYTES - "k=\"\"".len();
         assert_eq!(long(fits).arguments().unwrap()[0].len(), MAX_ARGUMENT_BYTES);
         assert!(long(fits + 1).arguments().unwrap_err().starts_with("k: 131072 bytes long"));
-    }
-
-    fn value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            any::<String>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_filter("NaN is not itself", |it| !it.is_nan()).prop_map(Value::from),
-            any::<bool>().prop_map(Value::from),
-        ];
-        leaf.prop_recursive(3, 24, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::btree_map(any::<String>(), inner, 0..4)
-                    .prop_map(|map| Value::Table(map.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_written_is_read_as_it_was(value in value()) {
-            let mut text = String::new();
-            write_value(&mut text, &value);
-            prop_assert!(!text.contains('\n'));
-            prop_assert_eq!(parse_value(&text).unwrap(), value);
-        }
     }
 }

@@ -1,0 +1,158 @@
+use super::*;
+
+/// Checks which keys are found, one setting after another.
+fn check(cases: &[(&str, &[&str])]) {
+    for (toml, expected) in cases {
+        let table = toml::from_str(toml).unwrap();
+        assert_eq!(find(&table), *expected, "{toml}");
+    }
+}
+
+const NONE: &[&str] = &[];
+
+#[test]
+fn a_name_tells_of_a_secret() {
+    check(&[
+        (
+            "[model_providers.mock]\nexperimental_bearer_token = 'x'",
+            &["model_providers.mock.experimental_bearer_token"],
+        ),
+        ("api_key = 'x'", &["api_key"]),
+        ("apiKey = 'x'", &["apiKey"]),
+        ("\"api-key\" = 'x'", &["api-key"]),
+        ("openai_api_key = 'x'", &["openai_api_key"]),
+        ("[mcp_servers.a.oauth]\nclient_secret = 'x'", &["mcp_servers.a.oauth.client_secret"]),
+        ("db_password = '${lower'", &["db_password"]),
+        ("[a.\"b.c\"]\nsecret = 'x'", &["a.\"b.c\".secret"]),
+        ("token = '$ecret1'", &["token"]),
+        ("tokens = ['env:A', 'x']", &["tokens"]),
+        ("servers = [{name = 'a', token = 'x'}]", &["servers"]),
+        ("private_key = 'MIIB'", &["private_key"]),
+    ]);
+}
+
+#[test]
+fn references_and_names_of_variables_are_no_secrets() {
+    check(&[
+        ("api_key = 'env:OPENAI_API_KEY'", NONE),
+        ("api_key = ''", NONE),
+        ("api_key = '${OPENAI_API_KEY}'", NONE),
+        ("token = '$TOKEN'", NONE),
+        ("[model_providers.mock]\nenv_key = 'OPENAI_API_KEY'", NONE),
+        ("env_key_instructions = 'Set OPENAI_API_KEY to your API key'", NONE),
+        ("[mcp_servers.a]\nbearer_token_env_var = 'A_TOKEN'\nenv_vars = ['A_TOKEN']", NONE),
+        ("[mcp_servers.a.env_http_headers]\nAuthorization = 'A_TOKEN'", NONE),
+        ("[mcp_servers.a.env]\nTOKEN = 'env:TOKEN'\nPORT = 1", NONE),
+        ("[shell_environment_policy]\nexclude = ['*TOKEN*', '*SECRET*']", NONE),
+        ("api_key = 'env:not a name'", &["api_key"]),
+        ("api_key = 'env:'", &["api_key"]),
+    ]);
+    assert_eq!(variable("env:A_1"), Some("A_1"));
+    assert_eq!((variable("env:"), variable("env:1A"), variable("A")), (None, None, None));
+}
+
+#[test]
+fn settings_about_secrets_are_none() {
+    check(&[
+        ("model_auto_compact_token_limit = 1\nmodel_max_output_tokens = 2", NONE),
+        ("cli_auth_credentials_store = 'file'\nmcp_oauth_credentials_store = 'auto'", NONE),
+        ("features = {secret_auth_storage = false, token_budget = true}", NONE),
+        ("token_file = '/run/token'\nsecret_path = '/run/secret'", NONE),
+        ("tokenizer = 'o200k'\napproval_policy = 'never'\nmonkey = 'x'\nkey = 'ctrl-c'", NONE),
+        ("[mcp_servers.token-server]\ncommand = 'serve'", NONE),
+        ("otel.exporter.otlp-http.tls.client-private-key = '/etc/otel/key.pem'", NONE),
+        ("mcp_servers.a.auth = 'oauth'", NONE),
+        ("forced_login_method = 'chatgpt'\npreferred_auth_method = 'apikey'", NONE),
+        ("developer_instructions = '''Never print\na password: ask for it.'''", NONE),
+    ]);
+}
+
+#[test]
+fn headers_and_environments_are_looked_into() {
+    check(&[
+        (
+            "[mcp_servers.a.http_headers]\nAuthorization = 'Basic eA=='\nX-Region = 'eu'",
+            &["mcp_servers.a.http_headers.Authorization"],
+        ),
+        ("http_headers = {Cookie = 'a=b'}", &["http_headers.Cookie"]),
+        ("http_headers = {x-api-key = 'a'}", &["http_headers.x-api-key"]),
+        ("http_headers = {X-Auth = 'a'}", &["http_headers.X-Auth"]),
+        ("http_headers = {Authorization = 'Bearer env:TOKEN'}", NONE),
+        ("http_headers = {X-Trace = 'Bearer abcdef'}", &["http_headers.X-Trace"]),
+        ("[mcp_servers.a.env]\nLEVEL = 'debug'", &["mcp_servers.a.env.LEVEL"]),
+        ("plugins.p.mcp_servers.a.env.X = 'y'", &["plugins.p.mcp_servers.a.env.X"]),
+        ("query_params = {api-version = '1', key = 'x'}", &["query_params.key"]),
+        (
+            "[shell_environment_policy.set]\nLANG = 'C'\nGITHUB_TOKEN = 'x'\nMYSQL_PWD = 'y'\n\
+             PGPASSWORD = 'z'\nPWD = '/tmp'\nSSH_AUTH_SOCK = '/run/agent'",
+            &[
+                "shell_environment_policy.set.GITHUB_TOKEN",
+                "shell_environment_policy.set.MYSQL_PWD",
+                "shell_environment_policy.set.PGPASSWORD",
+            ],
+        ),
+        (
+            "[shell_environment_policy.set]\nDB = 'postgres://u:p@db/x'",
+            &["shell_environment_policy.set.DB"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_form_tells_of_a_secret_wherever_it_is() {
+    for value in [
+        "https://user:pass@proxy.example/",
+        "see https://user:pass@proxy.example for more",
+        "https://host.example/v1?api_key=x",
+        "https://host.example/v1?a=b&sig=x#there",
+        "ghp_0123456789abcdefghij",
+        "--key=sk-proj-0123456789abcdefghij",
+        "https://github_pat_0123456789abcdef@github.com/x",
+        "AKIA0123456789ABCDEF",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+        "-----BEGIN RSA PRIVATE KEY-----\nx",
+        "Bearer abc",
+    ] {
+        let table = Table::from_iter([("x".to_owned(), value.into())]);
+        assert_eq!(find(&table), ["x"], "{value}");
+    }
+    for value in [
+        "https://user@host.example/",
+        "ssh://git@host.example:22/x",
+        "https://user:$PASSWORD@host.example/",
+        "https://user:<password>@host.example/",
+        "http://127.0.0.1:9/v1?api-version=2026-01-01",
+        "https://host.example/v1?key=env:KEY",
+        "sk-learn",
+        "sk-and-then-a-long-name-of-words",
+        "Bearer of good news",
+        "Token budgets are small.",
+        "-----BEGIN PUBLIC KEY-----",
+    ] {
+        let table = Table::from_iter([("x".to_owned(), value.into())]);
+        assert_eq!(find(&table), NONE, "{value}");
+    }
+}
+
+#[test]
+fn words_of_commands_are_looked_into() {
+    check(&[
+        ("args = ['--token', 'x']", &["args"]),
+        ("args = ['--api-key=x']", &["args"]),
+        ("args = ['run', '-e', 'GITHUB_TOKEN=x']", &["args"]),
+        ("args = ['--header', 'Authorization: Bearer x']", &["args"]),
+        ("args = ['--header', 'Authorization:x']", &["args"]),
+        ("args = ['run', '-e', 'GITHUB_TOKEN', '--token', 'env:A', '--api-key=env:B']", NONE),
+        ("args = ['--token-file', '/run/token', '--password', '--verbose']", NONE),
+        ("args = ['--header', 'Authorization: Bearer ${TOKEN}']", NONE),
+        ("args = ['-y', 'mcp-remote@1', 'https://host.example/mcp', 'secret://x']", NONE),
+    ]);
+}
+
+#[test]
+fn what_is_found_can_be_hidden() {
+    let table = toml::from_str("a = 1\ntoken = 'x'\n[b.\"c.d\"]\nargs = ['--token', 'x']\n");
+    let hidden = hide(&table.unwrap(), |key| if key == "token" { "-" } else { "+" });
+    let expected: Table = toml::from_str("a = 1\ntoken = '-'\n[b.\"c.d\"]\nargs = '+'\n").unwrap();
+    assert_eq!(hidden, expected);
+}

@@ -1,0 +1,198 @@
+//! What differs from a lock is refused before a turn runs, with its key and the
+//! place that it comes from.
+
+use switchboard::proto::{
+    ApplyControlsRequest, Controls, FilesystemSandbox, NetworkAccess, Scope, StartTurnRequest,
+};
+use tonic::Code;
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_session_chooses_otherwise_is_never_dropped_in_silence() {
+    let stage = Stage::new().await;
+    let (session, lock) = stage
+        .locked_as(Session {
+            filesystem_sandbox: FilesystemSandbox::WorkspaceWrite.into(),
+            network_access: NetworkAccess::Restricted.into(),
+            ..stage.session()
+        })
+        .await;
+    let elsewhere = stage.server.work().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let elsewhere = elsewhere.display().to_string();
+    let itself =
+        || Session { working_directory: session.working_directory.clone(), ..Session::default() };
+    for (chosen, key, origin) in [
+        (Session { model: "gpt-5.4".to_owned(), ..itself() }, "config.model", "controls.model"),
+        (
+            Session { filesystem_sandbox: FilesystemSandbox::ReadOnly.into(), ..itself() },
+            "config.sandbox_mode",
+            "controls.filesystem_sandbox",
+        ),
+        (
+            Session { network_access: NetworkAccess::Enabled.into(), ..itself() },
+            "config.sandbox_workspace_write.network_access",
+            "controls.network_access",
+        ),
+        (
+            Session { codex_options: options("model_reasoning_effort", "'low'"), ..itself() },
+            "config.model_reasoning_effort",
+            "codex_options.config.model_reasoning_effort",
+        ),
+        (
+            Session { codex_options: options("features.goals", "false"), ..itself() },
+            "config.features.goals",
+            "codex_options.config.features.goals",
+        ),
+        (
+            Session { working_directory: elsewhere, ..itself() },
+            "working_directory",
+            "session.working_directory",
+        ),
+    ] {
+        let drift = stage.drift(&lock, chosen.clone()).await;
+        let found: Vec<_> = drift.iter().map(|it| (it.key.as_str(), it.origin.as_str())).collect();
+        assert_eq!(found, [(key, origin)]);
+        assert_ne!(drift[0].locked, drift[0].actual);
+        let refused = stage.assert_refused(stage.try_replay(&lock, chosen).await).await;
+        assert_eq!(
+            (refused.code(), reason(&refused)),
+            (Code::FailedPrecondition, "CONFIG_LOCK_DRIFT".to_owned())
+        );
+        assert_eq!(metadata(&refused)["keys"], key);
+        assert!(refused.message().contains("\n+"), "{}", refused.message());
+    }
+    // What it chooses as the lock has it is no difference.
+    let same = Session {
+        model: "gpt-5.5".to_owned(),
+        filesystem_sandbox: FilesystemSandbox::WorkspaceWrite.into(),
+        network_access: NetworkAccess::Restricted.into(),
+        ..itself()
+    };
+    assert_eq!(stage.drift(&lock, same).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn controls_that_change_later_are_refused_at_the_next_turn() {
+    let stage = Stage::new().await;
+    let (_, lock) = stage.locked().await;
+    stage.model.script((0..2).map(|_| Reply::new().message("done")));
+    let session = stage.try_replay(&lock, Session::default()).await.unwrap();
+    stage.rest(&session).await;
+    let apply = |model: &str| {
+        let (mut controls, session_id) =
+            (stage.clients.controls.clone(), session.session_id.clone());
+        let request = ApplyControlsRequest {
+            session_id,
+            scope: Scope::Session.into(),
+            controls: Some(Controls {
+                model: model.to_owned(),
+                filesystem_sandbox: session.filesystem_sandbox,
+                ..Controls::default()
+            }),
+            ..ApplyControlsRequest::default()
+        };
+        async move { controls.apply_controls(request).await.unwrap() }
+    };
+    apply("gpt-5.4").await;
+    let next = StartTurnRequest {
+        session_id: session.session_id.clone(),
+        prompt: "Go on.".to_owned(),
+        ..StartTurnRequest::default()
+    };
+    let refused = stage.clients.sessions.clone().start_turn(next.clone()).await.unwrap_err();
+    assert_eq!(reason(&refused), "CONFIG_LOCK_DRIFT");
+    assert_eq!(stage.model.requests().len(), 2, "no turn ran");
+    apply("gpt-5.5").await;
+    stage.clients.sessions.clone().start_turn(next).await.unwrap();
+    stage.rest(&session).await;
+    let question =
+        VerifyConfigLockRequest { session_id: session.session_id.clone(), ..Default::default() };
+    let verified = stage.try_verify(question).await.unwrap();
+    assert!(verified.matches, "against its own lock: {verified:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_of_another_version_of_codex_is_refused_unless_that_is_allowed() {
+    let stage = Stage::new().await;
+    let (_, lock) = stage.locked().await;
+    let other = with(&lock, "codex_version = \"0.169.0\"", "codex_version = \"0.168.0\"");
+    let refused = stage.assert_refused(stage.try_replay(&other, Session::default()).await).await;
+    assert_eq!(reason(&refused), "CODEX_VERSION_MISMATCH");
+    let told = metadata(&refused);
+    assert_eq!((&*told["locked"], &*told["actual"]), ("0.168.0", "0.169.0"));
+    let drift = stage.drift(&other, Session::default()).await;
+    let found: Vec<_> = drift.iter().map(|it| (&*it.key, &*it.locked, &*it.actual)).collect();
+    assert_eq!(found, [("codex_version", "\"0.168.0\"", "\"0.169.0\"")]);
+
+    stage.model.script([Reply::new().message("done")]);
+    let request = CreateSessionRequest {
+        prompt: "Go.".to_owned(),
+        config_lock: other,
+        allow_codex_version_mismatch: true,
+        ..CreateSessionRequest::default()
+    };
+    let made = stage.clients.sessions.clone().create_session(request).await.unwrap();
+    let session = made.into_inner().session.unwrap();
+    stage.rest(&session).await;
+    // It holds for its later turns too.
+    stage.model.script([Reply::new().message("done")]);
+    stage.start_turn(&session.session_id, "Go on.").await;
+    stage.rest(&session).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_none_is_refused_with_the_rule_that_it_breaks() {
+    let stage = Stage::new().await;
+    let (session, lock) = stage.locked().await;
+    for (lock, rule) in [
+        ("version = ".to_owned(), "toml"),
+        (with(&lock, "version = 1", "version = 2"), "version"),
+        (with(&lock, "version = 1", "version = 1\ncolour = 'red'"), "unknown_field"),
+        (with(&lock, "version = 1\n", ""), "version"),
+        (with(&lock, "codex_version = \"0.169.0\"", "codex_version = 169"), "type"),
+    ] {
+        let refused = stage.assert_refused(stage.try_replay(&lock, Session::default()).await).await;
+        assert_eq!(
+            (refused.code(), reason(&refused)),
+            (Code::InvalidArgument, "CONFIG_LOCK_INVALID".to_owned()),
+            "{lock}"
+        );
+        assert_eq!(metadata(&refused)["rule"], rule, "{lock}");
+    }
+    let long = format!("{lock}# {}\n", "x".repeat(1 << 20));
+    let refused = stage.assert_refused(stage.try_replay(&long, Session::default()).await).await;
+    assert_eq!(reason(&refused), "PAYLOAD_TOO_LARGE");
+    let replay = Session {
+        agent: "replay:/x".to_owned(),
+        working_directory: session.working_directory.clone(),
+        ..Session::default()
+    };
+    let refused = stage.assert_refused(stage.try_replay(&lock, replay).await).await;
+    assert_eq!(reason(&refused), "INVALID_ARGUMENT");
+    let neither = VerifyConfigLockRequest { session_id: session.session_id, ..Default::default() };
+    assert_eq!(reason(&stage.try_verify(neither).await.unwrap_err()), "INVALID_ARGUMENT");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_with_a_secret_is_not_written_down() {
+    let stage = Stage::configured(
+        "[mcp_servers.tickets]\ncommand = \"true\"\nenabled = false\n\
+         [mcp_servers.tickets.env]\nTICKETS_API_KEY = \"sk-test-0123456789abcdef0123456789\"\n",
+    )
+    .await;
+    stage.model.script([Reply::new().message("done")]);
+    let session = stage.create("Go.").await;
+    stage.rest(&session).await;
+    let refused = stage.try_export(&session).await.unwrap_err();
+    assert_eq!(reason(&refused), "CONFIG_LOCK_INVALID");
+    let told = metadata(&refused);
+    assert_eq!(
+        (&*told["rule"], &*told["key"]),
+        ("secret", "mcp_servers.tickets.env.TICKETS_API_KEY")
+    );
+    assert!(!refused.message().contains("sk-test"), "{}", refused.message());
+    let directory = crate::ledger::session_directory(&stage.server, &session.session_id);
+    assert!(super::super::find(&directory, ".config.lock.toml").is_none(), "nothing is left");
+}

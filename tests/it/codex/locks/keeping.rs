@@ -1,0 +1,58 @@
+//! A session keeps its lock: when the server is killed, in its forks, and not
+//! when somebody changed it.
+
+use switchboard::proto::{ForkSessionRequest, StartTurnRequest};
+
+use super::*;
+use crate::ledger::{get, session_directory};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_held_to_its_lock_after_the_server_was_killed_and_so_is_its_fork() {
+    let mut stage = Stage::new().await;
+    let (_, lock) = stage.locked().await;
+    stage.model.script([Reply::new().message("done")]);
+    let session = stage.try_replay(&lock, Session::default()).await.unwrap();
+    stage.rest(&session).await;
+    stage.server.kill_and_start();
+    stage.clients = stage.server.connect().await;
+    let again = get(&stage.clients, &session.session_id).await;
+    assert_eq!(again.config_lock, session.config_lock);
+
+    let request =
+        ForkSessionRequest { session_id: session.session_id.clone(), ..Default::default() };
+    let forked = stage.clients.sessions.clone().fork_session(request.clone()).await.unwrap();
+    assert_eq!(forked.into_inner().session.unwrap().config_lock, session.config_lock);
+    let other = Session { model: "gpt-5.4".to_owned(), ..Session::default() };
+    let request = ForkSessionRequest { session: Some(other), ..request };
+    let refused = stage.clients.sessions.clone().fork_session(request).await.unwrap_err();
+    assert_eq!(reason(&refused), "CONFIG_LOCK_DRIFT");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_somebody_changed_is_not_believed() {
+    let stage = Stage::new().await;
+    let (_, lock) = stage.locked().await;
+    stage.model.script([Reply::new().message("done")]);
+    let session = stage.try_replay(&lock, Session::default()).await.unwrap();
+    stage.rest(&session).await;
+    let file = session_directory(&stage.server, &session.session_id).join("config.lock.toml");
+    assert_eq!(fs::read_to_string(&file).unwrap(), lock, "as it was given");
+    let next = StartTurnRequest {
+        session_id: session.session_id.clone(),
+        prompt: "Go on.".to_owned(),
+        ..StartTurnRequest::default()
+    };
+    for changed in [Some(with(&lock, "gpt-5.5", "gpt-5.4")), None] {
+        match changed {
+            Some(text) => fs::write(&file, text).unwrap(),
+            None => fs::remove_file(&file).unwrap(),
+        }
+        let refused = stage.clients.sessions.clone().start_turn(next.clone()).await.unwrap_err();
+        assert_eq!(reason(&refused), "CONFIG_LOCK_INVALID");
+        assert_eq!(metadata(&refused)["rule"], "file");
+    }
+    fs::write(&file, lock).unwrap();
+    stage.model.script([Reply::new().message("done")]);
+    stage.clients.sessions.clone().start_turn(next).await.unwrap();
+    stage.rest(&session).await;
+}
