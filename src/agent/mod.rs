@@ -441,11 +441,12 @@ impl Agents {
     pub fn check_after(
         &self,
         kind: &Kind,
-        _thread: &str,
-        _resolved: &Effective,
+        thread: &str,
+        resolved: &Effective,
     ) -> io::Result<Vec<DriftedValue>> {
         match kind {
-            Kind::Codex | Kind::Replay(_) => Ok(Vec::new()),
+            Kind::Codex => self.codex.check_after(thread, resolved),
+            Kind::Replay(_) => Ok(Vec::new()),
         }
     }
 

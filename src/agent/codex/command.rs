@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, path::Path};
 
+use toml::Table;
 use uuid::Uuid;
 
 use super::{config::AgentConfig, options, settings::Settings};
@@ -33,6 +34,10 @@ pub(super) enum Retries {
 /// environment codex lets them have: so they are found should their supervisor
 /// die.
 ///
+/// What a lock holds the turn to beats all of that. It says the sandbox and the
+/// directories to write to as well, so that `--add-dir` and the bypass are left
+/// out, which come to the same.
+///
 /// # Errors
 ///
 /// [`Error::InvalidArgument`] for a model that has no name or would read as a flag and for
@@ -43,19 +48,20 @@ pub(super) fn arguments(
     turn: &TurnRequest<'_>,
     retries: Retries,
     config: &AgentConfig,
+    held: Option<&Table>,
 ) -> Result<Vec<OsString>> {
     let options = turn.options;
+    let Told { model, sandbox, mut settings } = told(turn, retries, config, held)?;
     let mut args: Vec<OsString> = vec!["exec".into(), "--json".into()];
-    if let Some(model) = turn.model.or(config.model.as_deref()) {
-        // The session's row may be of a server that took any name.
-        check_model(model).map_err(|problem| Error::invalid("session.model", problem))?;
+    if let Some(model) = model {
         args.extend(["-m".into(), model.into()]);
     }
     args.extend(["-C".into(), turn.working_directory.into()]);
-    if options.full_danger || config.full_danger {
+    let is_full_danger = options.full_danger || config.full_danger;
+    if is_full_danger && held.is_none() {
         // It would beat the sandbox without a word.
         args.push("--dangerously-bypass-approvals-and-sandbox".into());
-    } else if let Some(mode) = sandbox_mode(turn.sandbox) {
+    } else if let Some(mode) = sandbox {
         args.extend(["-s".into(), mode.into()]);
     }
     args.push("--skip-git-repo-check".into());
@@ -65,20 +71,21 @@ pub(super) fn arguments(
     if !options.profile.is_empty() {
         args.extend(["-p".into(), options.profile.as_str().into()]);
     }
-    for directory in &options.add_directories {
+    for directory in options.add_directories.iter().filter(|_| held.is_none()) {
         args.extend(["--add-dir".into(), directory.into()]);
     }
     match retries {
-        Retries::Bounded => args.extend(["--disable".into(), UNBOUNDED_RETRIES.into()]),
-        Retries::AsConfigured => {}
+        // A lock's features are settings, which this would beat.
+        Retries::Bounded if held.is_none() => {
+            args.extend(["--disable".into(), UNBOUNDED_RETRIES.into()]);
+        }
+        Retries::Bounded | Retries::AsConfigured => {}
     }
     if !options.output_schema.is_empty() {
         args.extend(["--output-schema".into(), options.output_schema.as_str().into()]);
     }
-    let settings = settings(turn, config)?;
-    let settings = settings
-        .arguments()
-        .map_err(|problem| Error::invalid("session.codex_options.config", problem))?;
+    settings.overlay(marks(turn)?);
+    let settings = written(&settings, held)?;
     for setting in settings {
         args.extend(["-c".into(), setting.into()]);
     }
@@ -93,26 +100,100 @@ pub(super) fn arguments(
     Ok(args)
 }
 
-/// What the layers say together: this turn over its session's options over the
-/// agent configuration.
-fn settings(turn: &TurnRequest<'_>, config: &AgentConfig) -> Result<Settings> {
+/// What follows each `-c`; `of_lock` where a lock is among the settings.
+///
+/// # Errors
+///
+/// For what codex cannot be told so, with its key.
+pub(super) fn written(settings: &Settings, of_lock: Option<&Table>) -> Result<Vec<String>> {
+    settings.arguments().map_err(|problem| match of_lock {
+        None => Error::invalid("session.codex_options.config", problem),
+        Some(_) => {
+            let key = problem.split(": ").next().map(|key| format!("config.{key}"));
+            Error::ConfigLockInvalid { rule: "size", key, problem }
+        }
+    })
+}
+
+/// What a turn's codex is told of its configuration.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// By `-m`; none for its own default.
+    pub(super) model: Option<String>,
+    /// By `-s`; none for its own default.
+    pub(super) sandbox: Option<String>,
+    /// By `-c`.
+    pub(super) settings: Settings,
+}
+
+/// What the layers say together: what the turn is held to, over this turn, over
+/// its session's options, over the agent configuration.
+///
+/// # Errors
+///
+/// As [`arguments`].
+pub(super) fn told(
+    turn: &TurnRequest<'_>,
+    retries: Retries,
+    config: &AgentConfig,
+    held: Option<&Table>,
+) -> Result<Told> {
     let mut settings = config.settings.clone();
     settings.overlay(options::settings(turn.options)?);
+    settings.overlay(chosen(turn)?);
+    let is_full_danger = turn.options.full_danger || config.full_danger;
+    let sandbox = if is_full_danger { Some(FULL_DANGER) } else { sandbox_mode(turn.sandbox) };
+    let mut sandbox = sandbox.map(str::to_owned);
+    let mut model = turn.model.or(config.model.as_deref()).map(str::to_owned);
+    if let Some(held) = held {
+        match retries {
+            Retries::Bounded => settings
+                .set(&format!("features.{UNBOUNDED_RETRIES}"), false.into())
+                .map_err(Error::internal)?,
+            Retries::AsConfigured => {}
+        }
+        settings.overlay(Settings::new(held.clone()));
+        let mut take = |key| settings.take(key).and_then(|value| value.as_str().map(str::to_owned));
+        model = take("model").or(model);
+        let mode = take("sandbox_mode");
+        if mode.is_some() || held.contains_key("default_permissions") {
+            sandbox = mode;
+        }
+    }
+    if let Some(model) = &model {
+        // The session's row may be of a server that took any name.
+        check_model(model).map_err(|problem| Error::invalid("session.model", problem))?;
+    }
+    Ok(Told { model, sandbox, settings })
+}
+
+/// The sandbox of a turn that bypasses it.
+pub(super) const FULL_DANGER: &str = "danger-full-access";
+
+/// What this turn chooses, as settings.
+fn chosen(turn: &TurnRequest<'_>) -> Result<Settings> {
     let mut own = Settings::default();
     let network = network_access(turn.network)
         .map(|enabled| ("sandbox_workspace_write.network_access", enabled.into()));
     let web_search = options::web_search(turn.options).map(|mode| ("web_search", mode));
-    let session = turn.session.to_string();
-    let marks = [
-        ("shell_environment_policy.set.SWITCHBOARD_SESSION", session.into()),
-        ("shell_environment_policy.set.SWITCHBOARD_TURN", turn.turn.to_string().into()),
-    ];
     let effort = turn.effort.map(|effort| ("model_reasoning_effort", effort.as_str().into()));
-    for (key, value) in marks.into_iter().chain(network).chain(web_search).chain(effort) {
+    for (key, value) in network.into_iter().chain(web_search).chain(effort) {
         own.set(key, value).map_err(Error::internal)?;
     }
-    settings.overlay(own);
-    Ok(settings)
+    Ok(own)
+}
+
+/// What the commands of a turn are known by.
+fn marks(turn: &TurnRequest<'_>) -> Result<Settings> {
+    let mut own = Settings::default();
+    let marks = [
+        ("shell_environment_policy.set.SWITCHBOARD_SESSION", turn.session.to_string()),
+        ("shell_environment_policy.set.SWITCHBOARD_TURN", turn.turn.to_string()),
+    ];
+    for (key, value) in marks {
+        own.set(key, value.into()).map_err(Error::internal)?;
+    }
+    Ok(own)
 }
 
 fn image_argument(image: &Path) -> OsString {
@@ -135,7 +216,7 @@ fn thread_id(thread: &str) -> Result<&str> {
 }
 
 /// Whether commands may use the network; none for codex's own default.
-fn network_access(network: NetworkAccess) -> Option<bool> {
+pub(super) fn network_access(network: NetworkAccess) -> Option<bool> {
     match network {
         NetworkAccess::Unspecified => None,
         NetworkAccess::Restricted => Some(false),

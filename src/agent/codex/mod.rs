@@ -5,6 +5,10 @@
 //! [`settings`] and other arguments ([`command`]), what of its session's controls
 //! a turn does not honour ([`unhonoured`]), its lines ([`parse`]), its last words
 //! ([`stderr`]) and its own record of a thread ([`rollout`]).
+//!
+//! What it would run with is found out by [`resolve`]; turns that are held to a
+//! config lock are compared with it by [`held`], and with what they [`chosen`];
+//! [`locking`] is where both meet.
 
 use std::{
     ffi::OsString,
@@ -16,23 +20,27 @@ use std::{
 
 use crate::{
     agent::{
-        CodexStatus, Compared, ConfigFile, Fallback, History, Launch, NotForgotten, Options,
-        Resolved, TurnRequest,
+        CodexStatus, ConfigFile, Fallback, History, Launch, NotForgotten, Options, TurnRequest,
     },
     error::{Error, Result},
-    lock::CatalogueFields,
+    lock::{DriftedValue, Effective},
     proto::Warning,
 };
 
 mod binary;
+mod chosen;
 mod command;
 mod config;
+mod held;
+mod locking;
 mod options;
 pub(crate) mod parse;
 mod probe;
+mod resolve;
 mod rollout;
 mod settings;
 mod stderr;
+mod tree;
 mod unhonoured;
 
 use binary::Binary;
@@ -75,6 +83,15 @@ struct Known {
     version: Option<String>,
     /// None until it was asked.
     can_bound_retries: Option<bool>,
+}
+
+/// What is to be known of a binary before it is started.
+#[derive(Debug)]
+struct Met {
+    /// Empty where it does not say it.
+    version: String,
+    retries: Retries,
+    warnings: Vec<Warning>,
 }
 
 /// What tells one content of a file from another, without reading it.
@@ -121,9 +138,38 @@ impl Codex {
         let config = AgentConfig::read(&self.config)?;
         options::check_files(turn.options, self.codex_home())?;
         check_images(turn.images)?;
-        let binary = self.resolve().map_err(unavailable)?;
+        let binary = self.binary_of(turn).map_err(unavailable)?;
+        let Met { version, retries, mut warnings } = self.meet(&binary).map_err(unavailable)?;
+        warnings.extend(unhonoured::warnings(turn, &config, &self.config));
+        let held = self.hold(turn, &binary, &version, retries, &config)?;
+        let held = held.as_ref();
+        let args = command::arguments(turn, retries, &config, held)?;
+        let fallback = match turn.history {
+            History::Resume(_) => {
+                let anew = TurnRequest { history: History::New, ..*turn };
+                let args = command::arguments(&anew, retries, &config, held)?;
+                let stderr_contains = LOST_THREAD.map(str::to_owned).into();
+                Some(Fallback { stderr_contains, args })
+            }
+            // A fork that has no history is not what was asked for.
+            History::New | History::Fork(_) => None,
+        };
+        let Binary { program, env } = binary;
+        Ok(Launch { program, args, env, version, warnings, fallback })
+    }
+
+    /// The binary of a turn, with all of the turn's environment.
+    fn binary_of(&self, turn: &TurnRequest<'_>) -> Result<Binary, String> {
+        let mut binary = self.resolve()?;
+        let asked = turn.options.environment.iter();
+        binary.env.extend(asked.map(|(name, value)| (name.into(), value.into())));
+        Ok(binary)
+    }
+
+    /// Finds out what is to be known of a binary before it is started.
+    fn meet(&self, binary: &Binary) -> Result<Met, String> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = self.ask_version(&binary, &mut known).map_err(unavailable)?;
+        let known = self.ask_version(binary, &mut known)?;
         let mut warnings = Vec::new();
         if known.version.is_none() {
             warnings.push(Warning {
@@ -134,38 +180,9 @@ impl Codex {
                 ),
             });
         }
-        let retries = self.retries(&binary, known, &mut warnings);
+        let retries = self.retries(binary, known, &mut warnings);
         let version = known.version.clone().unwrap_or_default();
-        warnings.extend(unhonoured::warnings(turn, &config, &self.config));
-        let args = command::arguments(turn, retries, &config)?;
-        let fallback = match turn.history {
-            History::Resume(_) => {
-                let anew = TurnRequest { history: History::New, ..*turn };
-                let args = command::arguments(&anew, retries, &config)?;
-                let stderr_contains = LOST_THREAD.map(str::to_owned).into();
-                Some(Fallback { stderr_contains, args })
-            }
-            // A fork that has no history is not what was asked for.
-            History::New | History::Fork(_) => None,
-        };
-        let mut env = binary.env;
-        let asked = turn.options.environment.iter();
-        env.extend(asked.map(|(name, value)| (name.into(), value.into())));
-        Ok(Launch { program: binary.program, args, env, version, warnings, fallback })
-    }
-
-    /// Says what a turn would run with.
-    pub(super) fn resolve_config(
-        &self,
-        _turn: &TurnRequest<'_>,
-        _catalogue: CatalogueFields,
-    ) -> Result<Resolved> {
-        Err(Error::Unimplemented { what: "the resolver".to_owned() })
-    }
-
-    /// Compares that with the turn's lock.
-    pub(super) fn compare_with_lock(&self, _turn: &TurnRequest<'_>) -> Result<Compared> {
-        Err(Error::Unimplemented { what: "the comparison".to_owned() })
+        Ok(Met { version, retries, warnings })
     }
 
     /// Which binary a turn would start.
@@ -199,6 +216,18 @@ impl Codex {
     /// Codex's own record of a thread.
     pub(super) fn rollout(&self, thread: &str) -> Option<PathBuf> {
         rollout::find(self.codex_home()?, thread)
+    }
+
+    /// Compares what the latest turn of a thread ran with, with what was resolved.
+    pub(super) fn check_after(
+        &self,
+        thread: &str,
+        resolved: &Effective,
+    ) -> io::Result<Vec<DriftedValue>> {
+        match self.rollout(thread) {
+            Some(rollout) => rollout::after::differs(&rollout, resolved),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// The home of codex, where that is known.

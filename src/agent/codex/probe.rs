@@ -8,7 +8,8 @@ use std::{
     fs::File,
     io::{self, Read as _, Seek as _},
     os::unix::process::CommandExt as _,
-    process::{Command, ExitStatus, Stdio},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -24,8 +25,9 @@ use crate::agent::NotForgotten;
 /// How long a binary may take for one answer; codex takes about 10 ms.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// How much of an answer is read; the features of codex are 12 kB.
-const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
+/// How much of an answer is read; the features of codex are 12 kB, and its
+/// catalogue of models 750 kB.
+const MAX_ANSWER_BYTES: u64 = 2 << 20;
 
 /// Asks for the version; none where the answer has none.
 ///
@@ -53,6 +55,31 @@ pub(super) fn has_feature(binary: &Binary, feature: &str) -> Result<bool, String
         return Err(format!("does not say its features ({}): {first}", answer.status));
     }
     Ok(answer.stdout.lines().any(|line| line.split_ascii_whitespace().next() == Some(feature)))
+}
+
+/// Asks with these arguments in a directory, on which the configuration depends.
+///
+/// # Errors
+///
+/// The text says that it does not answer, or what it says in place of it.
+pub(super) fn answer(
+    binary: &Binary,
+    arguments: &[String],
+    question: &[&str],
+    directory: &Path,
+) -> Result<String, String> {
+    let arguments: Vec<&str> =
+        arguments.iter().map(String::as_str).chain(question.iter().copied()).collect();
+    let what = format!("codex {}", question.join(" "));
+    let answer = run(binary, &arguments, Some(directory), TIME_LIMIT)
+        .map_err(|error| format!("{what}: {error}"))?
+        .ok_or_else(|| format!("{what}: did not answer within {} s", TIME_LIMIT.as_secs()))?;
+    if !answer.status.success() {
+        let said = super::last_error(answer.stderr.as_bytes()).unwrap_or_default();
+        let first = said.lines().next().unwrap_or_default();
+        return Err(format!("{what}: {}: {first}", answer.status));
+    }
+    Ok(answer.stdout)
 }
 
 /// Has the binary delete a thread.
@@ -99,13 +126,18 @@ fn ask(binary: &Binary, args: &[&str], limit: Duration) -> Result<Answer, String
     let problem = |problem: String| {
         format!("codex {} {}: {problem}", binary.program.display(), args.join(" "))
     };
-    run(binary, args, limit)
+    run(binary, args, None, limit)
         .map_err(|error| problem(error.to_string()))?
         .ok_or_else(|| problem(format!("did not answer within {} s", limit.as_secs_f32())))
 }
 
 /// The same; none where the time was up. No process is left then.
-fn run(binary: &Binary, args: &[&str], limit: Duration) -> io::Result<Option<Answer>> {
+fn run(
+    binary: &Binary,
+    args: &[&str],
+    directory: Option<&Path>,
+    limit: Duration,
+) -> io::Result<Option<Answer>> {
     // Files, so that a binary that prints a lot never waits for a reader.
     let (stdout, stderr) = (memory_file()?, memory_file()?);
     let mut command = Command::new(&binary.program);
@@ -116,19 +148,11 @@ fn run(binary: &Binary, args: &[&str], limit: Duration) -> io::Result<Option<Ans
         .stdout(stdout.try_clone()?)
         .stderr(stderr.try_clone()?)
         .process_group(0);
+    if let Some(directory) = directory {
+        command.current_dir(directory);
+    }
     let deadline = Instant::now() + limit;
-    let mut child = loop {
-        match command.spawn() {
-            // Somebody writes the file just now: an installer, most likely.
-            Err(error)
-                if error.kind() == io::ErrorKind::ExecutableFileBusy
-                    && Instant::now() < deadline =>
-            {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            spawned => break spawned?,
-        }
-    };
+    let mut child = spawn(&mut command, deadline)?;
     let pid = Pid::from_child(&child);
     let ended = pidfd_open(pid, PidfdFlags::empty())
         .map_err(io::Error::from)
@@ -144,8 +168,24 @@ fn run(binary: &Binary, args: &[&str], limit: Duration) -> io::Result<Option<Ans
     Ok(Some(Answer { status, stdout: read(stdout)?, stderr: read(stderr)? }))
 }
 
+/// Starts a program; where somebody writes its file just now, an installer most
+/// likely, once that is over.
+pub(super) fn spawn(command: &mut Command, deadline: Instant) -> io::Result<Child> {
+    loop {
+        match command.spawn() {
+            Err(error)
+                if error.kind() == io::ErrorKind::ExecutableFileBusy
+                    && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            spawned => return spawned,
+        }
+    }
+}
+
 /// Waits until the process has ended; false when the time is up before.
-fn wait_until(pidfd: &impl std::os::fd::AsFd, deadline: Instant) -> io::Result<bool> {
+pub(super) fn wait_until(pidfd: &impl std::os::fd::AsFd, deadline: Instant) -> io::Result<bool> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = Timespec::try_from(left).map_err(io::Error::other)?;

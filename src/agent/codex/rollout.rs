@@ -1,4 +1,5 @@
-//! Codex's own record of a thread, its rollout: where it is.
+//! Codex's own record of a thread, its rollout: where it is, and what it says a
+//! turn ran with ([`after`]).
 //!
 //! Codex keeps it in `$CODEX_HOME/sessions/YYYY/MM/DD/rollout-TIME-THREAD.jsonl`,
 //! by the day on which the thread began, and writes it from the first turn on.
@@ -10,6 +11,8 @@ use std::{
 };
 
 use uuid::Uuid;
+
+pub(super) mod after;
 
 /// The rollout of a thread; none where there is none, or none yet.
 ///

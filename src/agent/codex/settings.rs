@@ -27,6 +27,11 @@ impl Settings {
         Self(table)
     }
 
+    /// All of them.
+    pub(super) fn table(&self) -> &Table {
+        &self.0
+    }
+
     /// Puts a value where the dotted key says, in place of what is there.
     ///
     /// # Errors

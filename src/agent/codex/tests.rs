@@ -91,7 +91,7 @@ fn turn() -> TurnRequest<'static> {
 fn launch(fake: &Fake, turn: &TurnRequest<'_>, version: &str, retries: Retries) -> Launch {
     Launch {
         program: fake.program.clone(),
-        args: command::arguments(turn, retries, &AgentConfig::default()).unwrap(),
+        args: command::arguments(turn, retries, &AgentConfig::default(), None).unwrap(),
         env: vec![("CODEX_HOME".into(), "/home/dev/.codex".into())],
         version: version.to_owned(),
         warnings: Vec::new(),

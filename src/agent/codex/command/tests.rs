@@ -29,7 +29,7 @@ fn turn() -> TurnRequest<'static> {
 
 /// Checks the arguments, one on each line.
 fn check(turn: TurnRequest<'_>, retries: Retries, expected: &str) {
-    let args = arguments(&turn, retries, &AgentConfig::default()).unwrap();
+    let args = arguments(&turn, retries, &AgentConfig::default(), None).unwrap();
     let expected: Vec<OsString> = expected.lines().map(|line| line.trim().into()).collect();
     assert_eq!(args, expected);
 }
@@ -118,7 +118,8 @@ fn each_sandbox_and_network_has_its_argument_in_a_first_and_in_a_later_turn() {
 fn no_approval_policy_is_told() {
     for approval_policy in crate::controls::APPROVAL_POLICIES {
         let asked = TurnRequest { approval_policy, ..turn() };
-        let args = |turn| arguments(&turn, Retries::Bounded, &AgentConfig::default()).unwrap();
+        let args =
+            |turn| arguments(&turn, Retries::Bounded, &AgentConfig::default(), None).unwrap();
         assert_eq!(args(asked), args(turn()));
     }
 }
@@ -126,7 +127,7 @@ fn no_approval_policy_is_told() {
 #[test]
 fn what_would_read_as_something_else_is_refused() {
     let none = AgentConfig::default();
-    let refused = |turn| arguments(&turn, Retries::Bounded, &none).unwrap_err().to_string();
+    let refused = |turn| arguments(&turn, Retries::Bounded, &none, None).unwrap_err().to_string();
     assert_eq!(
         refused(TurnRequest { model: Some("--yolo"), ..turn() }),
         "session.model: \"--yolo\": expected a name that does not begin with a dash"
@@ -212,7 +213,7 @@ fn options_and_images_have_each_their_flag() {
 /// What is passed as `-m`, `-s` and the like, and by `-c`, sorted, without the
 /// marks of the session.
 fn told(turn: &TurnRequest<'_>, config: &AgentConfig) -> Vec<String> {
-    let args = arguments(turn, Retries::AsConfigured, config).unwrap();
+    let args = arguments(turn, Retries::AsConfigured, config, None).unwrap();
     let args: Vec<_> = args.iter().map(|arg| arg.to_str().unwrap()).collect();
     let mut told: Vec<_> = args
         .windows(2)
@@ -293,7 +294,7 @@ fn the_effort_of_a_turn_beats_that_of_its_session() {
         ..CodexOptions::default()
     };
     let turn = TurnRequest { options: leaked(options), effort: Some(Effort::Low), ..turn() };
-    let args = arguments(&turn, Retries::AsConfigured, &AgentConfig::default()).unwrap();
+    let args = arguments(&turn, Retries::AsConfigured, &AgentConfig::default(), None).unwrap();
     let efforts: Vec<_> = args
         .iter()
         .filter(|arg| arg.to_string_lossy().contains("model_reasoning_effort"))

@@ -1,0 +1,210 @@
+//! Turns that are held to a config lock: what of a lock this codex can be told,
+//! and what would differ from it.
+//!
+//! The lock is laid over all other layers, and the configuration is resolved
+//! again. What differs then is what beats a lock or is not in it, such as a
+//! server that a project adds. What a request chooses beside the lock would be
+//! beaten by it, in silence; so it is compared with the lock itself.
+
+use toml::{Table, Value};
+
+use super::{
+    chosen::Choice,
+    resolve::{
+        Picture,
+        features::{Features, Stage},
+        left_out,
+    },
+    tree::{dotted_path, get, leaves, put, remove},
+};
+use crate::{
+    agent::Compared,
+    lock::{self, Effective, Lock},
+    toml_text::line,
+};
+
+/// A lock as this codex is told it.
+#[derive(Debug)]
+pub(super) struct Fitted {
+    /// What it is told.
+    pub(super) config: Table,
+    /// What of the lock it is not told, and why; each a whole sentence.
+    pub(super) notes: Vec<String>,
+}
+
+/// Whether a lock was made otherwise than this codex would be locked now, so that
+/// they have not all in common.
+pub(super) fn is_foreign(lock: &Lock, version: &str) -> bool {
+    is_of_codex(lock) || lock.effective.codex_version != version
+}
+
+/// Whether codex itself made the lock, as its versions until 0.147 did. Those have
+/// no working directory.
+fn is_of_codex(lock: &Lock) -> bool {
+    lock.effective.working_directory.is_none()
+}
+
+/// Takes out of a lock what this codex would refuse or warn of. `features` are
+/// those that it knows, where the lock may have others.
+pub(super) fn fit(lock: &Lock, features: Option<&Features>) -> Fitted {
+    let mut config = lock.effective.config.clone();
+    let mut notes = Vec::new();
+    let policy = config.insert("approval_policy".to_owned(), "never".into());
+    if let Some(policy) = policy.filter(|policy| *policy != Value::from("never")) {
+        notes.push(format!(
+            "The lock has the approval policy {}; codex exec asks nobody, so that turns run with \
+             \"never\".",
+            line(&policy)
+        ));
+    }
+    let Some(features) = features else { return Fitted { config, notes } };
+    let out = left_out::take(&mut config);
+    note(&mut notes, out.iter().copied(), "no part of a lock, and left to the session");
+    if let Some(Value::Table(locked)) = config.get_mut("features") {
+        let is_known = |name: &String, value: &Value| {
+            let is_on = value.as_bool().or_else(|| value.get("enabled")?.as_bool());
+            features.get(name).is_some_and(|feature| match feature.stage {
+                Stage::Settled => true,
+                Stage::UnderDevelopment => is_on == Some(false),
+                Stage::Gone => false,
+            })
+        };
+        let gone: Vec<String> = locked
+            .iter()
+            .filter(|(name, value)| !is_known(name, value))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in &gone {
+            locked.remove(name);
+        }
+        note(
+            &mut notes,
+            gone.iter().map(String::as_str),
+            "features that this codex has not, or not to be set",
+        );
+    }
+    // Codex's own locks have tables that say nothing.
+    config.retain(|_, value| value.as_table().is_none_or(|table| !table.is_empty()));
+    Fitted { config, notes }
+}
+
+/// Says what is not told, where there is something.
+fn note<'a>(notes: &mut Vec<String>, keys: impl Iterator<Item = &'a str>, why: &str) {
+    let keys: Vec<&str> = keys.collect();
+    if !keys.is_empty() {
+        notes.push(format!("Not taken from the lock: {} ({why}).", keys.join(", ")));
+    }
+}
+
+/// Compares a lock with what was resolved with it.
+///
+/// `told` is what of it codex was told, without what it does not know: that is
+/// taken out here where the lock is [foreign](is_foreign). `choices` are the
+/// request's, `below` what the server's agent configuration says.
+pub(super) fn compare(
+    lock: &Lock,
+    any_version: bool,
+    told: &mut Fitted,
+    picture: Picture,
+    choices: &[Choice],
+    below: &[Choice],
+) -> Compared {
+    let Picture { effective: mut actual, mut origins, notes } = picture;
+    let version = actual.codex_version.clone();
+    let mut notes: Vec<String> = told.notes.drain(..).chain(notes).collect();
+    if is_foreign(lock, &version) {
+        let unknown = take_unknown(&mut told.config, &actual);
+        note(
+            &mut notes,
+            unknown.iter().map(String::as_str),
+            "settings that this codex does not know",
+        );
+    }
+    let mut locked = Effective { config: told.config.clone(), ..lock.effective.clone() };
+    if any_version && locked.codex_version != version {
+        notes.push(format!(
+            "The lock was made with codex {}, and turns run with {version}, which is allowed.",
+            locked.codex_version
+        ));
+        locked.codex_version.clone_from(&version);
+    }
+    if is_foreign(lock, &version) {
+        let is_filled = |key: &str| is_of_codex(lock) || origins.is_of_codex(key);
+        let filled = fill(&mut locked.config, &actual.config, &is_filled);
+        if !filled.is_empty() {
+            notes.push(format!(
+                "The lock lacks these, which are as the session has them: {}.",
+                filled.join(", ")
+            ));
+        }
+    }
+    for choice in choices {
+        let Some(value) = get(&locked.config, &choice.path) else { continue };
+        if !is_same(value, &choice.value) {
+            put(&mut actual.config, &choice.path, choice.value.clone());
+        }
+    }
+    for choice in choices {
+        let key = dotted_path(&choice.path);
+        if origins.of(&key).is_none()
+            || get(&locked.config, &choice.path).is_some_and(|value| !is_same(value, &choice.value))
+        {
+            origins.know(&key, &choice.origin);
+        }
+    }
+    for choice in below {
+        let key = dotted_path(&choice.path);
+        if origins.of(&key).is_none() {
+            origins.know(&key, &choice.origin);
+        }
+    }
+    let origin_of = |key: &str| origins.of(key).unwrap_or_else(|| "codex".to_owned());
+    let drift = lock::drift(&locked, &actual, |key| match key.strip_prefix("config.") {
+        Some(key) => origin_of(key),
+        None if key == "working_directory" => "session.working_directory".to_owned(),
+        None => origin_of(key),
+    });
+    Compared { drift, codex_version: version, notes }
+}
+
+/// Takes out what codex was told and does not tell again, and says what that was.
+fn take_unknown(told: &mut Table, actual: &Effective) -> Vec<String> {
+    let unknown: Vec<Vec<String>> = leaves(told)
+        .into_iter()
+        .filter(|(path, value)| {
+            let is_empty = value.as_table().is_some_and(Table::is_empty);
+            !is_empty && get(&actual.config, path).is_none()
+        })
+        .map(|(path, _)| path)
+        .collect();
+    for path in &unknown {
+        remove(told, path);
+    }
+    unknown.iter().map(|path| dotted_path(path)).collect()
+}
+
+/// Takes what is lacking from another table, where that may be done, and says
+/// which keys that were.
+fn fill(table: &mut Table, from: &Table, may: &impl Fn(&str) -> bool) -> Vec<String> {
+    let lacking = leaves(from).into_iter().filter(|(path, _)| get(table, path).is_none());
+    let lacking = lacking.map(|(path, value)| (dotted_path(&path), path, value.clone()));
+    let lacking: Vec<_> = lacking.filter(|(key, _, _)| may(key)).collect();
+    let mut filled = Vec::new();
+    for (key, path, value) in lacking {
+        put(table, &path, value);
+        filled.push(key);
+    }
+    filled
+}
+
+/// Whether codex takes two values for the same: it reads whole numbers where it
+/// tells fractions.
+fn is_same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Integer(integer), Value::Float(float))
+        | (Value::Float(float), Value::Integer(integer)) => {
+            float.fract() == 0.0 && float.to_string() == integer.to_string()
+        }
+        _ => one == other,
+    }
+}

@@ -1,0 +1,271 @@
+//! What a turn of codex would run with, whatever file, flag, default or catalogue
+//! says it: the one resolver, for the export of config locks and for the turns
+//! that are held to one.
+//!
+//! ```text
+//!   layers of a turn ──► -c …  ──► codex app-server   config/read, thread/start,
+//!                                                     configRequirements/read
+//!                              ──► codex features list
+//!                              ──► codex debug models  (where catalogue values count)
+//!                                        │
+//!                                        ▼
+//!                         canonical table, origins, hashes
+//! ```
+//!
+//! The binary, its environment, the directory and the flags are those of the turn.
+//! The thread that the app-server starts is ephemeral, has no MCP server, no
+//! plugin, no hook and no shell, and ends with it: nothing stays of it, and no
+//! model is asked. [`server`] talks to it, [`layers`] says who says what,
+//! [`features`] and [`left_out`] what can be said again, [`canonical`] makes a
+//! configuration of it all, and [`instructions`] the hashes of what it reads beside.
+
+use std::path::Path;
+
+use serde_json::{Map, Value as Json, json};
+use toml::{Table, Value};
+
+use super::{
+    binary::Binary,
+    probe,
+    settings::Settings,
+    tree::{leaves, remove},
+};
+use crate::{
+    error::{Error, Result},
+    lock::{CatalogueFields, Effective},
+};
+
+mod canonical;
+pub(super) mod features;
+pub(super) mod instructions;
+mod layers;
+pub(super) mod left_out;
+mod origins;
+mod server;
+
+use layers::Layers;
+use origins::Origins;
+use server::Server;
+
+/// What is asked: everything that a turn's configuration depends on.
+#[derive(Debug)]
+pub(super) struct Question<'a> {
+    /// The binary, with the whole environment of the turn.
+    pub(super) binary: &'a Binary,
+    /// Its version.
+    pub(super) version: &'a str,
+    /// The home of codex, where that is known.
+    pub(super) home: Option<&'a Path>,
+    /// Where the turn works.
+    pub(super) directory: &'a Path,
+    /// What the turn is told by `-c`, its model too.
+    pub(super) settings: Settings,
+    /// What it is told by `-s`, which beats more than a setting does.
+    pub(super) sandbox: Option<&'a str>,
+    /// The directories of `--add-dir`.
+    pub(super) add_directories: &'a [String],
+    /// What its profile says, which codex lays between user and project.
+    pub(super) profile: Option<Table>,
+}
+
+/// What a turn would run with, and why.
+#[derive(Debug, Clone)]
+pub(super) struct Picture {
+    pub(super) effective: Effective,
+    pub(super) origins: Origins,
+    /// What one should know about it, each a whole sentence.
+    pub(super) notes: Vec<String>,
+}
+
+/// What codex answers.
+#[derive(Debug)]
+struct Answers {
+    config: Table,
+    layers: Layers,
+    /// Settings that codex says it takes no notice of, dotted.
+    ignored: Vec<String>,
+    thread: Json,
+    requirements: Json,
+    features: features::Features,
+    /// The model in the catalogue, where that was asked for and knows it.
+    model: Option<Json>,
+}
+
+/// Resolves.
+///
+/// # Errors
+///
+/// [`Error::AgentUnavailable`] with what codex says, and
+/// [`Error::ConfigLockInvalid`] for a value that is none of TOML.
+pub(super) fn resolve(question: Question<'_>, catalogue: CatalogueFields) -> Result<Picture> {
+    let unavailable = |problem| Error::AgentUnavailable { problem };
+    let mut question = question;
+    if let Some(profile) = question.profile.take() {
+        lay_profile(&mut question, profile).map_err(unavailable)?;
+    }
+    let answers = ask(&question, catalogue).map_err(unavailable)?;
+    canonical::picture(&question, answers)
+}
+
+/// The features of a binary in a directory, as it has them by itself there.
+///
+/// # Errors
+///
+/// The text says why it does not say them.
+pub(super) fn features(binary: &Binary, directory: &Path) -> Result<features::Features, String> {
+    probe::answer(binary, &[], &["features", "list"], directory).map(|list| features::parse(&list))
+}
+
+/// Puts among the settings what the profile says and no project does: an
+/// app-server takes no profile, and settings beat a project.
+fn lay_profile(question: &mut Question<'_>, mut profile: Table) -> Result<(), String> {
+    let mut server = start(question)?;
+    let of_projects = Layers::read(&read_config(&mut server, question)?).of_projects();
+    for (path, _) in leaves(&of_projects) {
+        remove(&mut profile, &path);
+    }
+    let own = std::mem::replace(&mut question.settings, Settings::new(profile));
+    question.settings.overlay(own);
+    Ok(())
+}
+
+fn ask(question: &Question<'_>, catalogue: CatalogueFields) -> Result<Answers, String> {
+    let mut server = start(question)?;
+    let mut config = read_config(&mut server, question)?;
+    let thread = server.ask("thread/start", &thread(question, &config["config"]))?;
+    let requirements = server.ask("configRequirements/read", &json!({}))?;
+    let ignored = server.warnings().iter().flat_map(|text| ignored(text)).collect();
+    drop(server);
+    let arguments = arguments(&question.settings)?;
+    let (binary, directory) = (question.binary, question.directory);
+    let list = probe::answer(binary, &arguments, &["features", "list"], directory)?;
+    let model = match catalogue {
+        CatalogueFields::LeftOut => None,
+        CatalogueFields::Saved => {
+            let list = probe::answer(binary, &arguments, &["debug", "models"], directory)?;
+            model(&list, &thread["model"])
+        }
+    };
+    let mut layers = Layers::read(&config);
+    if question.settings.get(PLUGINS).is_none() {
+        layers.forget_flag(PLUGINS);
+    }
+    let Some(Value::Table(config)) = toml_of(&config["config"].take()) else {
+        return Err("codex app-server: its configuration is no table".to_owned());
+    };
+    let features = features::parse(&list);
+    Ok(Answers { config, layers, ignored, thread, requirements, features, model })
+}
+
+/// The feature by which codex asks a server for plugins as soon as it starts.
+const PLUGINS: &str = "features.plugins";
+
+fn start(question: &Question<'_>) -> Result<Server, String> {
+    let mut settings = question.settings.clone();
+    settings.set(PLUGINS, false.into())?;
+    Server::start(question.binary, &arguments(&settings)?, question.directory)
+}
+
+fn read_config(server: &mut Server, question: &Question<'_>) -> Result<Json, String> {
+    server.ask("config/read", &json!({"includeLayers": true, "cwd": question.directory}))
+}
+
+/// What starts a thread that starts nothing itself.
+///
+/// Its settings take the place of what the flags say, table by table: so the
+/// servers are told whole, and features by dotted keys. It names no directory,
+/// which is the one that the app-server is in: codex writes into its configuration
+/// that one which is named is trusted.
+fn thread(question: &Question<'_>, config: &Json) -> Json {
+    let mut settings = Map::new();
+    for feature in ["apps", "hooks", "plugins", "shell_snapshot"] {
+        settings.insert(format!("features.{feature}"), false.into());
+    }
+    let mut servers = without_nulls(&config["mcp_servers"]);
+    for server in servers.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        server["enabled"] = false.into();
+    }
+    settings.insert("mcp_servers".to_owned(), servers);
+    let mut params = json!({"ephemeral": true, "config": settings});
+    if let Some(sandbox) = question.sandbox {
+        params["sandbox"] = sandbox.into();
+    }
+    params
+}
+
+/// The same without members that are null, as codex takes none of those.
+fn without_nulls(json: &Json) -> Json {
+    match json {
+        Json::Object(members) => {
+            let members = members.iter().filter(|(_, value)| !value.is_null());
+            members.map(|(key, value)| (key.clone(), without_nulls(value))).collect()
+        }
+        Json::Array(values) => values.iter().map(without_nulls).collect(),
+        Json::Null => Json::Object(Map::new()),
+        Json::Bool(_) | Json::Number(_) | Json::String(_) => json.clone(),
+    }
+}
+
+/// Settings as arguments before a command of codex.
+fn arguments(settings: &Settings) -> Result<Vec<String>, String> {
+    let settings = settings.arguments()?.into_iter();
+    Ok(settings.flat_map(|setting| ["-c".to_owned(), setting]).collect())
+}
+
+/// The settings that a warning says are ignored: each between grave accents, and
+/// these words behind it.
+fn ignored(warning: &str) -> Vec<String> {
+    let parts: Vec<&str> = warning.split('`').collect();
+    let named = parts.windows(2).skip(1).step_by(2);
+    let named = named.filter(|pair| pair[1].starts_with(" is ignored"));
+    named.map(|pair| pair[0].to_owned()).collect()
+}
+
+/// A model in the catalogue, as JSON.
+fn model(catalogue: &str, name: &Json) -> Option<Json> {
+    let catalogue: Json = serde_json::from_str(catalogue).ok()?;
+    let models = catalogue["models"].as_array()?;
+    models.iter().find(|model| model["slug"] == *name).cloned()
+}
+
+/// A value of JSON as one of TOML; none for null, which is left out of tables and
+/// arrays too, and for a number that TOML has not.
+fn toml_of(json: &Json) -> Option<Value> {
+    match json {
+        Json::Null => None,
+        Json::Bool(value) => Some((*value).into()),
+        Json::Number(number) => {
+            number.as_i64().map(Value::from).or_else(|| number.as_f64().map(Value::from))
+        }
+        Json::String(text) => Some(text.as_str().into()),
+        Json::Array(values) => Some(values.iter().filter_map(toml_of).collect::<Vec<_>>().into()),
+        Json::Object(members) => {
+            let members = members.iter();
+            let table: Table =
+                members.filter_map(|(key, value)| Some((key.clone(), toml_of(value)?))).collect();
+            Some(table.into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_codex_takes_no_notice_of_is_told_by_its_warnings() {
+        let warning = "Codex is ignoring 2 unrecognized configuration settings. Check for typos.\n  \
+            user (/home/dev/.codex/config.toml): `tools.view_image` is ignored.\n  \
+            session-flags: `debug` is ignored.";
+        assert_eq!(ignored(warning), ["tools.view_image", "debug"]);
+        assert_eq!(ignored("`[features].multi_agent` is deprecated."), [""; 0]);
+        assert_eq!(ignored(""), [""; 0]);
+    }
+
+    #[test]
+    fn nothing_is_no_value_of_toml() {
+        let json = json!({"a": null, "b": [1, null, 2.5], "c": {"d": null}, "e": "x", "f": true});
+        let expected: Table = "b = [1, 2.5]\nc = {}\ne = 'x'\nf = true\n".parse().unwrap();
+        assert_eq!(toml_of(&json), Some(expected.into()));
+    }
+}

@@ -1,0 +1,245 @@
+//! A configuration made of codex's answers: values that codex takes by `-c`, in
+//! the names that codex itself uses.
+
+use std::{path::PathBuf, slice};
+
+use serde_json::Value as Json;
+use toml::{Table, Value};
+
+use super::{Answers, Picture, Question, features, instructions, left_out, origins::Origins};
+use crate::{
+    agent::{
+        codex::tree::{get, leaves, put, remove},
+        file::read_at_most,
+    },
+    error::{Error, Result},
+    lock::Effective,
+};
+
+/// The most bytes of a file whose content is a setting: what one argument holds.
+const MAX_TEXT_BYTES: usize = 128 << 10;
+
+/// Settings that name a file, and the ones that are given its content in a lock.
+const FILES: [(&str, &str); 2] = [
+    ("model_instructions_file", "instructions"),
+    ("experimental_compact_prompt_file", "compact_prompt"),
+];
+
+/// Makes the picture.
+pub(super) fn picture(question: &Question<'_>, answers: Answers) -> Result<Picture> {
+    let unavailable = |problem| Error::AgentUnavailable { problem };
+    let Answers { mut config, layers, ignored, thread, requirements, features, model } = answers;
+    let mut origins = Origins::new(layers.origins());
+    let mut notes = Vec::new();
+    let mut said = layers.merged();
+    for key in &ignored {
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        remove(&mut said, &path);
+    }
+    add_untold(&mut config, &said);
+    let said_features = match said.get("features") {
+        Some(Value::Table(table)) => table.clone(),
+        _ => Table::new(),
+    };
+    config.insert("features".to_owned(), features::table(&features, &said_features).into());
+    if config.get("hooks").is_some_and(has_values) {
+        notes.push("Hooks are not covered: they stay as the layers have them.".to_owned());
+    }
+    take_files(&mut config, &mut origins).map_err(unavailable)?;
+    let roles = role_files(&config);
+    left_out::take(&mut config);
+    // `codex exec` asks nobody, whatever it is told.
+    config.insert("approval_policy".to_owned(), "never".into());
+    sandbox(question, &mut config, &thread, &requirements, &mut origins);
+    for (key, value) in
+        [("model", "model"), ("model_provider", "modelProvider"), ("service_tier", "serviceTier")]
+    {
+        let value = thread[value].as_str();
+        // What nobody says is the catalogue's.
+        let counts = origins.is_said(key) || key == "model_provider" || model.is_some();
+        if let (Some(value), true) = (value, counts) {
+            config.insert(key.to_owned(), value.into());
+        }
+    }
+    if let Some(model) = &model {
+        save_catalogue(&mut config, model, &mut notes);
+    }
+    prune(&mut config);
+    let sources = thread["instructionSources"].as_array().into_iter().flatten();
+    let sources: Vec<PathBuf> =
+        sources.filter_map(Json::as_str).map(PathBuf::from).chain(roles).collect();
+    for file in &sources {
+        let name = instructions::name(file, question.directory, question.home);
+        origins.know(&instructions::key(&name), &file.display().to_string());
+    }
+    let instructions =
+        instructions::hashes(sources, question.directory, question.home).map_err(unavailable)?;
+    let effective = Effective {
+        codex_version: question.version.to_owned(),
+        working_directory: Some(question.directory.to_owned()),
+        config,
+        instructions,
+    };
+    Ok(Picture { effective, origins, notes })
+}
+
+/// Adds what the layers say and `config/read` leaves out, such as most of the
+/// table `tools`.
+fn add_untold(config: &mut Table, said: &Table) {
+    for (path, value) in leaves(said) {
+        let path = left_out::renamed(&path);
+        let is_empty = value.as_table().is_some_and(Table::is_empty);
+        if !is_empty && get(config, &path).is_none() {
+            put(config, &path, value.clone());
+        }
+    }
+}
+
+fn has_values(value: &Value) -> bool {
+    match value {
+        Value::Table(table) => table.values().any(has_values),
+        Value::Array(values) => !values.is_empty(),
+        Value::String(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_) => true,
+    }
+}
+
+/// Puts the content of files in the place of their names. Codex goes by a file
+/// where both are said, and takes the white space around its text away.
+fn take_files(config: &mut Table, origins: &mut Origins) -> Result<(), String> {
+    for (file_key, key) in FILES {
+        let Some(Value::String(file)) = config.remove(file_key) else { continue };
+        let file = PathBuf::from(file);
+        let problem = |problem: &str| format!("{file_key}: {}: {problem}", file.display());
+        let content = match read_at_most(&file, MAX_TEXT_BYTES) {
+            Ok(Some(content)) => content,
+            Ok(None) => return Err(problem(&format!("larger than {MAX_TEXT_BYTES} bytes"))),
+            Err(error) => return Err(problem(&error.to_string())),
+        };
+        let content = String::from_utf8(content).map_err(|_| problem("not UTF-8"))?;
+        config.insert(key.to_owned(), content.trim().into());
+        origins.know(key, &file.display().to_string());
+    }
+    Ok(())
+}
+
+/// The files of roles of agents. Their names stay settings, their content has a
+/// hash.
+fn role_files(config: &Table) -> Vec<PathBuf> {
+    let agents = config.get("agents").and_then(Value::as_table);
+    let roles = agents.into_iter().flat_map(Table::values);
+    let files = roles.filter_map(|role| role.get("config_file").and_then(Value::as_str));
+    files.map(PathBuf::from).collect()
+}
+
+/// Puts the sandbox in as codex resolved it, which may be by a default, by whether
+/// the directory is trusted, and by what the machine's administrator requires.
+fn sandbox(
+    question: &Question<'_>,
+    config: &mut Table,
+    thread: &Json,
+    requirements: &Json,
+    origins: &mut Origins,
+) {
+    let roots = config.remove("sandbox_workspace_write").and_then(|table| {
+        let roots = table.get("writable_roots")?.as_array()?;
+        Some(roots.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>())
+    });
+    let asked = question
+        .sandbox
+        .map(str::to_owned)
+        .or_else(|| config.get("sandbox_mode").and_then(Value::as_str).map(str::to_owned));
+    let profile = thread["activePermissionProfile"]["id"].as_str();
+    let wanted = config.get("default_permissions").and_then(Value::as_str);
+    if question.sandbox.is_none() && wanted.is_some() && profile == wanted {
+        // A profile says all of it, and codex takes one or the other.
+        config.remove("sandbox_mode");
+        return;
+    }
+    config.remove("default_permissions");
+    let resolved = &thread["sandbox"];
+    let mode = match resolved["type"].as_str() {
+        Some("readOnly") => "read-only",
+        Some("workspaceWrite") => "workspace-write",
+        Some("dangerFullAccess") => "danger-full-access",
+        // What no flag can say is left as it is.
+        Some(_) | None => return,
+    };
+    if asked.is_some_and(|asked| asked != mode) && !requirements["requirements"].is_null() {
+        origins.know("sandbox_mode", "requirements.toml");
+    }
+    config.insert("sandbox_mode".to_owned(), mode.into());
+    if mode != "workspace-write" {
+        return;
+    }
+    let mut roots = roots.unwrap_or_default();
+    for directory in question.add_directories {
+        if !roots.contains(directory) {
+            roots.push(directory.clone());
+        }
+    }
+    let flag = |name: &str| Value::from(resolved[name].as_bool().unwrap_or_default());
+    let table = Table::from_iter([
+        ("network_access".to_owned(), flag("networkAccess")),
+        ("exclude_tmpdir_env_var".to_owned(), flag("excludeTmpdirEnvVar")),
+        ("exclude_slash_tmp".to_owned(), flag("excludeSlashTmp")),
+        ("writable_roots".to_owned(), roots.into()),
+    ]);
+    config.insert("sandbox_workspace_write".to_owned(), table.into());
+}
+
+/// Saves what the catalogue says of the model and nobody else does. The request to
+/// the model is the same to the byte with it.
+fn save_catalogue(config: &mut Table, model: &Json, notes: &mut Vec<String>) {
+    let verbosity = if model["support_verbosity"] == true { "default_verbosity" } else { "" };
+    let fields = [
+        ("model_reasoning_effort", "default_reasoning_level"),
+        ("model_reasoning_summary", "default_reasoning_summary"),
+        ("model_verbosity", verbosity),
+        ("instructions", "base_instructions"),
+    ];
+    for (key, field) in fields {
+        let Some(value) = model[field].as_str().filter(|_| !config.contains_key(key)) else {
+            continue;
+        };
+        // Codex writes other instructions then, which it does not tell.
+        if key == "instructions" && config.get("personality") == Some(&Value::from("none")) {
+            notes.push(
+                "The instructions of the model are not saved, as there is no personality in them."
+                    .to_owned(),
+            );
+            continue;
+        }
+        config.insert(key.to_owned(), value.into());
+    }
+}
+
+/// Takes out tables that are empty, which say nothing.
+fn prune(table: &mut Table) {
+    for (_, value) in table.iter_mut() {
+        prune_in(slice::from_mut(value));
+    }
+    let is_empty = |value: &Value| value.as_table().is_some_and(Table::is_empty);
+    let empty: Vec<String> =
+        table.iter().filter(|(_, value)| is_empty(value)).map(|(key, _)| key.clone()).collect();
+    for key in empty {
+        table.remove(&key);
+    }
+}
+
+fn prune_in(values: &mut [Value]) {
+    for value in values {
+        match value {
+            Value::Table(table) => prune(table),
+            Value::Array(values) => prune_in(values),
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_) => {}
+        }
+    }
+}
