@@ -6,6 +6,7 @@ mod configured;
 mod drift;
 mod keeping;
 mod replay;
+mod resolving;
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
