@@ -70,7 +70,8 @@ fn is_secret<'a>(path: &mut Vec<&'a str>, value: &'a Value) -> bool {
     match value {
         Value::String(text) => {
             let is_file = shapes::is_path(text) && path.last().is_some_and(|name| names_key(name));
-            let told_by_name = is_place_of_secrets(path) && shapes::is_literal(text) && !is_file;
+            let told_by_name =
+                is_place_of_secrets(path, text) && shapes::is_literal(text) && !is_file;
             told_by_name || shapes::is_secret(text)
         }
         Value::Array(values) => {
@@ -87,8 +88,8 @@ fn is_secret<'a>(path: &mut Vec<&'a str>, value: &'a Value) -> bool {
     }
 }
 
-/// Whether a text at this path is a secret, whatever it is.
-fn is_place_of_secrets(path: &[&str]) -> bool {
+/// Whether a text at this path is a secret, by the path more than by itself.
+fn is_place_of_secrets(path: &[&str], text: &str) -> bool {
     let Some((name, tables)) = path.split_last() else {
         return false;
     };
@@ -98,7 +99,8 @@ fn is_place_of_secrets(path: &[&str]) -> bool {
     }
     let of_mcp = tables.contains(&"mcp_servers");
     match tables.last() {
-        Some(&"env") if of_mcp => true,
+        // What a program is told in its environment may be anything.
+        Some(&"env") if of_mcp => names_secret(name) || !shapes::is_plain(text),
         Some(&("http_headers" | "headers")) => {
             names_secret(name) || words(name).iter().any(|word| word == "auth")
         }

@@ -66,6 +66,21 @@ pub(super) fn is_path(text: &str) -> bool {
     ["/", "~/", "./", "../"].iter().any(|start| text.starts_with(start))
 }
 
+/// Whether a text is so plain that it lets nobody in, whatever its name is: a
+/// number, a word as people have them, a path, a URL.
+pub(super) fn is_plain(text: &str) -> bool {
+    const LONGEST_WORD: usize = 16;
+    let is_word = |text: &str| {
+        let letters = text.trim_start_matches(|c: char| c.is_ascii_uppercase());
+        let is_lower = letters.bytes().all(|byte| byte.is_ascii_lowercase());
+        text.len() <= LONGEST_WORD && is_lower
+    };
+    text.parse::<f64>().is_ok_and(|_| text.len() <= LONGEST_WORD)
+        || text.split(['-', '_', ',', ' ', ':', '.']).all(is_word)
+        || is_path(text)
+        || text.contains("://")
+}
+
 /// Whether a parameter of a URL with this name signs it.
 pub(super) fn is_signature(name: &str) -> bool {
     matches!(name.to_ascii_lowercase().as_str(), "key" | "sig" | "signature" | "code")

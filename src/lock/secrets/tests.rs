@@ -79,8 +79,16 @@ fn headers_and_environments_are_looked_into() {
         ("http_headers = {X-Auth = 'a'}", &["http_headers.X-Auth"]),
         ("http_headers = {Authorization = 'Bearer env:TOKEN'}", NONE),
         ("http_headers = {X-Trace = 'Bearer abcdef'}", &["http_headers.X-Trace"]),
-        ("[mcp_servers.a.env]\nLEVEL = 'debug'", &["mcp_servers.a.env.LEVEL"]),
-        ("plugins.p.mcp_servers.a.env.X = 'y'", &["plugins.p.mcp_servers.a.env.X"]),
+        (
+            "[mcp_servers.a.env]\nLEVEL = 'debug'\nPORT = '8080'\nHOME = '/home/dev'\nU = 'http://x/y'",
+            NONE,
+        ),
+        (
+            "[mcp_servers.a.env]\nX = 'Zx81qP0r'\nY = 'aBcDeFgH'",
+            &["mcp_servers.a.env.X", "mcp_servers.a.env.Y"],
+        ),
+        ("[mcp_servers.a.env]\nDB_PASS = 'debug'", &["mcp_servers.a.env.DB_PASS"]),
+        ("plugins.p.mcp_servers.a.env.X = 'y1!z'", &["plugins.p.mcp_servers.a.env.X"]),
         ("query_params = {api-version = '1', key = 'x'}", &["query_params.key"]),
         (
             "[shell_environment_policy.set]\nLANG = 'C'\nGITHUB_TOKEN = 'x'\nMYSQL_PWD = 'y'\n\
