@@ -109,7 +109,7 @@ pub(super) fn written(settings: &Settings, of_lock: Option<&Table>) -> Result<Ve
     settings.arguments().map_err(|problem| match of_lock {
         None => Error::invalid("session.codex_options.config", problem),
         Some(_) => {
-            let key = problem.split(": ").next().map(|key| format!("config.{key}"));
+            let key = problem.split(": ").next().map(str::to_owned);
             Error::ConfigLockInvalid { rule: "size", key, problem }
         }
     })

@@ -49,13 +49,14 @@ fn is_of_codex(lock: &Lock) -> bool {
 pub(super) fn fit(lock: &Lock, features: Option<&Features>) -> Fitted {
     let mut config = lock.effective.config.clone();
     let mut notes = Vec::new();
-    let policy = config.insert("approval_policy".to_owned(), "never".into());
-    if let Some(policy) = policy.filter(|policy| *policy != Value::from("never")) {
+    let is_never = config.get("approval_policy") == Some(&Value::from("never"));
+    if let Some(policy) = config.remove("approval_policy").filter(|_| !is_never) {
         notes.push(format!(
-            "The lock has the approval policy {}; codex exec asks nobody, so that turns run with \
-             \"never\".",
+            "The lock has the approval policy {}, which is not compared: codex exec asks nobody.",
             line(&policy)
         ));
+    } else {
+        config.insert("approval_policy".to_owned(), "never".into());
     }
     let Some(features) = features else { return Fitted { config, notes } };
     let out = left_out::take(&mut config);
@@ -109,7 +110,7 @@ pub(super) fn compare(
     choices: &[Choice],
     below: &[Choice],
 ) -> Compared {
-    let Picture { effective: mut actual, mut origins, notes } = picture;
+    let Picture { effective: mut actual, mut origins, above, notes } = picture;
     let version = actual.codex_version.clone();
     let mut notes: Vec<String> = told.notes.drain(..).chain(notes).collect();
     if is_foreign(lock, &version) {
@@ -138,6 +139,11 @@ pub(super) fn compare(
             ));
         }
     }
+    if let (None, Some(policy)) =
+        (locked.config.get("approval_policy"), actual.config.get("approval_policy"))
+    {
+        locked.config.insert("approval_policy".to_owned(), policy.clone());
+    }
     for choice in choices {
         let Some(value) = get(&locked.config, &choice.path) else { continue };
         if !is_same(value, &choice.value) {
@@ -158,7 +164,7 @@ pub(super) fn compare(
             origins.know(&key, &choice.origin);
         }
     }
-    let origin_of = |key: &str| origins.of(key).unwrap_or_else(|| "codex".to_owned());
+    let origin_of = |key: &str| origins.of(key).unwrap_or_else(|| above.to_owned());
     let drift = lock::drift(&locked, &actual, |key| match key.strip_prefix("config.") {
         Some(key) => origin_of(key),
         None if key == "working_directory" => "session.working_directory".to_owned(),
@@ -208,3 +214,6 @@ fn is_same(one: &Value, other: &Value) -> bool {
         _ => one == other,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,8 +49,7 @@ impl Codex {
                 "{key}: a secret, which no lock may hold; have codex take it from its environment, \
                  or write env:NAME for the variable NAME"
             );
-            let key = Some(format!("config.{key}"));
-            return Err(Error::ConfigLockInvalid { rule: "secret", key, problem });
+            return Err(Error::ConfigLockInvalid { rule: "secret", key: Some(key), problem });
         }
         Ok(Resolved { effective, notes })
     }
@@ -143,8 +142,9 @@ impl Codex {
     ) -> Result<Picture> {
         let Told { model, sandbox, mut settings } =
             command::told(turn, stage.retries, stage.config, held)?;
-        if let Some(model) = model {
-            settings.set("model", model.into()).map_err(Error::internal)?;
+        if let Some(model) = &model {
+            // For the questions that have no other place for it.
+            settings.set("model", model.as_str().into()).map_err(Error::internal)?;
         }
         match stage.retries {
             Retries::Bounded if held.is_none() => settings
@@ -163,6 +163,7 @@ impl Codex {
             home: self.codex_home(),
             directory: turn.working_directory,
             settings,
+            model: model.as_deref(),
             sandbox: sandbox.as_deref(),
             add_directories,
             profile: self.profile(turn)?.map(|(table, _)| table),

@@ -58,9 +58,11 @@ pub(super) struct Question<'a> {
     pub(super) home: Option<&'a Path>,
     /// Where the turn works.
     pub(super) directory: &'a Path,
-    /// What the turn is told by `-c`, its model too.
+    /// What the turn is told by `-c`.
     pub(super) settings: Settings,
-    /// What it is told by `-s`, which beats more than a setting does.
+    /// What it is told by `-m`, which beats more than a setting does.
+    pub(super) model: Option<&'a str>,
+    /// What it is told by `-s`, which does too.
     pub(super) sandbox: Option<&'a str>,
     /// The directories of `--add-dir`.
     pub(super) add_directories: &'a [String],
@@ -73,6 +75,8 @@ pub(super) struct Question<'a> {
 pub(super) struct Picture {
     pub(super) effective: Effective,
     pub(super) origins: Origins,
+    /// What beats the flags, where something does.
+    pub(super) above: &'static str,
     /// What one should know about it, each a whole sentence.
     pub(super) notes: Vec<String>,
 }
@@ -132,7 +136,7 @@ fn lay_profile(question: &mut Question<'_>, mut profile: Table) -> Result<(), St
 fn ask(question: &Question<'_>, catalogue: CatalogueFields) -> Result<Answers, String> {
     let mut server = start(question)?;
     let mut config = read_config(&mut server, question)?;
-    let thread = server.ask("thread/start", &thread(question, &config["config"]))?;
+    let thread = start_thread(&mut server, question, &config["config"])?;
     let requirements = server.ask("configRequirements/read", &json!({}))?;
     let ignored = server.warnings().iter().flat_map(|text| ignored(text)).collect();
     drop(server);
@@ -170,6 +174,30 @@ fn read_config(server: &mut Server, question: &Question<'_>) -> Result<Json, Str
     server.ask("config/read", &json!({"includeLayers": true, "cwd": question.directory}))
 }
 
+/// Starts the thread, and gives what it has.
+///
+/// `codex exec` runs with the approval policy `never`, unless the machine's
+/// administrator requires another. Where those requirements allow no such turn in
+/// the sandbox that is asked for, codex says so; without the policy it says which
+/// sandbox it would take.
+fn start_thread(
+    server: &mut Server,
+    question: &Question<'_>,
+    config: &Json,
+) -> Result<Json, String> {
+    let mut params = thread(question, config);
+    params["approvalPolicy"] = NEVER.into();
+    server.ask("thread/start", &params).or_else(|problem| {
+        params["approvalPolicy"] = Json::Null;
+        let mut thread = server.ask("thread/start", &params).map_err(|_| problem)?;
+        thread["approvalPolicy"] = NEVER.into();
+        Ok(thread)
+    })
+}
+
+/// The approval policy of `codex exec`.
+const NEVER: &str = "never";
+
 /// What starts a thread that starts nothing itself.
 ///
 /// Its settings take the place of what the flags say, table by table: so the
@@ -187,8 +215,10 @@ fn thread(question: &Question<'_>, config: &Json) -> Json {
     }
     settings.insert("mcp_servers".to_owned(), servers);
     let mut params = json!({"ephemeral": true, "config": settings});
-    if let Some(sandbox) = question.sandbox {
-        params["sandbox"] = sandbox.into();
+    for (key, value) in [("sandbox", question.sandbox), ("model", question.model)] {
+        if let Some(value) = value {
+            params[key] = value.into();
+        }
     }
     params
 }

@@ -6,9 +6,12 @@ use std::{path::PathBuf, slice};
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
-use super::{Answers, Picture, Question, features, instructions, left_out, origins::Origins};
+use super::{
+    Answers, NEVER, Picture, Question, features, instructions, left_out, origins::Origins,
+};
 use crate::{
     agent::{
+        codex::command::FULL_DANGER,
         codex::tree::{get, leaves, put, remove},
         file::read_at_most,
     },
@@ -48,15 +51,23 @@ pub(super) fn picture(question: &Question<'_>, answers: Answers) -> Result<Pictu
     take_files(&mut config, &mut origins).map_err(unavailable)?;
     let roles = role_files(&config);
     left_out::take(&mut config);
-    // `codex exec` asks nobody, whatever it is told.
-    config.insert("approval_policy".to_owned(), "never".into());
-    sandbox(question, &mut config, &thread, &requirements, &mut origins);
+    let policy = thread["approvalPolicy"].as_str().unwrap_or(NEVER);
+    config.insert("approval_policy".to_owned(), policy.into());
+    let above = if requirements["requirements"].is_null() { "codex" } else { REQUIREMENTS };
+    if policy != NEVER {
+        origins.know("approval_policy", above);
+    }
+    if is_forced(question, &config, &thread) {
+        origins.know("sandbox_mode", above);
+    }
+    sandbox(question, &mut config, &thread);
     for (key, value) in
         [("model", "model"), ("model_provider", "modelProvider"), ("service_tier", "serviceTier")]
     {
         let value = thread[value].as_str();
         // What nobody says is the catalogue's.
-        let counts = origins.is_said(key) || key == "model_provider" || model.is_some();
+        let is_flag = key == "model" && question.model.is_some();
+        let counts = is_flag || origins.is_said(key) || key == "model_provider" || model.is_some();
         if let (Some(value), true) = (value, counts) {
             config.insert(key.to_owned(), value.into());
         }
@@ -80,7 +91,7 @@ pub(super) fn picture(question: &Question<'_>, answers: Answers) -> Result<Pictu
         config,
         instructions,
     };
-    Ok(Picture { effective, origins, notes })
+    Ok(Picture { effective, origins, above, notes })
 }
 
 /// Adds what the layers say and `config/read` leaves out, such as most of the
@@ -135,23 +146,34 @@ fn role_files(config: &Table) -> Vec<PathBuf> {
     files.map(PathBuf::from).collect()
 }
 
+/// Where what an administrator requires is told from.
+const REQUIREMENTS: &str = "requirements.toml";
+
+/// The sandbox that a thread has; none for what no flag can say.
+fn mode(thread: &Json) -> Option<&'static str> {
+    match thread["sandbox"]["type"].as_str()? {
+        "readOnly" => Some("read-only"),
+        "workspaceWrite" => Some("workspace-write"),
+        "dangerFullAccess" => Some(FULL_DANGER),
+        _ => None,
+    }
+}
+
+/// Whether the sandbox is another than was asked for, and than any layer says.
+fn is_forced(question: &Question<'_>, config: &Table, thread: &Json) -> bool {
+    let said = config.get("sandbox_mode").and_then(Value::as_str);
+    let mode = mode(thread);
+    let asked = question.sandbox.or(said);
+    asked.is_some() && mode.is_some() && mode != asked && mode != said
+}
+
 /// Puts the sandbox in as codex resolved it, which may be by a default, by whether
 /// the directory is trusted, and by what the machine's administrator requires.
-fn sandbox(
-    question: &Question<'_>,
-    config: &mut Table,
-    thread: &Json,
-    requirements: &Json,
-    origins: &mut Origins,
-) {
+fn sandbox(question: &Question<'_>, config: &mut Table, thread: &Json) {
     let roots = config.remove("sandbox_workspace_write").and_then(|table| {
         let roots = table.get("writable_roots")?.as_array()?;
         Some(roots.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>())
     });
-    let asked = question
-        .sandbox
-        .map(str::to_owned)
-        .or_else(|| config.get("sandbox_mode").and_then(Value::as_str).map(str::to_owned));
     let profile = thread["activePermissionProfile"]["id"].as_str();
     let wanted = config.get("default_permissions").and_then(Value::as_str);
     if question.sandbox.is_none() && wanted.is_some() && profile == wanted {
@@ -161,16 +183,7 @@ fn sandbox(
     }
     config.remove("default_permissions");
     let resolved = &thread["sandbox"];
-    let mode = match resolved["type"].as_str() {
-        Some("readOnly") => "read-only",
-        Some("workspaceWrite") => "workspace-write",
-        Some("dangerFullAccess") => "danger-full-access",
-        // What no flag can say is left as it is.
-        Some(_) | None => return,
-    };
-    if asked.is_some_and(|asked| asked != mode) && !requirements["requirements"].is_null() {
-        origins.know("sandbox_mode", "requirements.toml");
-    }
+    let Some(mode) = mode(thread) else { return };
     config.insert("sandbox_mode".to_owned(), mode.into());
     if mode != "workspace-write" {
         return;
@@ -243,3 +256,6 @@ fn prune_in(values: &mut [Value]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,6 +64,13 @@ impl Origins {
     }
 }
 
+#[cfg(test)]
+impl FromIterator<(String, Option<String>)> for Origins {
+    fn from_iter<T: IntoIterator<Item = (String, Option<String>)>>(layers: T) -> Self {
+        Self::new(layers.into_iter().collect())
+    }
+}
+
 /// The origin of what no layer says.
 const CODEX: &str = "codex";
 

@@ -79,7 +79,7 @@ fn a_secret_is_refused_with_its_key_and_never_shown() {
     assert!(!refused.to_string().contains("hunter2"), "{refused}");
     let Error::ConfigLockInvalid { rule, key, .. } = refused else { panic!("{refused:?}") };
     assert_eq!(rule, "secret");
-    assert_eq!(key.as_deref(), Some("config.mcp_servers.far.http_headers.Authorization"));
+    assert_eq!(key.as_deref(), Some("mcp_servers.far.http_headers.Authorization"));
 }
 
 #[test]
@@ -91,6 +91,6 @@ fn what_is_too_long_for_an_argument_is_refused_with_its_key() {
     let refused = Asked::default()
         .with(&bench, Some(&lock), |turn| bench.agents.launch(&Kind::Codex, &turn).unwrap_err());
     let Error::ConfigLockInvalid { rule, key, problem } = refused else { panic!("{refused:?}") };
-    assert_eq!((rule, key.as_deref()), ("size", Some("config.developer_instructions")));
+    assert_eq!((rule, key.as_deref()), ("size", Some("developer_instructions")));
     assert!(problem.contains("131071"), "{problem}");
 }
