@@ -32,6 +32,14 @@ pub(super) struct Fitted {
     pub(super) notes: Vec<String>,
 }
 
+/// When codex asks before it acts.
+const POLICY: &str = "approval_policy";
+
+/// Whether that is never.
+fn is_never(policy: &Value) -> bool {
+    policy.as_str() == Some("never")
+}
+
 /// Whether a lock was made otherwise than this codex would be locked now, so that
 /// they have not all in common.
 pub(super) fn is_foreign(lock: &Lock, version: &str) -> bool {
@@ -49,14 +57,12 @@ fn is_of_codex(lock: &Lock) -> bool {
 pub(super) fn fit(lock: &Lock, features: Option<&Features>) -> Fitted {
     let mut config = lock.effective.config.clone();
     let mut notes = Vec::new();
-    let is_never = config.get("approval_policy") == Some(&Value::from("never"));
-    if let Some(policy) = config.remove("approval_policy").filter(|_| !is_never) {
+    // `codex exec` has its own, whatever it is told.
+    if let Some(policy) = config.remove(POLICY).filter(|policy| !is_never(policy)) {
         notes.push(format!(
             "The lock has the approval policy {}, which is not compared: codex exec asks nobody.",
             line(&policy)
         ));
-    } else {
-        config.insert("approval_policy".to_owned(), "never".into());
     }
     let Some(features) = features else { return Fitted { config, notes } };
     let out = left_out::take(&mut config);
@@ -122,6 +128,9 @@ pub(super) fn compare(
         );
     }
     let mut locked = Effective { config: told.config.clone(), ..lock.effective.clone() };
+    let policy = lock.effective.config.get(POLICY).filter(|policy| is_never(policy));
+    let policy = policy.or(actual.config.get(POLICY)).cloned();
+    locked.config.extend(policy.map(|policy| (POLICY.to_owned(), policy)));
     if any_version && locked.codex_version != version {
         notes.push(format!(
             "The lock was made with codex {}, and turns run with {version}, which is allowed.",
@@ -138,11 +147,6 @@ pub(super) fn compare(
                 filled.join(", ")
             ));
         }
-    }
-    if let (None, Some(policy)) =
-        (locked.config.get("approval_policy"), actual.config.get("approval_policy"))
-    {
-        locked.config.insert("approval_policy".to_owned(), policy.clone());
     }
     for choice in choices {
         let Some(value) = get(&locked.config, &choice.path) else { continue };

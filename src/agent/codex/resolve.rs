@@ -178,7 +178,7 @@ fn read_config(server: &mut Server, question: &Question<'_>) -> Result<Json, Str
 ///
 /// `codex exec` runs with the approval policy `never`, unless the machine's
 /// administrator requires another. Where those requirements allow no such turn in
-/// the sandbox that is asked for, codex says so; without the policy it says which
+/// the sandbox that is asked for, codex says so; with another policy it says which
 /// sandbox it would take.
 fn start_thread(
     server: &mut Server,
@@ -188,12 +188,16 @@ fn start_thread(
     let mut params = thread(question, config);
     params["approvalPolicy"] = NEVER.into();
     server.ask("thread/start", &params).or_else(|problem| {
-        params["approvalPolicy"] = Json::Null;
-        let mut thread = server.ask("thread/start", &params).map_err(|_| problem)?;
+        params["approvalPolicy"] = "on-request".into();
+        let Ok(mut thread) = server.ask("thread/start", &params) else { return Err(problem) };
         thread["approvalPolicy"] = NEVER.into();
+        thread[REFUSED] = problem.into();
         Ok(thread)
     })
 }
+
+/// The member of such a thread that says why a turn would be refused.
+const REFUSED: &str = "switchboardRefused";
 
 /// The approval policy of `codex exec`.
 const NEVER: &str = "never";

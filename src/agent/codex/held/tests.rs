@@ -100,8 +100,7 @@ fn a_lock_of_codex_itself_is_filled_and_what_this_codex_does_not_know_is_left() 
         "Not taken from the lock: nobody, undo (features that this codex has not, or not to be set).",
         "Not taken from the lock: unknown (settings that this codex does not know).",
         "The lock was made with codex 0.147.0, and turns run with 0.169.0, which is allowed.",
-        "The lock lacks these, which are as the session has them: approval_policy, features.new, \
-         sandbox_mode.",
+        "The lock lacks these, which are as the session has them: features.new, sandbox_mode.",
     ];
     assert_eq!(notes, expected);
     check(

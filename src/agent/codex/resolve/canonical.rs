@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use super::{
-    Answers, NEVER, Picture, Question, features, instructions, left_out, origins::Origins,
+    Answers, NEVER, Picture, Question, REFUSED, features, instructions, left_out, origins::Origins,
 };
 use crate::{
     agent::{
@@ -54,6 +54,9 @@ pub(super) fn picture(question: &Question<'_>, answers: Answers) -> Result<Pictu
     let policy = thread["approvalPolicy"].as_str().unwrap_or(NEVER);
     config.insert("approval_policy".to_owned(), policy.into());
     let above = if requirements["requirements"].is_null() { "codex" } else { REQUIREMENTS };
+    if let Some(problem) = thread[REFUSED].as_str() {
+        notes.push(format!("A turn would not start like this: {problem}"));
+    }
     if policy != NEVER {
         origins.know("approval_policy", above);
     }
