@@ -148,7 +148,7 @@ const LEFT_OUT_BY_CODEX: [(&str, &str); 4] = [
 
 impl Effective {
     /// The keys that it says nothing of because codex itself made it; none where
-    /// we did. [`drift`] does not compare them.
+    /// we did. [`drift()`] does not compare them.
     #[must_use]
     pub fn lacks(&self) -> Vec<&'static str> {
         if self.working_directory.is_some() {

@@ -16,7 +16,7 @@
 //! The thread that the app-server starts is ephemeral, has no MCP server, no
 //! plugin, no hook and no shell, and ends with it: nothing stays of it, and no
 //! model is asked. [`server`] talks to it, [`layers`] says who says what,
-//! [`features`] and [`left_out`] what can be said again, [`canonical`] makes a
+//! [`mod@features`] and [`left_out`] what can be said again, [`canonical`] makes a
 //! configuration of it all, and [`instructions`] the hashes of what it reads beside.
 
 use std::path::Path;

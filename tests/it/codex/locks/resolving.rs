@@ -145,7 +145,6 @@ impl Bench {
 fn agents(codex: &Path, home: &CodexHome, folder: &Path) -> Agents {
     Agents::new(Options {
         codex: Some(codex.to_owned()),
-        path_var: std::env::var_os("PATH"),
         codex_home: Some(home.path().to_owned()),
         codex_config: ConfigFile { path: folder.join("codex.toml"), must_exist: false },
         ..Options::default()
