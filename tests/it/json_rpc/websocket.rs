@@ -13,7 +13,7 @@ use super::outcome;
 
 /// An open one. It is closed, without a word, when it is dropped.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(crate) struct Socket {
     reader: BufReader<TcpStream>,
     next_id: u64,
     /// Notifications that came while an answer was waited for.
@@ -149,7 +149,7 @@ impl Socket {
         }
     }
 
-    pub(super) fn call(&mut self, method: &str, params: &Value) -> Result<Value, Value> {
+    pub(crate) fn call(&mut self, method: &str, params: &Value) -> Result<Value, Value> {
         let id = self.begin(method, params);
         self.answer(id)
     }
@@ -175,7 +175,7 @@ impl Socket {
     }
 
     /// The result of the next notification of a subscription.
-    pub(super) fn told(&mut self, subscription: &str) -> Value {
+    pub(crate) fn told(&mut self, subscription: &str) -> Value {
         let is_of = |message: &Value| message["params"]["subscription"] == subscription;
         if let Some(at) = self.waiting.iter().position(is_of) {
             return self.waiting.remove(at).unwrap()["params"]["result"].take();
