@@ -21,21 +21,21 @@
 //! earlier line opened, `Rest` all of them up to its end (but for one that may
 //! repeat some, only the end), and `StopServer` has the server go down.
 
+mod compare;
 mod contract;
 mod grpc;
 mod json_rpc;
 mod rest;
 mod transport;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    thread,
-    time::Instant,
+use std::{collections::BTreeMap, thread, time::Instant};
+
+use serde_json::{Value, json};
+
+use self::{
+    compare::{differing, plain},
+    transport::{Refusal, Transport, Watch, told},
 };
-
-use serde_json::{Map, Value, json};
-
-use self::transport::{Refusal, Transport, Watch, told};
 use crate::{
     harness::Server,
     ledger::{self, GIVE_UP},
@@ -48,34 +48,6 @@ const NAMES: [(&str, &str); 4] = [
     ("$B", "22222222-2222-4222-8222-222222222222"),
     ("$C", "11112222-2222-4222-8222-222222222222"),
     ("$NONE", "33333333-3333-4333-8333-333333333333"),
-];
-
-/// What is another on each server, or at each time.
-const VARYING: [&str; 24] = [
-    "archiveTime",
-    "cpuTime",
-    "createTime",
-    "cursor",
-    "deleteTime",
-    "delete_time",
-    "diskBytes",
-    "durationMs",
-    "endTime",
-    "epoch",
-    "exitCode",
-    "hash",
-    "lastHash",
-    "nextPageToken",
-    "peakMemoryBytes",
-    "pid",
-    "previousHash",
-    "signal",
-    "startTime",
-    "threadId",
-    "thread_id",
-    "time",
-    "transport",
-    "updateTime",
 ];
 
 /// What a step gave; null for what is not compared.
@@ -222,34 +194,6 @@ fn judged<T: Transport>(step: &Step<'_>, answer: Result<Value, Refusal>, work: &
     }
 }
 
-/// A result as it is on every server: without what varies, and with what is the
-/// default left out.
-fn plain(value: Value, work: &str) -> Value {
-    match value {
-        Value::Object(members) => {
-            let members = members.into_iter().filter(|(name, _)| !VARYING.contains(&name.as_str()));
-            Value::Object(
-                members.map(|(name, value)| (name, plain(value, work))).collect::<Map<_, _>>(),
-            )
-        }
-        Value::Array(elements) => {
-            Value::Array(elements.into_iter().map(|element| plain(element, work)).collect())
-        }
-        Value::String(text) => {
-            let words = text.replace(work, "$WORK");
-            let words = words.split(' ').map(|word| if is_random(word) { "$RANDOM" } else { word });
-            Value::String(words.collect::<Vec<_>>().join(" "))
-        }
-        other => other,
-    }
-}
-
-/// Whether a word is the epoch of a log, or a hash.
-fn is_random(word: &str) -> bool {
-    let digits = word.trim_end_matches(',');
-    [16, 64].contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 /// Plays a scenario over each transport, and compares what that gave.
 fn check(scenario: &'static str) {
     let config: String = scenario
@@ -286,26 +230,6 @@ fn check(scenario: &'static str) {
     compare("/api", &json_rpc, &contract);
     assert!(differences.is_empty(), "{differences:#?}");
     assert!(!steps.is_empty());
-}
-
-/// Where two results differ first; null is compared with nothing.
-fn differing(path: &str, one: &Value, other: &Value) -> Option<String> {
-    match (one, other) {
-        (Value::Null, _) | (_, Value::Null) if path.is_empty() => None,
-        (Value::Object(one), Value::Object(other)) => {
-            let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
-            names.into_iter().find_map(|name| {
-                let of = |members: &Map<_, _>| members.get(name).cloned().unwrap_or_default();
-                differing(&format!("{path}.{name}"), &of(one), &of(other))
-            })
-        }
-        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
-            let both = one.iter().zip(other).enumerate();
-            both.into_iter()
-                .find_map(|(at, (one, other))| differing(&format!("{path}[{at}]"), one, other))
-        }
-        _ => (one != other).then(|| format!(" {path}: {one} and {other}")),
-    }
 }
 
 macro_rules! scenarios {
