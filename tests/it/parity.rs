@@ -28,7 +28,7 @@ mod json_rpc;
 mod rest;
 mod transport;
 
-use std::{collections::BTreeMap, thread, time::Instant};
+use std::{collections::BTreeMap, fs, thread, time::Instant};
 
 use serde_json::{Value, json};
 
@@ -79,6 +79,10 @@ fn steps<'a>(scenario: &'a str, work: &str) -> Vec<Step<'a>> {
 /// Plays a scenario: what each of its steps gave, none for those left out.
 fn play<T: Transport>(mut transport: T, server: &Server, scenario: &str) -> Vec<Option<Outcome>> {
     let work = server.work().display().to_string();
+    // An agent's message whose JSON has more escapes than letters.
+    let quotes = json!({"id": "q", "type": "agent_message", "text": "\"\n".repeat(14_000)});
+    let quotes = json!({"type": "item.completed", "item": quotes});
+    fs::write(server.work().join("quotes"), format!("{quotes}\n")).unwrap();
     let mut watches = BTreeMap::new();
     let mut gave = Vec::new();
     for step in steps(scenario, &work) {

@@ -130,10 +130,10 @@ fn told(delivery: Delivery, kinds: Kinds, limit: usize, with_ids: bool) -> Resul
     match delivery {
         Delivery::Events(span) => {
             for entry in span.entries().filter(|entry| kinds.contains(entry.kind)) {
-                let told = event::decode_frame_within(&entry.frame, limit)?;
+                let (told, data) = transcode::event_within(&entry.frame, limit)?;
                 let seq = entry.seq.to_string();
                 let id = with_ids.then_some(seq.as_str());
-                text += &event(id, &name(&told), &transcode::event(&told));
+                text += &event(id, &name(&told), &data);
             }
         }
         Delivery::Header(_)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 /// What is another on each server, or at each time.
-const VARYING: [&str; 24] = [
+const VARYING: [&str; 25] = [
     "archiveTime",
     "cpuTime",
     "createTime",
@@ -23,6 +23,7 @@ const VARYING: [&str; 24] = [
     "peakMemoryBytes",
     "pid",
     "previousHash",
+    "resumedThreadId",
     "signal",
     "startTime",
     "threadId",
