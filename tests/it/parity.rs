@@ -251,5 +251,6 @@ scenarios! {
     settings_controls_and_their_audit_are_the_same_everywhere: "settings.txt";
     locked_defaults_are_the_same_everywhere: "locked.txt";
     expired_events_are_the_same_everywhere: "expired.txt";
+    a_full_disk_is_the_same_everywhere: "full.txt";
     streams_are_the_same_everywhere: "watches.txt";
 }
