@@ -65,7 +65,8 @@ fn register(
                     Ok(messages) => {
                         // Nobody is there any more where it is not accepted.
                         if let Ok(sink) = pending.accept().await {
-                            watch::tell(sink, messages).await;
+                            let socket = extensions.get().cloned().unwrap_or_default();
+                            watch::tell(sink, messages, &socket).await;
                         }
                     }
                     Err(error) => pending.reject(refused(method, error)).await,

@@ -21,7 +21,7 @@ use jsonrpsee::{core::server::SubscriptionSink, types::ErrorObjectOwned};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{error, methods::Answers};
+use super::{error, methods::Answers, socket::Upgraded};
 use crate::{
     Error, Result,
     app::{App, OpenWatch},
@@ -85,7 +85,7 @@ impl Places {
 }
 
 /// Sends what is told until it ends, or until nobody wants it any more.
-pub(super) async fn tell(sink: SubscriptionSink, messages: Messages) {
+pub(super) async fn tell(sink: SubscriptionSink, messages: Messages, socket: &Upgraded) {
     let Messages { mut stream, most_bytes } = messages;
     let mut places = Places::default();
     let mut left = None;
@@ -128,7 +128,11 @@ pub(super) async fn tell(sink: SubscriptionSink, messages: Messages) {
             sent = sink.send(result) => sent,
             () = sink.closed() => return,
         };
-        if sent.is_err() || closed.is_some() {
+        if sent.is_err() {
+            return;
+        }
+        socket.owe(1);
+        if closed.is_some() {
             return;
         }
     }
