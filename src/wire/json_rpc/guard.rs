@@ -88,9 +88,10 @@ where
         let guard = self.clone();
         async move {
             let Notification { jsonrpc, method, params, extensions } = notification;
-            let is_unary =
-                methods::find(&method).is_some_and(|method| matches!(method.call, Call::Unary(_)));
-            if is_unary {
+            // A subscription that a notification begins would have no name.
+            let begins = methods::find(&method)
+                .is_some_and(|method| matches!(method.call, Call::Watch { .. }));
+            if !begins {
                 let id = Id::Null;
                 let extensions = extensions.clone();
                 // Nobody can be told that there are too many: it waits.
@@ -168,11 +169,12 @@ where
                 }
             };
             if answers.append(answer).is_err() {
-                let error = Error::Overloaded {
-                    problem: format!(
-                        "the answers to this batch are more than {MAX_BATCH_ANSWER} bytes, and are not all carried out: call in smaller batches"
-                    ),
-                    retry_after: Duration::from_secs(1),
+                // Its first calls were carried out: nothing that is to be repeated.
+                let error = Error::PayloadTooLarge {
+                    what: "what answers the first calls of this batch, which were carried out,",
+                    size: MAX_BATCH_ANSWER as u64 + 1,
+                    limit: MAX_BATCH_ANSWER as u64,
+                    unit: "bytes",
                 };
                 return MethodResponse::error(Id::Null, error::object(&error));
             }
@@ -225,7 +227,12 @@ fn prepare(request: &mut Request<'_>) -> Result<(), Error> {
     let is_socket = request.extensions.get::<Subscriptions>().is_some();
     let subscribes = |name: &str| Error::Unimplemented {
         what: format!(
-            "{name} by POST: subscribe over a WebSocket at /rpc, or call events/list with wait; it"
+            "{name} by POST: subscribe over a WebSocket at /rpc, or read by {} again and again; it",
+            match name.split_once('/') {
+                Some(("sessions", _)) => "session/list",
+                Some(("audit", _)) => "audit/list",
+                Some(_) | None => "events/list with wait",
+            }
         ),
     };
     if request.method == super::DISCOVER {
