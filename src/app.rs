@@ -77,6 +77,7 @@ use crate::{
     Error, Result,
     agent::{self, Agents, CodexStatus},
     config::JsonRpcConfig,
+    error::MOST_MATCHES,
     id::{SessionId, TurnNumber},
     proto::{self, SessionState},
     row::{self, Session},
@@ -236,7 +237,8 @@ impl App {
                 format!("{prefix:?} is too short: give at least {MIN_PREFIX} characters of the id"),
             ));
         }
-        let matches = self.sessions.database().ids_with_prefix(prefix.to_owned(), 10).await?;
+        let database = self.sessions.database();
+        let matches = database.ids_with_prefix(prefix.to_owned(), MOST_MATCHES).await?;
         match matches.as_slice() {
             // A whole id may be that of a session that was deleted.
             [] => match prefix.parse() {

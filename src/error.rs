@@ -163,11 +163,11 @@ pub enum Error {
         state: SessionState,
     },
     /// Several sessions share the prefix.
-    #[error("{prefix} begins the ids of {} sessions; give more characters", .matches.len())]
+    #[error("{prefix} begins the ids of {} sessions; give more characters", counted(.matches))]
     AmbiguousId {
         /// As it was given.
         prefix: String,
-        /// The first ten of the sessions that match.
+        /// The first [`MOST_MATCHES`] of the sessions that match.
         matches: Vec<SessionId>,
     },
     /// Something in the request is larger than allowed.
@@ -309,6 +309,15 @@ pub enum Error {
     /// The caller's deadline passed.
     #[error("the deadline of the call passed")]
     DeadlineExceeded,
+}
+
+/// How many of the sessions that share a prefix are told.
+pub const MOST_MATCHES: u32 = 10;
+
+/// How many sessions match, as far as they were looked for.
+fn counted(matches: &[SessionId]) -> String {
+    let more = if matches.len() < MOST_MATCHES as usize { "" } else { " or more" };
+    format!("{}{more}", matches.len())
 }
 
 /// Whose something is.

@@ -13,6 +13,7 @@
 
 mod descriptors;
 mod first_bytes;
+mod frames;
 mod going_away;
 mod listen;
 

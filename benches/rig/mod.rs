@@ -14,6 +14,7 @@ pub(crate) mod plain;
 pub(crate) mod server;
 pub(crate) mod settings;
 pub(crate) mod subscriber;
+pub(crate) mod websocket;
 
 /// Plays the part that the arguments name; whether there was one.
 pub(crate) fn role() -> bool {

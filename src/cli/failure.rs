@@ -1,15 +1,16 @@
 //! How a command can end other than well, as exit code and as text.
 
+mod needed;
+
 use std::{collections::BTreeMap, io};
 
 use serde::Serialize;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use self::needed::needed;
 use super::render::text;
-
-/// How much of a value that is there is shown beside a refusal.
-const SHOWN_VALUE: usize = 400;
+use crate::proto::LeftOut;
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
@@ -41,8 +42,12 @@ pub struct Problem {
     pub reason: String,
     /// For people.
     pub message: String,
-    /// What a program needs to act.
+    /// What a program needs to act. `truncated` says that a status of gRPC could
+    /// not hold all of it.
     pub metadata: BTreeMap<String, String>,
+    /// When the same may succeed, such as `1s`.
+    #[serde(rename = "retryAfter", skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<String>,
 }
 
 impl Failure {
@@ -56,7 +61,36 @@ impl Failure {
             told.map(|told| (told.reason, told.metadata.into_iter().collect())).unwrap_or_default();
         let code = code_name(status.code());
         let reason = if reason.is_empty() { code.to_owned() } else { reason };
-        Self::Refused(Problem { code, reason, message: status.message().to_owned(), metadata })
+        let message = status.message().to_owned();
+        let retry = status.get_details_retry_info().and_then(|retry| retry.retry_delay);
+        let retry_after = retry.map(|after| format!("{}s", after.as_secs_f64()));
+        Self::Refused(Problem { code, reason, message, metadata, retry_after })
+    }
+
+    /// That nothing more comes of a session that is watched.
+    pub(super) fn left_out(left_out: LeftOut) -> Self {
+        let LeftOut { session_id, next_seq, reason, message, next_readable_seq } = left_out;
+        let seqs = [("next_seq", next_seq), ("next_readable_seq", next_readable_seq)];
+        let seqs = seqs.into_iter().filter(|(_, seq)| *seq > 0);
+        let mut metadata: BTreeMap<String, String> =
+            seqs.map(|(name, seq)| (name.to_owned(), seq.to_string())).collect();
+        metadata.insert("session_id".to_owned(), session_id);
+        // It is no status, and has no code of one.
+        let code = code_name(Code::Unknown);
+        Self::Refused(Problem { code, reason, message, metadata, retry_after: None })
+    }
+
+    /// Why the same may succeed after a while, where it may.
+    pub(super) fn passes(&self) -> Option<&str> {
+        match self {
+            Self::Unreachable(why) => Some(why),
+            Self::Refused(problem) => passes(&problem.reason),
+            Self::Usage(_)
+            | Self::Failed(_)
+            | Self::Interrupted
+            | Self::BadOutcome
+            | Self::OutputClosed => None,
+        }
     }
 
     /// 1 it failed, 2 bad usage, 3 server unreachable, 4 it differs, 130 interrupted.
@@ -80,7 +114,7 @@ impl Failure {
                 let text = if json {
                     serde_json::to_string(problem).unwrap_or_default()
                 } else {
-                    format!("error: {}{}", text::clean(&problem.message), current(problem))
+                    format!("error: {}{}", text::clean(&problem.message), needed(problem))
                 };
                 return Some(text);
             }
@@ -94,31 +128,21 @@ impl Failure {
         Some(if json {
             let (reason, message) = (reason.to_owned(), message.clone());
             let metadata = BTreeMap::new();
-            serde_json::to_string(&Problem { code, reason, message, metadata }).unwrap_or_default()
+            let problem = Problem { code, reason, message, metadata, retry_after: None };
+            serde_json::to_string(&problem).unwrap_or_default()
         } else {
             format!("error: {}", text::clean(message))
         })
     }
 }
 
-/// What is there in the place of what was refused, for people, where the answer
-/// says it.
-fn current(problem: &Problem) -> String {
-    if problem.reason != "DEFAULTS_LOCKED" {
-        return String::new();
+/// Why a server that refuses with this reason may do otherwise after a while.
+pub(super) fn passes(reason: &str) -> Option<&'static str> {
+    match reason {
+        "SHUTTING_DOWN" => Some("it is shutting down"),
+        "OVERLOADED" => Some("it is overloaded"),
+        _ => None,
     }
-    let mut text = "\nthe defaults are:".to_owned();
-    for name in ["model", "approval_policy", "network_access", "filesystem_sandbox", "settings"] {
-        let Some(value) = problem.metadata.get(name).filter(|value| !value.is_empty()) else {
-            continue;
-        };
-        let name = name.replace('_', " ");
-        text.push_str(&format!("\n  {name:<19} {}", text::one_line(value, SHOWN_VALUE)));
-    }
-    text.push_str(
-        "\n  all of them: switchboard controls get --scope default, settings get --scope default",
-    );
-    text
 }
 
 impl From<io::Error> for Failure {
@@ -187,6 +211,42 @@ mod tests {
             failure.report(true).unwrap(),
             r#"{"code":"NOT_FOUND","reason":"SESSION_NOT_FOUND","message":"no session has the id 2f1c","metadata":{"id":"2f1c"}}"#
         );
+    }
+
+    #[test]
+    fn what_one_needs_to_act_is_shown_and_what_is_cut_short_says_so() {
+        let refused = |reason: &str, metadata: &[(&str, &str)]| {
+            let metadata =
+                metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            let mut details = ErrorDetails::with_error_info(
+                reason,
+                "switchboard",
+                metadata.collect::<std::collections::HashMap<_, _>>(),
+            );
+            details.set_retry_info(Some(std::time::Duration::from_millis(1_500)));
+            Failure::from_status(&Status::with_error_details(Code::Aborted, "no", details), "here")
+        };
+        let ambiguous = refused("AMBIGUOUS_ID", &[("matches", "a1,a2")]);
+        assert_eq!(ambiguous.report(false).unwrap(), "error: no\n  a1\n  a2");
+        let cut = refused("SESSION_NOT_FOUND", &[("truncated", "true")]);
+        assert!(cut.report(false).unwrap().contains("cut short"));
+        let json = cut.report(true).unwrap();
+        assert!(
+            json.ends_with(r#""metadata":{"truncated":"true"},"retryAfter":"1.5s"}"#),
+            "{json}"
+        );
+    }
+
+    #[test]
+    fn only_what_passes_is_tried_again() {
+        let refused = |reason: &str| {
+            let details = ErrorDetails::with_error_info(reason, "switchboard", []);
+            Failure::from_status(&Status::with_error_details(Code::Unavailable, "", details), "")
+        };
+        assert_eq!(refused("OVERLOADED").passes(), Some("it is overloaded"));
+        assert_eq!(refused("STORAGE_FULL").passes(), None);
+        assert_eq!(Failure::Unreachable("gone".to_owned()).passes(), Some("gone"));
+        assert_eq!(Failure::Interrupted.passes(), None);
     }
 
     #[test]

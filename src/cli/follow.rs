@@ -12,7 +12,7 @@ use super::{
     keyboard::Keyboard,
     output::Output,
     render::{View, state_word},
-    retry::lost,
+    retry::{lost, not_opened},
 };
 use crate::{
     proto::{
@@ -107,8 +107,10 @@ impl Follower {
                         Ended::Lost(why) => why,
                     }
                 }
-                Err(Failure::Unreachable(why)) if Instant::now() < give_up => why,
-                Err(failure) => return Err(failure),
+                Err(failure) => match failure.passes() {
+                    Some(why) if Instant::now() < give_up => why.to_owned(),
+                    Some(_) | None => return Err(failure),
+                },
             };
             if !lost {
                 lost = true;
@@ -133,10 +135,7 @@ impl Follower {
         };
         match server.events().watch_events(request).await {
             Ok(answer) => Ok(answer.into_inner()),
-            Err(status) => Err(match lost(&status) {
-                Some(why) => Failure::Unreachable(why),
-                None => server.failure()(status),
-            }),
+            Err(status) => Err(not_opened(&server, status)),
         }
     }
 
@@ -167,7 +166,7 @@ impl Follower {
                     }
                 }
                 // Of one session alone an error tells this, but it is no less true here.
-                Some(Message::LeftOut(left_out)) => return Err(Failure::Failed(left_out.message)),
+                Some(Message::LeftOut(left_out)) => return Err(Failure::left_out(left_out)),
                 // Not even after synced is a turn over that the header has at rest: the header
                 // may know more than the events that were there at the time of the call.
                 Some(Message::Synced(_) | Message::Heartbeat(_)) | None => {}

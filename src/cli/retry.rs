@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::{
     Failure,
     connect::{Server, present},
+    failure::passes,
     output::Output,
 };
 use crate::proto;
@@ -108,7 +109,8 @@ pub(super) async fn session(
 /// Calls the server until it answers. The connection is made again by itself.
 ///
 /// # Errors
-/// The server's answer, and [`Failure::Unreachable`] when it stays away.
+/// The server's answer, the last one where it is down or overloaded all the time,
+/// and [`Failure::Unreachable`] when it stays away.
 pub(super) async fn call<A, F>(
     server: &Server,
     output: Output,
@@ -142,6 +144,10 @@ where
                 ));
                 give_up = Some(now + PATIENCE);
             }
+            // It is there, and says why it does not do it.
+            Some(give_up) if now >= give_up && status.get_details_error_info().is_some() => {
+                return Err(server.failure()(status));
+            }
             Some(give_up) if now >= give_up => {
                 return Err(Failure::Unreachable(format!(
                     "the server at {} did not come back within {} s ({why}); whether it did what was asked is not known",
@@ -156,15 +162,20 @@ where
     }
 }
 
+/// Why a stream was not opened: what the server said of it, or that no server is
+/// there.
+pub(super) fn not_opened(server: &Server, status: Status) -> Failure {
+    match lost(&status) {
+        Some(why) if status.get_details_error_info().is_none() => Failure::Unreachable(why),
+        Some(_) | None => server.failure()(status),
+    }
+}
+
 /// Why the status means that the connection is gone, or the server about to be;
 /// `None` when it is an answer that another try would get again.
 pub(super) fn lost(status: &Status) -> Option<String> {
     if let Some(told) = status.get_details_error_info() {
-        return match told.reason.as_str() {
-            "SHUTTING_DOWN" => Some("it is shutting down".into()),
-            "OVERLOADED" => Some("it is overloaded".into()),
-            _ => None,
-        };
+        return passes(&told.reason).map(ToOwned::to_owned);
     }
     #[expect(clippy::wildcard_enum_match_arm, reason = "the codes are gRPC's, not ours")]
     match status.code() {

@@ -1,4 +1,8 @@
-//! Connections that say that the server goes away.
+//! Connections of WebSockets: what jsonrpsee does not do for them.
+//!
+//! A client that does not read its answers is not read from: else it could call on
+//! and on, and every answer would wait in memory. As soon as it reads, so does the
+//! server. How many answers are owed is counted in the frames that pass.
 //!
 //! jsonrpsee ends a WebSocket by a close frame that says 1000, a normal end,
 //! whatever the reason. While the server drains it is 1001, so that clients know
@@ -13,6 +17,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
+use super::frames::Frames;
 use crate::wire::json_rpc::Upgraded;
 
 /// The close frame of a server: its head, and the code 1000.
@@ -20,12 +25,18 @@ const NORMAL_END: [u8; 4] = [0x88, 2, 0x03, 0xE8];
 /// The same with the code 1001.
 const GOING_AWAY: [u8; 4] = [0x88, 2, 0x03, 0xE9];
 
+/// The largest read that waits until less is owed. Whatever is larger is the rest of
+/// a message, whose client perhaps reads when all of it is sent.
+const SMALL_READ: usize = 8 << 10;
+
 /// A connection, with what is held as long as it is open.
 #[derive(Debug)]
 pub(super) struct GoingAway<S, H> {
     stream: S,
     _held: H,
     upgraded: Upgraded,
+    received: Frames,
+    sent: Frames,
     draining: CancellationToken,
     /// How much of [`GOING_AWAY`] was written in place of the other.
     written: usize,
@@ -34,11 +45,37 @@ pub(super) struct GoingAway<S, H> {
 impl<S, H> GoingAway<S, H> {
     /// A connection that perhaps is upgraded, and then ends with `draining`.
     pub(super) fn new(stream: S, held: H, upgraded: Upgraded, draining: CancellationToken) -> Self {
-        Self { stream, _held: held, upgraded, draining, written: 0 }
+        let (received, sent) = (Frames::received(), Frames::sent());
+        Self { stream, _held: held, upgraded, received, sent, draining, written: 0 }
     }
 
     fn is_going(&self) -> bool {
         self.upgraded.is_set() && self.draining.is_cancelled()
+    }
+}
+
+impl<S: AsyncWrite + Unpin, H> GoingAway<S, H> {
+    fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if !self.is_going() {
+            return Pin::new(&mut self.stream).poll_write(cx, bytes);
+        }
+        let rest = &NORMAL_END[self.written..];
+        // It is the last frame, flushed as a whole. No message ends in its bytes:
+        // JSON has no control characters. The rest of one that was written in part
+        // comes alone.
+        let is_rest = if self.written > 0 { bytes == rest } else { bytes.ends_with(rest) };
+        if !is_rest {
+            return Pin::new(&mut self.stream).poll_write(cx, bytes);
+        }
+        match &bytes[..bytes.len() - rest.len()] {
+            [] => {
+                let instead = &GOING_AWAY[self.written..];
+                let count = ready!(Pin::new(&mut self.stream).poll_write(cx, instead))?;
+                self.written = (self.written + count) % GOING_AWAY.len();
+                Poll::Ready(Ok(count))
+            }
+            before => Pin::new(&mut self.stream).poll_write(cx, before),
+        }
     }
 }
 
@@ -48,7 +85,17 @@ impl<S: AsyncRead + Unpin, H: Unpin> AsyncRead for GoingAway<S, H> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buffer)
+        let this = self.get_mut();
+        if !this.upgraded.is_set() {
+            return Pin::new(&mut this.stream).poll_read(cx, buffer);
+        }
+        if buffer.remaining() <= SMALL_READ && this.upgraded.owes_too_much(cx.waker()) {
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+        this.upgraded.owe(this.received.pass(&buffer.filled()[before..]));
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -59,26 +106,14 @@ impl<S: AsyncWrite + Unpin, H: Unpin> AsyncWrite for GoingAway<S, H> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if !this.is_going() {
-            return Pin::new(&mut this.stream).poll_write(cx, bytes);
-        }
-        let rest = &NORMAL_END[this.written..];
-        // It is the last frame, flushed as a whole. No message ends in its bytes:
-        // JSON has no control characters. The rest of one that was written in part
-        // comes alone.
-        let is_rest = if this.written > 0 { bytes == rest } else { bytes.ends_with(rest) };
-        if !is_rest {
-            return Pin::new(&mut this.stream).poll_write(cx, bytes);
-        }
-        match &bytes[..bytes.len() - rest.len()] {
-            [] => {
-                let instead = &GOING_AWAY[this.written..];
-                let count = ready!(Pin::new(&mut this.stream).poll_write(cx, instead))?;
-                this.written = (this.written + count) % GOING_AWAY.len();
-                Poll::Ready(Ok(count))
+        let count = ready!(this.write(cx, bytes))?;
+        if this.upgraded.is_set() {
+            match this.sent.pass(&bytes[..count]) {
+                0 => {}
+                messages => this.upgraded.settle(messages),
             }
-            before => Pin::new(&mut this.stream).poll_write(cx, before),
         }
+        Poll::Ready(Ok(count))
     }
 
     fn poll_write_vectored(

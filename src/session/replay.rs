@@ -63,14 +63,22 @@ impl Replays {
     /// CURSOR_EXPIRED when the log begins later; INTERNAL when it cannot be read.
     pub(crate) async fn read(&self, reader: &Reader, seq: Seq) -> Result<Arc<Chunk>> {
         let slot = self.slot(reader.epoch(), seq);
-        let read = slot.get_or_try_init(|| async {
-            let reader = reader.clone();
-            let chunk = blocking(move || reader.read(seq, READ_BYTES)).await??;
-            chunk.ok_or_else(|| Error::internal("the log ends before what was published"))
+        if let Some(chunk) = slot.get() {
+            return Ok(Arc::clone(chunk));
+        }
+        // In a task of its own: whoever came first may be looked after again only when
+        // its client reads on, and the others must not wait for that.
+        let (replays, reader) = (self.clone(), reader.clone());
+        let reading = tokio::spawn(async move {
+            let read = slot.get_or_try_init(|| async {
+                let chunk = blocking(move || reader.read(seq, READ_BYTES)).await??;
+                chunk.ok_or_else(|| Error::internal("the log ends before what was published"))
+            });
+            let chunk = read.await.cloned();
+            replays.trim();
+            chunk
         });
-        let chunk = read.await.cloned();
-        self.trim();
-        chunk
+        reading.await.map_err(Error::internal)?
     }
 
     fn slot(&self, epoch: Epoch, seq: Seq) -> Arc<OnceCell<Arc<Chunk>>> {
@@ -100,7 +108,9 @@ impl Replays {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{path::Path, pin::pin};
+
+    use futures_util::FutureExt as _;
 
     use super::*;
     use crate::{
@@ -140,6 +150,23 @@ mod tests {
         assert_eq!(before.first(), Seq(2));
         let elsewhere = replays.read(&other.reader(), Seq(3)).await.unwrap();
         assert!(!Arc::ptr_eq(&first, &elsewhere));
+    }
+
+    #[tokio::test]
+    async fn whoever_came_first_and_does_not_go_on_keeps_nobody_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = log(dir.path(), 9);
+        let replays = Replays::default();
+        let reader = log.reader();
+        let mut first = pin!(replays.read(&reader, Seq(3)));
+        let begun = first.as_mut().now_or_never();
+        let beside = replays.read(&reader, Seq(3)).await.unwrap();
+        assert_eq!((beside.first(), beside.last()), (Seq(3), Seq(9)));
+        let first = match begun {
+            Some(read) => read.unwrap(),
+            None => first.await.unwrap(),
+        };
+        assert!(Arc::ptr_eq(&first, &beside));
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@
 //! [`rest`] (`/v1`) or [`contract`] (`/api`). What is JSON goes by the descriptors of the contract ([`schema`],
 //! [`transcode`]).
 
+pub(crate) mod answers;
 pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod contract;

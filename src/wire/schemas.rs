@@ -72,7 +72,7 @@ pub(crate) fn told(comment: &str) -> String {
 
 /// The comment of a field as it holds here, where JSON is itself in a message and
 /// not the text of it.
-fn comment_of(field: &Field) -> String {
+pub(crate) fn comment_of(field: &Field) -> String {
     if field.kind != Kind::Json {
         return told(&field.comment);
     }

@@ -38,7 +38,7 @@ pub(crate) fn most_bytes(message: &Message) -> usize {
 
 pub(crate) use self::{
     read::{of_text, read, renamed},
-    write::{event, members, page, write},
+    write::{event_within, members, page, write},
 };
 
 #[cfg(test)]

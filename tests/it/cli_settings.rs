@@ -19,6 +19,7 @@ mod audit;
 mod controls;
 mod lost;
 mod paths;
+mod refused;
 mod values;
 
 const ID: &str = "aaaa1111-0000-4000-8000-000000000000";

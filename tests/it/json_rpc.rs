@@ -39,14 +39,14 @@ impl Rpc {
     }
 
     /// Sends a text, whose answer must be JSON with the status 200.
-    fn send(&self, text: &str) -> Value {
+    pub(crate) fn send(&self, text: &str) -> Value {
         let answer = self.post(&[JSON], text.as_bytes());
         assert_eq!(answer.status, 200, "{answer:?}");
         json_of(&answer)
     }
 
     /// What a call is answered with.
-    pub(crate) fn call(&self, method: &str, params: &Value) -> Result<Value, Value> {
+    fn call(&self, method: &str, params: &Value) -> Result<Value, Value> {
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         let answer = self.send(&request.to_string());
         assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &json!(1)), "{answer}");
@@ -84,7 +84,7 @@ impl Rpc {
     }
 
     /// Opens a WebSocket.
-    fn socket(&self) -> Socket {
+    pub(crate) fn socket(&self) -> Socket {
         Socket::open(self.address, &self.authorization)
     }
 }

@@ -28,7 +28,7 @@ use crate::harness::{Clients, Server, Setup};
 pub(crate) const GIVE_UP: Duration = Duration::from_secs(60);
 
 /// How long a client pauses before it tries a server again that is down.
-const RETRY: Duration = Duration::from_millis(5);
+pub(crate) const RETRY: Duration = Duration::from_millis(5);
 
 /// The scripted agent.
 pub(crate) fn fake_agent() -> PathBuf {

@@ -1,190 +1,256 @@
-//! One answer: a scenario that is written once is played over gRPC, JSON-RPC and
-//! `/v1`, each on a server of its own, and gives the same results and reasons.
+//! One answer: scenarios that are written once, in `tests/fixtures/parity`, are
+//! played over gRPC, JSON-RPC, `/v1` and `/api`, each on a server of its own, and
+//! give the same results, the same streams, and the same reasons with the same
+//! metadata and the same words.
+//!
+//! A line of a scenario is what is expected, the method, and its request:
+//!
+//! | expected | what must be the same |
+//! |---|---|
+//! | `ok` | the result |
+//! | `~` | that there is one |
+//! | a reason | all that the refusal tells |
+//! | `reason:` and a reason | the reason; it is found elsewhere, so that the words are others |
+//! | `soon:` and a reason | the reason, however often one must ask until it is given |
+//!
+//! `json:` before it leaves gRPC out, and `rpc:` leaves `/v1` out, and compares the
+//! reason: they cannot say what the line says. Lines with `%` are the configuration, those with `#` say
+//! something to the reader.
+//!
+//! Methods that are none: `Next` is the next message like that of a watch which an
+//! earlier line opened, `Rest` all of them up to its end (but for one that may
+//! repeat some, only the end), and `StopServer` has the server go down.
 
-mod transports;
+mod compare;
+mod contract;
+mod grpc;
+mod json_rpc;
+mod rest;
+mod transport;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeMap, fs, thread, time::Instant};
 
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
-use self::transports::Transport;
-use crate::{harness::Server, ledger};
+use self::{
+    compare::{differing, plain},
+    transport::{Refusal, Transport, Watch, told},
+};
+use crate::{
+    harness::Server,
+    ledger::{self, GIVE_UP},
+};
 
-/// Each line is what is expected, the method, and the request. `ok` compares the
-/// results, `~` only that there is one, and all else is the reason of an error.
-/// `$A` and `$B` are sessions, `$WORK` is a folder.
-const SCENARIO: &str = r#"
-    ok CreateSession {"sessionId": "$A", "session": {"workingDirectory": "$WORK", "title": "one"}, "requestId": "r1"}
-    ok CreateSession {"sessionId": "$A", "session": {"workingDirectory": "$WORK", "title": "one"}, "requestId": "r1"}
-    IDEMPOTENCY_CONFLICT CreateSession {"sessionId": "$A", "session": {"workingDirectory": "$WORK"}, "requestId": "r1"}
-    SESSION_EXISTS CreateSession {"sessionId": "$A", "session": {"workingDirectory": "$WORK"}}
-    WORKING_DIRECTORY_INVALID CreateSession {"session": {"workingDirectory": "relative"}}
-    AGENT_NOT_FOUND CreateSession {"session": {"workingDirectory": "$WORK", "agent": "nobody"}}
-    ok CreateSession {"sessionId": "$B", "session": {"workingDirectory": "$WORK", "labels": {"team": "web"}}}
-    ok GetSession {"sessionId": "$A"}
-    ok GetSession {"sessionId": "11111111"}
-    INVALID_ARGUMENT GetSession {"sessionId": "x"}
-    SESSION_NOT_FOUND GetSession {"sessionId": "33333333-3333-4333-8333-333333333333"}
-    NO_ACTIVE_TURN InterruptTurn {"sessionId": "$A"}
-    TURN_NOT_FOUND ReadOutput {"sessionId": "$A", "turn": 9}
+const TABLE: &str = include_str!("../fixtures/errors.txt");
 
-    ~ StartTurn {"sessionId": "$A", "prompt": "FAKE_AGENT=thread,turn,message:hello,completed"}
-    ok WaitSession {"sessionId": "$A", "timeout": "60s"}
-    ok ListTurns {"sessionId": "$A"}
-    ok ListMessages {"sessionId": "$A"}
-    ok GetTrajectory {"sessionId": "$A"}
-    ok ListEvents {"sessionId": "$A"}
-    ok ListEvents {"sessionId": "$A", "afterSeq": "1", "pageSize": 2}
-    ok ReadOutput {"sessionId": "$A", "offset": "100"}
-    INVALID_ARGUMENT ReadOutput {"sessionId": "$A", "offset": "1000000"}
-    INVALID_ARGUMENT ListEvents {"sessionId": "$A", "afterSeq": "1000"}
-    INVALID_ARGUMENT ListEvents {"sessionId": "$A", "pageSize": 10001}
-
-    ok UpdateSession {"sessionId": "$A", "session": {"title": "two"}, "updateMask": "title"}
-    ETAG_MISMATCH UpdateSession {"sessionId": "$A", "session": {"title": "x"}, "updateMask": "title", "etag": "1"}
-    INVALID_ARGUMENT UpdateSession {"sessionId": "$A", "session": {"title": "x"}, "updateMask": "state"}
-    ok ListSessions {"labels": {"team": "web"}}
-    ok ListSessions {"idPrefix": "1111"}
-    INVALID_ARGUMENT ListSessions {"pageToken": "x"}
-
-    ok UpdateSettings {"sessionId": "$A", "scope": "SCOPE_SESSION", "settings": {"a": {"b": [1.0, null]}, "c": 1}, "source": "s"}
-    ok UpdateSettings {"sessionId": "$A", "scope": "SCOPE_SESSION", "key": "d", "value": null, "source": "s"}
-    ok UpdateSettings {"sessionId": "$A", "scope": "SCOPE_SESSION", "key": "d", "value": null, "source": "s"}
-    ETAG_MISMATCH UpdateSettings {"sessionId": "$A", "scope": "SCOPE_SESSION", "key": "d", "value": 2, "etag": "x"}
-    INVALID_ARGUMENT UpdateSettings {"sessionId": "$A", "scope": "SCOPE_SESSION", "settings": {}, "source": "sssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssss"}
-    ok GetSettings {"sessionId": "$A", "scope": "SCOPE_SESSION"}
-    ok GetSettings {"sessionId": "$A", "scope": "SCOPE_SESSION", "key": "a"}
-    ok GetSettings {"sessionId": "$A", "scope": "SCOPE_SESSION", "key": "nope"}
-    ok DeleteSetting {"sessionId": "$A", "scope": "SCOPE_SESSION", "key": "c", "source": "s"}
-    ok UpdateSettings {"scope": "SCOPE_DEFAULT", "settings": {"x": 9007199254740993}, "source": "s"}
-    ok GetSettings {"scope": "SCOPE_DEFAULT"}
-    ok ApplyControls {"sessionId": "$A", "scope": "SCOPE_SESSION", "source": "s", "controls": {"model": "m", "approvalPolicy": "APPROVAL_POLICY_NEVER", "networkAccess": "NETWORK_ACCESS_ENABLED", "filesystemSandbox": "FILESYSTEM_SANDBOX_READ_ONLY"}}
-    INVALID_ARGUMENT ApplyControls {"sessionId": "$A", "scope": "SCOPE_SESSION", "controls": {"model": "m"}}
-    ok GetControls {"sessionId": "$A"}
-    ok ListAuditEntries {}
-    ok ListAuditEntries {"newestFirst": true, "pageSize": 1}
-    ok VerifyAudit {}
-    INVALID_ARGUMENT VerifyAudit {"knownSeq": "1"}
-    ok GetAuditState {"sessionId": "$A", "atSeq": "1"}
-    INVALID_ARGUMENT GetAuditState {"sessionId": "$A", "atSeq": "1000"}
-
-    ~ StartTurn {"sessionId": "$A", "prompt": "FAKE_AGENT=turn,message,wait:$WORK/gate"}
-    SESSION_RUNNING StartTurn {"sessionId": "$A", "prompt": "x"}
-    ~ KillSession {"sessionId": "$A"}
-    ok WaitSession {"sessionId": "$A", "timeout": "60s"}
-    ~ ForkSession {"sessionId": "$A"}
-    ok DeleteSession {"sessionId": "$A"}
-    SESSION_DELETED GetSession {"sessionId": "$A"}
-    SESSION_DELETED GetSettings {"sessionId": "$A", "scope": "SCOPE_SESSION"}
-    SESSION_DELETED ListEvents {"sessionId": "$A"}
-    ~ CleanupSessions {}
-    ~ GetServerInfo {}
-"#;
-
-const A: &str = "11111111-1111-4111-8111-111111111111";
-const B: &str = "22222222-2222-4222-8222-222222222222";
-
-/// What is another on each server, or at each time.
-const VARYING: [&str; 21] = [
-    "cpuTime",
-    "peakMemoryBytes",
-    "signal",
-    "exitCode",
-    "threadId",
-    "thread_id",
-    "createTime",
-    "updateTime",
-    "deleteTime",
-    "startTime",
-    "endTime",
-    "archiveTime",
-    "time",
-    "pid",
-    "hash",
-    "previousHash",
-    "lastHash",
-    "transport",
-    "durationMs",
-    "epoch",
-    "nextPageToken",
+const NAMES: [(&str, &str); 4] = [
+    ("$A", "11111111-1111-4111-8111-111111111111"),
+    ("$B", "22222222-2222-4222-8222-222222222222"),
+    ("$C", "11112222-2222-4222-8222-222222222222"),
+    ("$NONE", "33333333-3333-4333-8333-333333333333"),
 ];
 
-/// A result as it is on every server: without what varies, and with what is the
-/// default left out.
-fn plain(value: Value, work: &str) -> Value {
-    match value {
-        Value::Object(members) => {
-            let members = members.into_iter().filter(|(name, _)| !VARYING.contains(&name.as_str()));
-            Value::Object(
-                members.map(|(name, value)| (name, plain(value, work))).collect::<Map<_, _>>(),
-            )
-        }
-        Value::Array(elements) => {
-            Value::Array(elements.into_iter().map(|element| plain(element, work)).collect())
-        }
-        Value::String(text) => Value::String(text.replace(work, "$WORK")),
-        other => other,
-    }
+/// What a step gave; null for what is not compared.
+type Outcome = Result<Value, Value>;
+
+/// A step of a scenario.
+struct Step<'a> {
+    line: &'a str,
+    /// What comes before the colon.
+    mark: &'a str,
+    expected: &'a str,
+    method: &'a str,
+    request: String,
 }
 
-/// Plays the scenario: what each of its steps gave.
-fn play(mut transport: impl Transport, server: &Server) -> Vec<(String, Result<Value, String>)> {
-    let work = server.work().display().to_string();
-    let lines = SCENARIO.lines().map(str::trim).filter(|line| !line.is_empty());
-    let play = |line: &str| {
-        let filled = line.replace("$A", A).replace("$B", B).replace("$WORK", &work);
-        let (expected, step) = filled.split_once(' ').unwrap();
-        let (method, request) = step.split_once(' ').unwrap();
-        let answer = transport.call(method, serde_json::from_str(request).unwrap());
-        let gave = match (expected, answer) {
-            ("ok", Ok(result)) => Ok(plain(result, &work)),
-            ("~", Ok(_)) => Ok(Value::Null),
-            (reason, Err(given)) => {
-                assert_eq!(given, reason, "{line}");
-                Err(given)
-            }
-            (expected, Ok(result)) => panic!("{expected} {line}: {result:#}"),
-        };
-        (line.to_owned(), gave)
+fn steps<'a>(scenario: &'a str, work: &str) -> Vec<Step<'a>> {
+    let lines = scenario.lines().filter(|line| !line.is_empty() && !line.starts_with(['%', '#']));
+    let step = |line: &'a str| {
+        let (expected, step) = line.split_once(' ').expect(line);
+        let (method, request) = step.split_once(' ').expect(line);
+        let (mark, expected) = expected.split_once(':').unwrap_or(("", expected));
+        let filled = request.replace("$WORK", work);
+        let request = NAMES.iter().fold(filled, |text, (name, id)| text.replace(name, id));
+        Step { line, mark, expected, method, request }
     };
-    lines.map(play).collect()
+    lines.map(step).collect()
 }
 
-#[test]
-fn every_transport_gives_the_same_results_and_the_same_reasons() {
-    let servers: [Server; 3] = std::array::from_fn(|_| ledger::setup().start());
-    let grpc = play(transports::grpc(&servers[0]), &servers[0]);
-    let json_rpc = play(transports::json_rpc(&servers[1]), &servers[1]);
-    let rest = play(transports::rest(&servers[2]), &servers[2]);
-    let mut differences = Vec::new();
-    for (others, transport) in [(json_rpc, "JSON-RPC"), (rest, "/v1")] {
-        for ((step, expected), (_, given)) in grpc.iter().zip(others) {
-            let differs = match (expected, &given) {
-                (Ok(expected), Ok(given)) => differing("", expected, given),
-                (expected, given) => (expected != given).then(|| format!("{given:?}")),
+/// Plays a scenario: what each of its steps gave, none for those left out.
+fn play<T: Transport>(mut transport: T, server: &Server, scenario: &str) -> Vec<Option<Outcome>> {
+    let work = server.work().display().to_string();
+    // An agent's message whose JSON has more escapes than letters.
+    let quotes = json!({"id": "q", "type": "agent_message", "text": "\"\n".repeat(14_000)});
+    let quotes = json!({"type": "item.completed", "item": quotes});
+    fs::write(server.work().join("quotes"), format!("{quotes}\n")).unwrap();
+    let mut watches = BTreeMap::new();
+    let mut gave = Vec::new();
+    for step in steps(scenario, &work) {
+        if !transport.says(step.mark) {
+            gave.push(None);
+            continue;
+        }
+        let begun = Instant::now();
+        let answer = loop {
+            let answer = carry_out(&mut transport, server, &mut watches, &step);
+            let is_awaited = step.mark == "soon" && answer.is_ok();
+            if !is_awaited || begun.elapsed() > GIVE_UP {
+                break answer;
+            }
+            thread::sleep(ledger::RETRY);
+        };
+        gave.push(Some(judged::<T>(&step, answer, &work)));
+    }
+    gave
+}
+
+fn carry_out<T: Transport>(
+    transport: &mut T,
+    server: &Server,
+    watches: &mut BTreeMap<String, Watch>,
+    step: &Step<'_>,
+) -> Result<Value, Refusal> {
+    let request = transport::request(&step.request);
+    let mut of = || {
+        let name: String = serde_json::from_str(request["of"].get()).unwrap();
+        watches.remove_entry(&name).expect("an open watch")
+    };
+    match step.method {
+        "StopServer" => {
+            server.ask_to_stop();
+            Ok(Value::Null)
+        }
+        "Next" => {
+            let (name, mut watch) = of();
+            let like: Value = serde_json::from_str(request["like"].get()).unwrap();
+            let is_like = |message: &Result<Value, Refusal>| {
+                message.as_ref().map_or(true, |message| holds(message, &like))
             };
-            differences.extend(differs.map(|differs| format!("{transport}: {step}: {differs}")));
+            let next = watch.find(is_like).expect("one more message");
+            watches.insert(name, watch);
+            next
         }
+        "Rest" => {
+            let (_, watch) = of();
+            let (messages, end) = transport::split(watch.filter(|message| !is_heartbeat(message)));
+            let reason = end.as_ref().map_or("END", |end| end.reason.as_str());
+            assert_eq!(json!(reason).to_string(), request["end"].get(), "{}", step.line);
+            let messages = (!request.contains_key("repeats")).then_some(messages);
+            Ok(json!({"messages": messages, "end": end.map(told)}))
+        }
+        method if method.starts_with("Watch") => {
+            let mut watch = transport.open(method, &request)?;
+            let mut messages = Vec::new();
+            while let Some(message) = watch.next().transpose()? {
+                let is_whole = message.get("synced").is_some_and(|synced| {
+                    synced.get("sessionId").is_none_or(|session| session == "")
+                });
+                messages.push(message);
+                if is_whole {
+                    break;
+                }
+            }
+            watches.insert(method.to_owned(), watch);
+            Ok(messages.into())
+        }
+        method => transport.call(method, &request),
     }
-    assert_eq!(differences, Vec::<String>::new());
-    assert_eq!(grpc.len(), SCENARIO.lines().filter(|line| !line.trim().is_empty()).count());
 }
 
-/// Where two results differ first.
-fn differing(path: &str, one: &Value, other: &Value) -> Option<String> {
-    match (one, other) {
-        (Value::Object(one), Value::Object(other)) => {
-            let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
-            names.into_iter().find_map(|name| {
-                let of = |members: &Map<_, _>| members.get(name).cloned().unwrap_or_default();
-                differing(&format!("{path}.{name}"), &of(one), &of(other))
-            })
-        }
-        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
-            let both = one.iter().zip(other).enumerate();
-            both.into_iter()
-                .find_map(|(at, (one, other))| differing(&format!("{path}[{at}]"), one, other))
-        }
-        _ => (one != other).then(|| format!("{path}: {one} and {other}")),
+fn is_heartbeat(message: &Result<Value, Refusal>) -> bool {
+    message.as_ref().is_ok_and(|message| message.get("heartbeat").is_some())
+}
+
+/// Whether a message has all that is asked for.
+fn holds(message: &Value, asked: &Value) -> bool {
+    match asked {
+        Value::Object(members) => members
+            .iter()
+            .all(|(name, asked)| message.get(name).is_some_and(|found| holds(found, asked))),
+        asked => message == asked,
     }
+}
+
+/// What a step gave, which must be what is expected, with the code that the table
+/// has for this transport.
+fn judged<T: Transport>(step: &Step<'_>, answer: Result<Value, Refusal>, work: &str) -> Outcome {
+    let line = step.line;
+    match (step.expected, answer) {
+        ("ok", Ok(result)) => Ok(plain(result, work)),
+        ("~", Ok(_)) => Ok(Value::Null),
+        (expected, Ok(result)) => panic!("{expected} {line}: {result:#}"),
+        (expected, Err(refusal)) => {
+            let rows = TABLE.lines().filter(|row| row.split(' ').next() == Some(expected));
+            let is_in = |row: &str, code: &String| {
+                T::COLUMNS.iter().any(|column| row.split(' ').nth(*column) == Some(code))
+            };
+            let has_code = |row: &str| refusal.code.as_ref().is_some_and(|code| is_in(row, code));
+            assert!(rows.into_iter().any(has_code), "{line}: {refusal:?}");
+            if refusal.reason.is_empty() {
+                return Err(Value::Null);
+            }
+            assert_eq!(refusal.reason, expected, "{line}: {refusal:?}");
+            if matches!(step.mark, "soon" | "rpc" | "reason") {
+                return Err(Value::Null);
+            }
+            Err(plain(told(refusal), work))
+        }
+    }
+}
+
+/// Plays a scenario over each transport, and compares what that gave.
+fn check(scenario: &'static str) {
+    let config: String = scenario
+        .lines()
+        .filter_map(|line| line.strip_prefix('%'))
+        .map(|line| format!("{}\n", line.trim()))
+        .collect();
+    let config: &'static str = config.leak();
+    let servers: [Server; 4] = std::array::from_fn(|_| ledger::setup().config(config).start());
+    let [one, two, three, four] = &servers;
+    let [grpc, others @ ..] = thread::scope(|scope| {
+        let grpc = scope.spawn(|| play(grpc::transport(one), one, scenario));
+        let json_rpc = scope.spawn(|| play(json_rpc::transport(two), two, scenario));
+        let rest = scope.spawn(|| play(rest::transport(three), three, scenario));
+        let contract = scope.spawn(|| play(contract::transport(four), four, scenario));
+        [grpc, json_rpc, rest, contract].map(|played| played.join().expect("it was played"))
+    });
+    let steps = steps(scenario, "");
+    let mut differences = Vec::new();
+    let [json_rpc, rest, contract] = others;
+    let mut compare = |name: &str, first: &[Option<Outcome>], other: &[Option<Outcome>]| {
+        for (step, (expected, given)) in steps.iter().zip(first.iter().zip(other)) {
+            let (Some(expected), Some(given)) = (expected, given) else { continue };
+            let differs = match (expected, given) {
+                (Ok(one), Ok(other)) | (Err(one), Err(other)) => differing("", one, other),
+                (expected, given) => Some(format!("{expected:?} and {given:?}")),
+            };
+            differences.extend(differs.map(|differs| format!("{name}: {}{differs}", step.line)));
+        }
+    };
+    compare("JSON-RPC", &grpc, &json_rpc);
+    compare("/v1", &grpc, &rest);
+    compare("/v1 and JSON-RPC", &json_rpc, &rest);
+    compare("/api", &json_rpc, &contract);
+    assert!(differences.is_empty(), "{differences:#?}");
+    assert!(!steps.is_empty());
+}
+
+macro_rules! scenarios {
+    ($($name:ident: $file:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            check(include_str!(concat!("../fixtures/parity/", $file)));
+        }
+    )*};
+}
+
+scenarios! {
+    sessions_are_the_same_everywhere: "sessions.txt";
+    turns_and_what_they_say_are_the_same_everywhere: "turns.txt";
+    settings_controls_and_their_audit_are_the_same_everywhere: "settings.txt";
+    locked_defaults_are_the_same_everywhere: "locked.txt";
+    expired_events_are_the_same_everywhere: "expired.txt";
+    a_full_disk_is_the_same_everywhere: "full.txt";
+    streams_are_the_same_everywhere: "watches.txt";
 }

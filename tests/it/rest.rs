@@ -70,8 +70,17 @@ impl Rest {
         answer["session"].clone()
     }
 
-    /// Opens a stream; its answer's head must say that it is one.
+    /// Opens a stream, which must not be refused.
     fn stream(&self, path: &str, headers: &[(&str, &str)]) -> Stream {
+        self.try_stream(path, headers).unwrap_or_else(|answer| panic!("{answer:?}"))
+    }
+
+    /// Opens a stream, or gives the answer that refuses it.
+    pub(crate) fn try_stream(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Stream, Answer> {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         // In HTTP/1.0 a body has no framing of its own.
@@ -89,11 +98,12 @@ impl Rest {
             assert_ne!(reader.read_line(&mut head).unwrap(), 0, "{head}");
         }
         if !head.to_ascii_lowercase().contains("content-type: text/event-stream") {
-            let mut body = String::new();
-            reader.read_to_string(&mut body).unwrap();
-            panic!("{head}{body}");
+            let mut body = Vec::new();
+            reader.read_to_end(&mut body).unwrap();
+            let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+            return Err(Answer { status, headers: Vec::new(), body });
         }
-        Stream { reader }
+        Ok(Stream { reader })
     }
 }
 
@@ -106,16 +116,16 @@ fn json_of(answer: &Answer) -> Value {
 
 /// Server-sent events as they come. It is closed when it is dropped.
 #[derive(Debug)]
-struct Stream {
+pub(crate) struct Stream {
     reader: BufReader<TcpStream>,
 }
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq)]
-struct Event {
+pub(crate) struct Event {
     id: Option<String>,
-    name: String,
-    data: Value,
+    pub(crate) name: String,
+    pub(crate) data: Value,
 }
 
 impl Iterator for Stream {

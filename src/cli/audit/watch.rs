@@ -13,7 +13,7 @@ use crate::{
         connect::Connector,
         embedded::print,
         keyboard::{Keyboard, OnInterrupt},
-        retry::lost,
+        retry::{lost, not_opened},
     },
     proto::{
         AuditEntry, AuditFilter, WatchAuditEntriesRequest, WatchAuditEntriesResponse,
@@ -60,12 +60,12 @@ impl Follower<'_> {
                     pause = FIRST_PAUSE;
                     self.read(stream, keyboard).await?
                 }
-                Err(Failure::Unreachable(why))
-                    if lost_at.is_none_or(|lost_at| lost_at.elapsed() < PATIENCE) =>
-                {
-                    why
-                }
-                Err(failure) => return Err(failure),
+                Err(failure) => match failure.passes() {
+                    Some(why) if lost_at.is_none_or(|lost_at| lost_at.elapsed() < PATIENCE) => {
+                        why.to_owned()
+                    }
+                    Some(_) | None => return Err(failure),
+                },
             };
             if lost_at.is_none() {
                 lost_at = Some(Instant::now());
@@ -89,10 +89,7 @@ impl Follower<'_> {
         };
         match server.audit().watch_audit_entries(request).await {
             Ok(answer) => Ok(answer.into_inner()),
-            Err(status) => Err(match lost(&status) {
-                Some(why) => Failure::Unreachable(why),
-                None => server.failure()(status),
-            }),
+            Err(status) => Err(not_opened(&server, status)),
         }
     }
 

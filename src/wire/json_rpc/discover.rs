@@ -75,13 +75,14 @@ fn method(method: &Method) -> Json {
             (("subscription", typed("string")), more)
         }
     };
-    declared(method.name, &format!("{}{more}", method.rpc.comment), params, result)
+    let comment = format!("{}{more}", schemas::told(&method.rpc.comment));
+    declared(method.name, &comment, params, result)
 }
 
 fn param(field: &Field) -> Json {
     Json::object([
         ("name", field.json.as_str().into()),
-        ("description", field.comment.as_str().into()),
+        ("description", schemas::comment_of(field).into()),
         ("required", false.into()),
         ("schema", of_field(field)),
     ])
@@ -196,6 +197,13 @@ mod tests {
         let referred = text.split("\"#/components/schemas/").skip(1);
         for name in referred.filter_map(|rest| rest.split('"').next()) {
             assert!(schemas.get(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_document_calls_what_is_json_as_parameters_do() {
+        for name in ["settings_json", "value_json"] {
+            assert!(!document().contains(name), "{name}");
         }
     }
 }

@@ -24,12 +24,12 @@ use tower::Layer;
 use super::{
     error,
     methods::{self, Call},
-    socket::Subscriptions,
+    socket::{Subscriptions, Upgraded},
 };
 use crate::{Error, config::JsonRpcConfig};
 
 /// How many calls of one connection may be under way.
-const MAX_IN_FLIGHT: usize = 256;
+pub(super) const MAX_IN_FLIGHT: usize = 256;
 /// The most bytes of all answers to a batch.
 pub(super) const MAX_BATCH_ANSWER: usize = 128 << 20;
 
@@ -88,13 +88,17 @@ where
         let guard = self.clone();
         async move {
             let Notification { jsonrpc, method, params, extensions } = notification;
-            let is_unary =
-                methods::find(&method).is_some_and(|method| matches!(method.call, Call::Unary(_)));
-            if is_unary {
+            // A subscription that a notification begins would have no name.
+            let begins = methods::find(&method)
+                .is_some_and(|method| matches!(method.call, Call::Watch { .. }));
+            if !begins {
                 let id = Id::Null;
                 let extensions = extensions.clone();
-                guard.answer(Request { jsonrpc, id, method, params, extensions }).await;
+                // Nobody can be told that there are too many: it waits.
+                let _permit = guard.in_flight.acquire().await;
+                guard.carry_out(Request { jsonrpc, id, method, params, extensions }).await;
             }
+            needs_none(&extensions);
             MethodResponse::notification().with_extensions(extensions)
         }
     }
@@ -104,18 +108,18 @@ impl<S> Guard<S>
 where
     S: RpcServiceT<MethodResponse = MethodResponse> + Send + Sync,
 {
-    async fn answer(&self, mut request: Request<'_>) -> MethodResponse {
+    async fn answer(&self, request: Request<'_>) -> MethodResponse {
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            return MethodResponse::error(request.id, error::object(&too_many_under_way()));
+        };
+        self.carry_out(request).await
+    }
+
+    async fn carry_out(&self, mut request: Request<'_>) -> MethodResponse {
         let id = request.id.clone().into_owned();
         if let Err(error) = prepare(&mut request) {
             return MethodResponse::error(id, error::object(&error));
         }
-        let Ok(_permit) = self.in_flight.try_acquire() else {
-            let problem = format!(
-                "this connection has {MAX_IN_FLIGHT} calls under way: wait for one of their answers, or open another connection"
-            );
-            let error = Error::Overloaded { problem, retry_after: Duration::from_secs(1) };
-            return MethodResponse::error(id, error::object(&error));
-        };
         let response = self.inner.call(request).await;
         match response.as_error_code() {
             Some(code @ codes::TOO_MANY_SUBSCRIPTIONS_CODE) => {
@@ -135,13 +139,27 @@ where
             let error = error::own(codes::INVALID_REQUEST_CODE, &self.limits);
             return MethodResponse::error(Id::Null, error);
         }
+        // One after the other, and so one of those under way.
+        let has_answer =
+            batch.iter().any(|entry| !matches!(entry, Ok(BatchEntry::Notification(_))));
+        let _permit = if has_answer {
+            let Ok(permit) = self.in_flight.try_acquire() else {
+                return MethodResponse::error(Id::Null, error::object(&too_many_under_way()));
+            };
+            Some(permit)
+        } else {
+            self.in_flight.acquire().await.ok()
+        };
+        let mut extensions = None;
         let mut answers = BatchResponseBuilder::new_with_limit(MAX_BATCH_ANSWER);
         for entry in batch {
             let answer = match entry {
                 Ok(BatchEntry::Call(request)) => self.answer_in_batch(request).await,
                 Ok(BatchEntry::Notification(notification)) => {
-                    let Notification { jsonrpc, method, params, extensions } = notification;
-                    let request = Request { jsonrpc, id: Id::Null, method, params, extensions };
+                    let Notification { jsonrpc, method, params, extensions: given } = notification;
+                    extensions = Some(given.clone());
+                    let request =
+                        Request { jsonrpc, id: Id::Null, method, params, extensions: given };
                     self.answer_in_batch(request).await;
                     continue;
                 }
@@ -151,16 +169,18 @@ where
                 }
             };
             if answers.append(answer).is_err() {
-                let error = Error::Overloaded {
-                    problem: format!(
-                        "the answers to this batch are more than {MAX_BATCH_ANSWER} bytes, and are not all carried out: call in smaller batches"
-                    ),
-                    retry_after: Duration::from_secs(1),
+                // Its first calls were carried out: nothing that is to be repeated.
+                let error = Error::PayloadTooLarge {
+                    what: "what answers the first calls of this batch, which were carried out,",
+                    size: MAX_BATCH_ANSWER as u64 + 1,
+                    limit: MAX_BATCH_ANSWER as u64,
+                    unit: "bytes",
                 };
                 return MethodResponse::error(Id::Null, error::object(&error));
             }
         }
         if answers.is_empty() {
+            extensions.iter().for_each(needs_none);
             return MethodResponse::notification();
         }
         MethodResponse::from_batch(answers.finish())
@@ -173,7 +193,22 @@ where
             let error = Error::invalid("method", "subscribe by a call of its own, not in a batch");
             return MethodResponse::error(request.id, error::object(&error));
         }
-        self.answer(request).await
+        self.carry_out(request).await
+    }
+}
+
+/// That a connection has as many calls under way as there may be.
+fn too_many_under_way() -> Error {
+    let problem = format!(
+        "this connection has {MAX_IN_FLIGHT} calls under way: wait for one of their answers, or open another connection"
+    );
+    Error::Overloaded { problem, retry_after: Duration::from_secs(1) }
+}
+
+/// Says that a message has no answer.
+fn needs_none(extensions: &http::Extensions) {
+    if let Some(upgraded) = extensions.get::<Upgraded>() {
+        upgraded.settle(1);
     }
 }
 
@@ -192,7 +227,12 @@ fn prepare(request: &mut Request<'_>) -> Result<(), Error> {
     let is_socket = request.extensions.get::<Subscriptions>().is_some();
     let subscribes = |name: &str| Error::Unimplemented {
         what: format!(
-            "{name} by POST: subscribe over a WebSocket at /rpc, or call events/list with wait; it"
+            "{name} by POST: subscribe over a WebSocket at /rpc, or read by {} again and again; it",
+            match name.split_once('/') {
+                Some(("sessions", _)) => "session/list",
+                Some(("audit", _)) => "audit/list",
+                Some(_) | None => "events/list with wait",
+            }
         ),
     };
     if request.method == super::DISCOVER {

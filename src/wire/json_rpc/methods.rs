@@ -2,21 +2,16 @@
 
 use std::sync::LazyLock;
 
-use futures_util::future::BoxFuture;
-
 use super::{
     CALLER, output,
     watch::{self, Messages},
 };
-use crate::{
-    Result,
-    app::App,
-    json::Json,
-    wire::{
-        operations,
-        schema::{self, schema},
-        transcode,
-    },
+pub(super) use crate::wire::answers::Answers;
+use crate::wire::{
+    answers::answers,
+    operations,
+    schema::{self, schema},
+    transcode,
 };
 
 /// One method.
@@ -44,10 +39,6 @@ pub(super) enum Call {
     },
 }
 
-/// The operation, from the request's message in our JSON on.
-pub(super) type Answers<T> =
-    fn(App, &'static schema::Method, Json) -> BoxFuture<'static, Result<T>>;
-
 /// All of them.
 pub(super) fn methods() -> &'static [Method] {
     static METHODS: LazyLock<Vec<Method>> = LazyLock::new(table);
@@ -69,19 +60,8 @@ pub(super) fn ended_by(name: &str) -> Option<&'static Method> {
 
 /// The operation with its message read, and its answer written.
 macro_rules! unary {
-    ($operation:path) => {
-        unary!($operation, |rpc: &'static schema::Method, answer| {
-            transcode::write(schema().message(&rpc.output), answer)
-        })
-    };
-    ($operation:path, $write:expr) => {
-        Call::Unary(|app, rpc, message| {
-            Box::pin(async move {
-                let request = transcode::read(schema().message(&rpc.input), message)?;
-                let answer = $operation(&app, &CALLER, request).await?;
-                $write(rpc, &answer)
-            })
-        })
+    ($operation:path $(, $write:expr)?) => {
+        Call::Unary(answers!(CALLER, $operation $(, $write)?))
     };
 }
 

@@ -1,6 +1,10 @@
 //! The methods of the table as jsonrpsee calls them.
 
-use jsonrpsee::{core::RegisterMethodError, server::RpcModule, types::Params};
+use jsonrpsee::{
+    core::RegisterMethodError,
+    server::RpcModule,
+    types::{ErrorObjectOwned, Params},
+};
 use serde_json::value::RawValue;
 
 use super::{
@@ -43,7 +47,7 @@ fn register(
                     let text = call(App::clone(&app), method.rpc, message).await?;
                     RawValue::from_string(text).map_err(Error::internal)
                 };
-                answer.await.map_err(|error| error::object(&error))
+                answer.await.map_err(|error| refused(method, error))
             })?;
         }
         Call::Watch { unwatch, notification, open } => {
@@ -61,16 +65,22 @@ fn register(
                     Ok(messages) => {
                         // Nobody is there any more where it is not accepted.
                         if let Ok(sink) = pending.accept().await {
-                            watch::tell(sink, messages).await;
+                            let socket = extensions.get().cloned().unwrap_or_default();
+                            watch::tell(sink, messages, &socket).await;
                         }
                     }
-                    Err(error) => pending.reject(error::object(&error)).await,
+                    Err(error) => pending.reject(refused(method, error)).await,
                 }
             };
             module.register_subscription(method.name, notification, unwatch, subscribe)?;
         }
     }
     Ok(())
+}
+
+/// The error of a call, in the names that its parameters have.
+fn refused(method: &Method, error: Error) -> ErrorObjectOwned {
+    error::object(&transcode::renamed(schema().message(&method.rpc.input), error))
 }
 
 /// The message of a call, of its parameters.

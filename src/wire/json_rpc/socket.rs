@@ -10,37 +10,74 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
+    task::Waker,
     time::Duration,
 };
 
 use axum::{body::Body, extract::Request, response::Response};
+use futures_util::task::AtomicWaker;
 use http::StatusCode;
 use jsonrpsee::server::stop_channel;
 use tokio::time::timeout;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tower::Service as _;
 
-use super::{Endpoint, refusal};
+use super::{Endpoint, guard::MAX_IN_FLIGHT, refusal};
 use crate::Error;
 
 /// How long a client may take to read how its subscriptions end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// A connection's mark that it has become a WebSocket; its listener made it.
+/// How many messages may be owed before no more calls are read: more than there may
+/// be calls under way, so that one too many is said to be that.
+const MAX_OWED: i64 = MAX_IN_FLIGHT as i64 + 64;
+
+/// What a connection and the WebSocket that it perhaps becomes know of each other;
+/// its listener made it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Upgraded(Arc<AtomicBool>);
+pub(crate) struct Upgraded(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    is_set: AtomicBool,
+    /// The calls that have no answer yet, and what was told and is not sent yet.
+    owed: AtomicI64,
+    /// Who reads calls.
+    reader: AtomicWaker,
+}
 
 impl Upgraded {
-    /// Whether it has.
+    /// Whether it has become one.
     pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.is_set.load(Ordering::Relaxed)
     }
 
     /// Says that it has.
     pub(crate) fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.is_set.store(true, Ordering::Relaxed);
+    }
+
+    /// Adds messages that are to be sent, each for a call or a notification.
+    pub(crate) fn owe(&self, messages: i64) {
+        self.0.owed.fetch_add(messages, Ordering::AcqRel);
+    }
+
+    /// Takes off what was sent, or needs no answer.
+    pub(crate) fn settle(&self, messages: i64) {
+        self.0.owed.fetch_sub(messages, Ordering::AcqRel);
+        self.0.reader.wake();
+    }
+
+    /// Whether so much is owed that no more calls are read; wakes the reader as soon
+    /// as some of it is settled.
+    pub(crate) fn owes_too_much(&self, reader: &Waker) -> bool {
+        let owes = || self.0.owed.load(Ordering::Acquire) >= MAX_OWED;
+        owes() && {
+            self.0.reader.register(reader);
+            owes()
+        }
     }
 }
 

@@ -21,26 +21,26 @@ use jsonrpsee::{core::server::SubscriptionSink, types::ErrorObjectOwned};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{error, methods::Answers};
+use super::{error, methods::Answers, socket::Upgraded};
 use crate::{
     Error, Result,
-    app::{App, OpenWatch},
-    event::{self, Kinds},
+    app::App,
+    event::Kinds,
     json::Json,
     proto,
     session::watch::Delivery,
     wire::{
         error::row,
         operations::event::{
-            DEFAULT_MAX_EVENT_BYTES_IN_JSON, message_of, parse_limit, parse_watch,
+            DEFAULT_MAX_EVENT_BYTES_IN_JSON, deliveries, message_of, parse_limit, parse_watch,
         },
         schema::{self, Message, schema},
         transcode,
     },
 };
 
-/// The smallest bound that an event is cut down to; its head stays.
-const LEAST_EVENT_BYTES: usize = 4 << 10;
+/// What is around an event in a message.
+const NAMED: &str = "{\"event\":}";
 
 /// Of how many sessions the last notification says how far they were told.
 const MAX_LAST_SEQS: usize = 1_000;
@@ -85,7 +85,7 @@ impl Places {
 }
 
 /// Sends what is told until it ends, or until nobody wants it any more.
-pub(super) async fn tell(sink: SubscriptionSink, messages: Messages) {
+pub(super) async fn tell(sink: SubscriptionSink, messages: Messages, socket: &Upgraded) {
     let Messages { mut stream, most_bytes } = messages;
     let mut places = Places::default();
     let mut left = None;
@@ -128,7 +128,11 @@ pub(super) async fn tell(sink: SubscriptionSink, messages: Messages) {
             sent = sink.send(result) => sent,
             () = sink.closed() => return,
         };
-        if sent.is_err() || closed.is_some() {
+        if sent.is_err() {
+            return;
+        }
+        socket.owe(1);
+        if closed.is_some() {
             return;
         }
     }
@@ -196,15 +200,7 @@ async fn events(app: App, rpc: &'static schema::Method, message: Json) -> Result
     let request = parse_watch(request)?;
     let kinds = request.kinds;
     let watch = app.watch(request).await?;
-    let deliveries = stream::unfold(Some(watch), |watch: Option<OpenWatch>| async move {
-        let mut watch = watch?;
-        match watch.watch.next().await {
-            Ok(Some(delivery)) => Some((Ok(delivery), Some(watch))),
-            Ok(None) => None,
-            Err(error) => Some((Err(error), None)),
-        }
-    });
-    let told = deliveries.flat_map(move |delivery| {
+    let told = deliveries(watch).flat_map(move |delivery| {
         let told = match delivery {
             Ok(delivery) => told_of(delivery, kinds, most_bytes),
             Err(error) => vec![Err(error)],
@@ -231,17 +227,8 @@ fn told_of(delivery: Delivery, kinds: Kinds, most_bytes: usize) -> Vec<Result<To
     }
 }
 
-/// An event, cut down until its JSON is not larger than its receiver can take:
-/// that has escapes, and says twice what is in a line.
 fn event_within(frame: &bytes::Bytes, most_bytes: usize) -> Result<Told> {
-    let mut bound = most_bytes;
-    loop {
-        let event = event::decode_frame_within(frame, bound)?;
-        let text = format!("{{\"event\":{}}}", transcode::event(&event));
-        if text.len() <= most_bytes || bound <= LEAST_EVENT_BYTES {
-            let place = Place::Seq { session: event.session_id, seq: event.seq };
-            return Ok(Told { text, place: Some(place) });
-        }
-        bound /= 2;
-    }
+    let (event, text) = transcode::event_within(frame, most_bytes - NAMED.len())?;
+    let place = Place::Seq { session: event.session_id, seq: event.seq };
+    Ok(Told { text: format!("{{\"event\":{text}}}"), place: Some(place) })
 }

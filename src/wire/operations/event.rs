@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    app::{App, EventPage, EventQuery},
+    app::{App, EventPage, EventQuery, OpenWatch},
     event::{self, Kinds},
     id::{Seq, SessionId},
     proto::{self, DefaultStart, watch_events_response::Message},
@@ -34,7 +34,7 @@ const DEFAULT_PAGE: u32 = 1_000;
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// Tells events as they come, each as a message. An adapter with a quicker way
-/// puts it together of [`parse_limit`], [`parse_watch`] and [`message_of`].
+/// puts it together of [`parse_limit`], [`parse_watch`], [`deliveries`] and [`message_of`].
 ///
 /// # Errors
 ///
@@ -47,16 +47,7 @@ pub(crate) async fn watch_events(
     let limit = parse_limit(request.max_event_bytes)?;
     let request = parse_watch(request)?;
     let kinds = request.kinds;
-    let watch = app.watch(request).await?;
-    let deliveries = stream::unfold(Some(watch), |watch| async move {
-        let mut watch = watch?;
-        match watch.watch.next().await {
-            Ok(None) => None,
-            Ok(Some(delivery)) => Some((Ok(delivery), Some(watch))),
-            Err(error) => Some((Err(error), None)),
-        }
-    });
-    let messages = deliveries.flat_map(move |delivery| {
+    let messages = deliveries(app.watch(request).await?).flat_map(move |delivery| {
         let messages = match delivery {
             Ok(delivery) => messages_of(delivery, kinds, limit),
             Err(error) => vec![Err(error)],
@@ -84,6 +75,18 @@ pub(crate) async fn list_events(
         oldest_seq: oldest.0,
         latest_seq: latest.0,
         epoch: epoch.to_string(),
+    })
+}
+
+/// What a watch delivers, to its end or to an error.
+pub(crate) fn deliveries(watch: OpenWatch) -> impl Stream<Item = Result<Delivery>> + Send {
+    stream::unfold(Some(watch), |watch| async move {
+        let mut watch = watch?;
+        match watch.watch.next().await {
+            Ok(None) => None,
+            Ok(Some(delivery)) => Some((Ok(delivery), Some(watch))),
+            Err(error) => Some((Err(error), None)),
+        }
     })
 }
 

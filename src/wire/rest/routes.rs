@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use futures_util::{future::BoxFuture, stream::BoxStream};
+use futures_util::stream::BoxStream;
 use http::Method;
 
 use axum::response::Response;
@@ -14,9 +14,8 @@ use axum::response::Response;
 use super::{CALLER, output, sse};
 use crate::{
     Result,
-    app::App,
-    json::Json,
     wire::{
+        answers::{Answers, answers},
         operations,
         schema::{self, schema},
         transcode,
@@ -45,9 +44,6 @@ pub(super) enum Call {
     Bytes(Answers<Response>),
 }
 
-/// The operation, from the request's message in our JSON on.
-pub(super) type Answers<T> =
-    fn(App, &'static schema::Method, Json) -> BoxFuture<'static, Result<T>>;
 /// Server-sent events as bytes.
 pub(super) type Events = BoxStream<'static, Result<Bytes>>;
 
@@ -75,19 +71,8 @@ pub(super) fn routes() -> &'static [Route] {
 
 /// The operation with its message read, and its answer written.
 macro_rules! unary {
-    ($operation:path) => {
-        unary!($operation, |rpc: &'static schema::Method, answer| {
-            transcode::write(schema().message(&rpc.output), answer)
-        })
-    };
-    ($operation:path, $write:expr) => {
-        Call::Unary(|app, rpc, message| {
-            Box::pin(async move {
-                let request = transcode::read(schema().message(&rpc.input), message)?;
-                let answer = $operation(&app, &CALLER, request).await?;
-                $write(rpc, &answer)
-            })
-        })
+    ($operation:path $(, $write:expr)?) => {
+        Call::Unary(answers!(CALLER, $operation $(, $write)?))
     };
 }
 

@@ -16,7 +16,7 @@ use std::{convert::Infallible, fmt::Write as _};
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, future::ready, stream};
 use http::{
     HeaderName, HeaderValue,
     header::{CACHE_CONTROL, CONTENT_TYPE},
@@ -29,14 +29,14 @@ use super::{
 };
 use crate::{
     Error, Result,
-    app::{App, OpenWatch},
+    app::App,
     event::{self, Kinds},
     json::Json,
     proto,
     session::{registry::report, watch::Delivery},
     wire::{
         operations::event::{
-            DEFAULT_MAX_EVENT_BYTES_IN_JSON, message_of, parse_limit, parse_watch,
+            DEFAULT_MAX_EVENT_BYTES_IN_JSON, deliveries, message_of, parse_limit, parse_watch,
         },
         schema::{self, Message, schema},
         transcode,
@@ -106,21 +106,10 @@ async fn watch(app: App, rpc: &'static schema::Method, message: Json) -> Result<
     let request = parse_watch(request)?;
     let kinds = request.kinds;
     let watch = app.watch(request).await?;
-    let events = stream::unfold(Some(watch), move |watch: Option<OpenWatch>| async move {
-        let mut watch = watch?;
-        loop {
-            let text = match watch.watch.next().await {
-                Ok(Some(delivery)) => told(delivery, kinds, limit, with_ids),
-                Ok(None) => return None,
-                Err(error) => Err(error),
-            };
-            match text {
-                Ok(text) if text.is_empty() => {}
-                Ok(text) => return Some((Ok(text.into()), Some(watch))),
-                Err(error) => return Some((Err(error), None)),
-            }
-        }
-    });
+    let texts = deliveries(watch).map(move |delivery| told(delivery?, kinds, limit, with_ids));
+    // Of a delivery may be nothing that was asked for.
+    let is_something = |text: &Result<String>| !matches!(text, Ok(text) if text.is_empty());
+    let events = texts.filter(move |text| ready(is_something(text))).map_ok(Bytes::from);
     Ok(events.boxed())
 }
 
@@ -130,10 +119,10 @@ fn told(delivery: Delivery, kinds: Kinds, limit: usize, with_ids: bool) -> Resul
     match delivery {
         Delivery::Events(span) => {
             for entry in span.entries().filter(|entry| kinds.contains(entry.kind)) {
-                let told = event::decode_frame_within(&entry.frame, limit)?;
+                let (told, data) = transcode::event_within(&entry.frame, limit)?;
                 let seq = entry.seq.to_string();
                 let id = with_ids.then_some(seq.as_str());
-                text += &event(id, &name(&told), &transcode::event(&told));
+                text += &event(id, &name(&told), &data);
             }
         }
         Delivery::Header(_)

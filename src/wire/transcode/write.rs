@@ -4,6 +4,7 @@
 //! its place in the text, in one pass and without parsing what is between. Texts
 //! of agents are megabytes.
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use crate::{
@@ -24,6 +25,27 @@ pub(crate) fn write<M: Serialize>(message: &Message, answer: &M) -> Result<Strin
 /// Writes an event on one line.
 pub(crate) fn event(event: &proto::Event) -> String {
     embedded(schema().message("Event"), event::to_json(event))
+}
+
+/// Below this bound an event is not cut down further; its head stays.
+const LEAST_EVENT_BYTES: usize = 4 << 10;
+
+/// Writes an event of the log on one line, cut down until its JSON is not larger
+/// than its receiver can take: that has escapes, and says twice what is in a line.
+///
+/// # Errors
+///
+/// INTERNAL where it cannot be read.
+pub(crate) fn event_within(frame: &Bytes, most_bytes: usize) -> Result<(proto::Event, String)> {
+    let mut bound = most_bytes;
+    loop {
+        let found = event::decode_frame_within(frame, bound)?;
+        let text = event(&found);
+        if text.len() <= most_bytes || bound <= LEAST_EVENT_BYTES {
+            return Ok((found, text));
+        }
+        bound /= 2;
+    }
 }
 
 /// Writes a page of events on one line.

@@ -6,7 +6,7 @@ use super::{
     JSON, Rpc, Socket, json_of,
     websocket::{self, Frame},
 };
-use crate::ledger;
+use crate::{ledger, slow::resident};
 
 fn batch(calls: usize) -> String {
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "audit/list"});
@@ -97,6 +97,56 @@ fn a_connection_has_so_many_calls_under_way_and_no_more() {
     for _ in 0..256 {
         assert!(socket.message()["result"]["events"].is_array());
     }
+}
+
+#[test]
+fn a_client_that_calls_and_does_not_read_is_not_read_from() {
+    // Nothing comes in between.
+    let server = ledger::setup().config("[json_rpc]\nping_interval = \"10m\"\n").start();
+    let rpc = Rpc::new(&server);
+    let mut other = rpc.socket();
+    let mut socket = rpc.socket();
+    socket.ok("server/info", &json!({}));
+    let before = resident(&server);
+    let (mut sent, mut idle) = (0, 0);
+    // It takes no more when others are answered again and again and it is not.
+    while idle < 100 {
+        assert!(sent < 1_000_000, "the server reads whatever comes");
+        let call = format!(r#"{{"jsonrpc":"2.0","id":{sent},"method":"server/info"}}"#);
+        if socket.write_if_room(&websocket::frame(0x81, call.as_bytes())) {
+            (sent, idle) = (sent + 1, 0);
+        } else {
+            idle += 1;
+            other.ok("server/info", &json!({}));
+        }
+    }
+    let grown = resident(&server).saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes for {sent} calls");
+    // All are answered as soon as it reads; the last was perhaps not sent whole.
+    socket.stop_writing();
+    let mut ids: Vec<u64> = (1..sent).map(|_| socket.message()["id"].as_u64().unwrap()).collect();
+    socket.write_rest();
+    ids.push(socket.message()["id"].as_u64().unwrap());
+    ids.sort_unstable();
+    assert_eq!(ids, (0..sent).collect::<Vec<_>>());
+    socket.ok("server/info", &json!({}));
+}
+
+#[test]
+fn nothing_is_owed_for_what_has_no_answer() {
+    let server = ledger::setup().start();
+    let mut socket = Rpc::new(&server).socket();
+    // More of each than there may be calls unanswered.
+    for _ in 0..1_000 {
+        socket.send(r#"{"jsonrpc":"2.0","method":"audit/verify"}"#);
+        socket.send(r#"[{"jsonrpc":"2.0","method":"nonsense"}]"#);
+        socket.write(&websocket::frame(0x8A, b"unasked"));
+    }
+    for _ in 0..1_000 {
+        socket.send("nonsense");
+        assert_eq!(socket.message()["error"]["code"], -32700);
+    }
+    assert_eq!(socket.ok("audit/verify", &json!({}))["valid"], true);
 }
 
 #[test]

@@ -179,6 +179,13 @@ fn a_subscription_that_is_ended_says_nothing_more_and_another_goes_on() {
     );
     assert_ne!(one, other);
     socket.until(&one, "event");
+    // As a notification too, which is carried out and not answered.
+    let third = socket.subscribe("events/watch", &watch(&id));
+    let unwatch = json!({
+        "jsonrpc": "2.0", "method": "events/unwatch", "params": {"subscription": third},
+    });
+    socket.send(&unwatch.to_string());
+    while socket.ok("server/info", &json!({}))["openWatches"] != 2 {}
     assert_eq!(socket.ok("events/unwatch", &json!({"subscription": one})), json!(true));
     let before = socket.waiting(&one);
     std::fs::write(&gate, "").unwrap();

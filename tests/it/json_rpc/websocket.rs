@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
@@ -13,11 +13,13 @@ use super::outcome;
 
 /// An open one. It is closed, without a word, when it is dropped.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(crate) struct Socket {
     reader: BufReader<TcpStream>,
     next_id: u64,
     /// Notifications that came while an answer was waited for.
     waiting: VecDeque<Value>,
+    /// Of a frame that the connection had no room for.
+    unsent: Vec<u8>,
 }
 
 /// What came.
@@ -60,7 +62,7 @@ impl Socket {
             // RFC 6455, section 1.3, has the answer to this key.
             assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
         }
-        (status, Self { reader, next_id: 1, waiting: VecDeque::new() })
+        (status, Self { reader, next_id: 1, waiting: VecDeque::new(), unsent: Vec::new() })
     }
 
     /// Sends bytes as they are.
@@ -71,6 +73,36 @@ impl Socket {
     /// The same, where the server perhaps has gone.
     pub(super) fn try_write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.reader.get_mut().write_all(bytes)
+    }
+
+    /// Sends a frame where the connection has room for some of it; what of it is
+    /// left is sent before the next one. Says whether it had. Nothing is read until
+    /// [`Socket::stop_writing`].
+    pub(super) fn write_if_room(&mut self, frame: &[u8]) -> bool {
+        let stream = self.reader.get_mut();
+        stream.set_nonblocking(true).unwrap();
+        while !self.unsent.is_empty() {
+            match stream.write(&self.unsent) {
+                Ok(count) => drop(self.unsent.drain(..count)),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                    return false;
+                }
+            }
+        }
+        self.unsent.extend(frame);
+        true
+    }
+
+    /// Makes reading wait again.
+    pub(super) fn stop_writing(&mut self) {
+        self.reader.get_mut().set_nonblocking(false).unwrap();
+    }
+
+    /// Sends what is left of the last frame.
+    pub(super) fn write_rest(&mut self) {
+        let stream = self.reader.get_mut();
+        stream.write_all(&std::mem::take(&mut self.unsent)).unwrap();
     }
 
     /// Sends one message.
@@ -149,7 +181,7 @@ impl Socket {
         }
     }
 
-    pub(super) fn call(&mut self, method: &str, params: &Value) -> Result<Value, Value> {
+    pub(crate) fn call(&mut self, method: &str, params: &Value) -> Result<Value, Value> {
         let id = self.begin(method, params);
         self.answer(id)
     }
@@ -175,7 +207,7 @@ impl Socket {
     }
 
     /// The result of the next notification of a subscription.
-    pub(super) fn told(&mut self, subscription: &str) -> Value {
+    pub(crate) fn told(&mut self, subscription: &str) -> Value {
         let is_of = |message: &Value| message["params"]["subscription"] == subscription;
         if let Some(at) = self.waiting.iter().position(is_of) {
             return self.waiting.remove(at).unwrap()["params"]["result"].take();

@@ -1,0 +1,95 @@
+//! Scenarios over JSON-RPC: calls by POST, watches over a WebSocket.
+
+use std::{collections::VecDeque, iter};
+
+use serde_json::{Value, json};
+
+use super::transport::{self, Refusal, Request, Transport, Watch};
+use crate::{harness::Server, json_rpc::Rpc};
+
+pub(super) struct JsonRpc(Rpc);
+
+pub(super) fn transport(server: &Server) -> JsonRpc {
+    JsonRpc(Rpc::new(server))
+}
+
+impl Transport for JsonRpc {
+    const COLUMNS: &[usize] = &[2];
+
+    fn says(&self, _mark: &str) -> bool {
+        true
+    }
+
+    fn call(&mut self, method: &str, request: &Request) -> Result<Value, Refusal> {
+        let (method, params) = (json!(name(method)), transport::text(request));
+        let call = format!(r#"{{"jsonrpc":"2.0","id":1,"method":{method},"params":{params}}}"#);
+        let mut answer = self.0.send(&call);
+        match answer.get("error") {
+            Some(error) => Err(refusal(error)),
+            None => Ok(answer["result"].take()),
+        }
+    }
+
+    fn open(&mut self, method: &str, request: &Request) -> Result<Watch, Refusal> {
+        let params = serde_json::from_str(&transport::text(request)).unwrap();
+        let mut socket = self.0.socket();
+        let subscription = socket.call(name(method), &params).map_err(|error| refusal(&error))?;
+        let subscription = subscription.as_str().unwrap().to_owned();
+        let mut there = VecDeque::new();
+        Ok(Box::new(iter::from_fn(move || {
+            while there.is_empty() {
+                let mut told = socket.told(&subscription);
+                let Value::Array(messages) = told["messages"].take() else { panic!("{told}") };
+                there.extend(messages.into_iter().map(|message| Some(Ok(message))));
+                if let Some(closed) = told.get("closed") {
+                    let error = closed.get("error").map(refusal);
+                    let reason = error.as_ref().map_or("END", |error| error.reason.as_str());
+                    assert_eq!(closed["reason"], reason);
+                    there.push_back(error.map(Err));
+                }
+            }
+            there.pop_front().flatten()
+        })))
+    }
+}
+
+fn refusal(error: &Value) -> Refusal {
+    // What is no JSON at all has a code of JSON-RPC itself.
+    let code = error["code"].to_string().replace("-32700", "-32602");
+    Refusal::of(Some(code), &error["message"], &error["data"])
+}
+
+fn name(method: &str) -> &'static str {
+    match method {
+        "CreateSession" => "session/create",
+        "GetSession" => "session/get",
+        "ListSessions" => "session/list",
+        "UpdateSession" => "session/update",
+        "StartTurn" => "session/startTurn",
+        "InterruptTurn" => "session/interruptTurn",
+        "KillSession" => "session/kill",
+        "WaitSession" => "session/wait",
+        "ForkSession" => "session/fork",
+        "DeleteSession" => "session/delete",
+        "CleanupSessions" => "session/cleanup",
+        "ListTurns" => "session/listTurns",
+        "ListMessages" => "session/listMessages",
+        "GetTrajectory" => "session/getTrajectory",
+        "ReadOutput" => "session/readOutput",
+        "WatchSessions" => "sessions/watch",
+        "ListEvents" => "events/list",
+        "WatchEvents" => "events/watch",
+        "GetSettings" => "settings/get",
+        "UpdateSettings" => "settings/update",
+        "DeleteSetting" => "settings/delete",
+        "GetControls" => "controls/get",
+        "ApplyControls" => "controls/apply",
+        "ListAuditEntries" => "audit/list",
+        "WatchAuditEntries" => "audit/watch",
+        "VerifyAudit" => "audit/verify",
+        "GetAuditState" => "audit/getState",
+        "GetServerInfo" => "server/info",
+        "NoSuchMethod" => "session/noSuchMethod",
+        other => panic!("{other}"),
+    }
+}

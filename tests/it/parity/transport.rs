@@ -1,0 +1,85 @@
+//! What every transport is to a scenario: a function of a method's name and its
+//! request, in the JSON that JSON-RPC and `/v1` have.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json, value::RawValue};
+
+/// A request's members, as they are written.
+pub(super) type Request = BTreeMap<String, Box<RawValue>>;
+
+/// What is watched, message by message. The last is how it ends, where that is
+/// an error.
+pub(super) type Watch = Box<dyn Iterator<Item = Result<Value, Refusal>>>;
+
+/// An error, as a transport tells it.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// Its own code; none in what ends a stream of server-sent events.
+    pub code: Option<String>,
+    /// Empty where it has none.
+    pub reason: String,
+    pub message: String,
+    pub metadata: Value,
+}
+
+impl Refusal {
+    /// An error with its reason beside its metadata, as both JSON transports have it.
+    pub(super) fn of(code: Option<String>, message: &Value, told: &Value) -> Self {
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let reason = text(&told["reason"]);
+        Self { code, reason, message: text(message), metadata: told["metadata"].clone() }
+    }
+}
+
+pub(super) trait Transport {
+    /// The columns of the table of errors that have its codes.
+    const COLUMNS: &[usize];
+
+    /// Whether it can say what has this mark.
+    fn says(&self, mark: &str) -> bool;
+
+    /// Calls a method that has one answer.
+    fn call(&mut self, method: &str, request: &Request) -> Result<Value, Refusal>;
+
+    /// Begins to watch.
+    fn open(&mut self, method: &str, request: &Request) -> Result<Watch, Refusal>;
+}
+
+/// All that an error tells but its code, which is each transport's own.
+pub(super) fn told(refusal: Refusal) -> Value {
+    let Refusal { code: _, reason, message, metadata } = refusal;
+    json!({"reason": reason, "message": message, "metadata": metadata})
+}
+
+/// All messages, and the error at their end.
+pub(super) fn split(
+    watch: impl Iterator<Item = Result<Value, Refusal>>,
+) -> (Vec<Value>, Option<Refusal>) {
+    let mut messages = Vec::new();
+    for message in watch {
+        match message {
+            Ok(message) => messages.push(message),
+            Err(end) => return (messages, Some(end)),
+        }
+    }
+    (messages, None)
+}
+
+/// A request as a line has it.
+pub(super) fn request(text: &str) -> Request {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// A value with what no line can have in it.
+pub(super) fn expanded(value: &RawValue) -> String {
+    let deep = format!("{}{}", "[".repeat(80), "]".repeat(80));
+    let text = value.get().replace("\"$NAN\"", "NaN").replace("\"$DEEP\"", &deep);
+    text.replace("$MUCH", &"x".repeat(1 << 20)).replace("$LONG", &"x".repeat(300))
+}
+
+/// A request as one text of JSON, or nearly.
+pub(super) fn text(request: &Request) -> String {
+    let members = request.iter().map(|(name, value)| format!("{name:?}:{}", expanded(value)));
+    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+}
