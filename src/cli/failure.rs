@@ -89,6 +89,7 @@ impl Failure {
             | Self::Failed(_)
             | Self::Interrupted
             | Self::BadOutcome
+            | Self::Differs
             | Self::OutputClosed => None,
         }
     }

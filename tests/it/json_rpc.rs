@@ -46,7 +46,7 @@ impl Rpc {
     }
 
     /// What a call is answered with.
-    fn call(&self, method: &str, params: &Value) -> Result<Value, Value> {
+    pub(crate) fn call(&self, method: &str, params: &Value) -> Result<Value, Value> {
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         let answer = self.send(&request.to_string());
         assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &json!(1)), "{answer}");

@@ -273,9 +273,12 @@ impl Actor {
         self.learn_controls().await?;
         let number = TurnNumber(self.session.turn_count() + 1);
         let (agents, planned) = (self.shared.agents.clone(), self.session.clone());
-        let asked = prompt.clone();
-        let launch =
-            blocking(move || turn::plan(&agents, &planned, None, number, &asked)).await??;
+        let (asked, directory) = (prompt.clone(), self.directory.clone());
+        let launch = blocking(move || {
+            let lock = locking::held_to(&planned, &directory)?;
+            turn::plan(&agents, &planned, lock.as_ref(), number, &asked)
+        })
+        .await??;
         let files = supervise::TurnFiles::new(self.directory.turns(), number);
         let place = self.shared.slots.admit()?;
         let (asked_files, asked) = (files.clone(), prompt.clone());

@@ -2,7 +2,8 @@
 //! place that it comes from.
 
 use switchboard::proto::{
-    ApplyControlsRequest, Controls, FilesystemSandbox, NetworkAccess, Scope, StartTurnRequest,
+    ApplyControlsRequest, ApprovalPolicy, Controls, FilesystemSandbox, NetworkAccess, Scope,
+    StartTurnRequest,
 };
 use tonic::Code;
 
@@ -89,6 +90,8 @@ async fn controls_that_change_later_are_refused_at_the_next_turn() {
             controls: Some(Controls {
                 model: model.to_owned(),
                 filesystem_sandbox: session.filesystem_sandbox,
+                approval_policy: ApprovalPolicy::Never.into(),
+                network_access: NetworkAccess::Restricted.into(),
                 ..Controls::default()
             }),
             ..ApplyControlsRequest::default()

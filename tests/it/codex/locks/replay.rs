@@ -8,7 +8,7 @@ use super::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_written_down_and_made_again() {
     let stage = Stage::configured("[features]\ngoals = false\n").await;
-    let (session, lock) = stage
+    let (session, _) = stage
         .locked_as(Session {
             model: "gpt-5.4".to_owned(),
             filesystem_sandbox: FilesystemSandbox::WorkspaceWrite.into(),
@@ -18,6 +18,7 @@ async fn a_run_is_written_down_and_made_again() {
         })
         .await;
     let exported = stage.export(&session).await;
+    let lock = exported.config_lock.clone();
     let path = file_of(&exported);
     assert_eq!(
         path.file_name().unwrap().to_str().unwrap(),
