@@ -1,0 +1,202 @@
+"""Streams that outlast a lost connection and a restart of the server.
+
+A cursor knows which message was the last, makes the request that goes on after it, and says when
+the stream is over. `follow` asks again with it until then.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, Protocol
+
+from google.protobuf.message import Message
+
+from switchboard import _convert as convert
+from switchboard import types
+from switchboard._operations.call import Limits, Pauses
+from switchboard._operations.effects import Emit, Notify, Open, Operation, Read, Sleep
+from switchboard._proto.v1 import event_pb2, session_pb2
+from switchboard._status import lost
+from switchboard.errors import SessionDeleted, SwitchboardError
+
+log = logging.getLogger("switchboard")
+
+OnReconnect = Callable[[types.Reconnect], Any]
+
+# The longest silence of a server that is there, in seconds.
+_HEARTBEAT = 15.0
+
+
+class Cursor(Protocol):
+    """Where a stream is."""
+
+    #: Whether nothing more is wanted.
+    is_over: bool
+    #: Whether an end of the stream, without an error, is its end.
+    ends_with_stream: bool
+
+    def request(self) -> Message:
+        """What asks for everything after the last message."""
+
+    def take(self, message: Any) -> Iterable[Any]:
+        """What whoever iterates gets of a message."""
+
+    def is_ended_by(self, error: SwitchboardError) -> bool:
+        """Whether it is over, and everything was told."""
+
+    def resume_at(self) -> int | str:
+        """Where it goes on, for people."""
+
+
+class EventCursor:
+    """A place among the events of a session."""
+
+    def __init__(
+        self,
+        session_id: str,
+        since: int | Literal["now"],
+        kinds: Sequence[str] | None,
+        follow: bool,
+        stop_at_end: bool,
+        max_event_bytes: int | None,
+    ) -> None:
+        if isinstance(since, int) and since < 0:
+            raise convert.invalid("since", f"{since}: expected the seq of an event, or 0 for all")
+        self.is_over = False
+        self.ends_with_stream = stop_at_end
+        self._session_id = session_id
+        # 0 asks for new events alone.
+        self._next = 0 if since == "now" else since + 1
+        self._kinds = [convert.number(convert.EVENT_KIND, kind, "kinds") for kind in kinds or ()]
+        self._follow = follow
+        self._max_event_bytes = max_event_bytes or 0
+        self._epoch = ""
+        # The last event that was there at first; None before that is known.
+        self._latest: int | None = None
+        # Whether the server has told, on this connection, that the session is there.
+        self._is_told = False
+
+    def request(self) -> event_pb2.WatchEventsRequest:
+        """What asks for everything after the last event."""
+        self._is_told = False
+        return event_pb2.WatchEventsRequest(
+            session_ids=[self._session_id],
+            start_seq=self._next,
+            epoch=self._epoch,
+            kinds=self._kinds,  # type: ignore[arg-type]
+            heartbeat=convert.duration(_HEARTBEAT),
+            stop_at_end=self.ends_with_stream,
+            max_event_bytes=self._max_event_bytes,
+        )
+
+    def take(self, message: event_pb2.WatchEventsResponse) -> Iterable[types.Event]:
+        """The event that a message has, if it is one."""
+        match message.WhichOneof("message"):
+            case "header":
+                self._is_told = True
+                self._epoch = message.header.epoch
+                self._next = message.header.start_seq
+                if self._latest is None:
+                    self._latest = message.header.latest_seq
+            case "event" if message.event.seq >= self._next:
+                self._next = message.event.seq + 1
+                if not self._follow and message.event.seq > (self._latest or 0):
+                    self.is_over = True
+                else:
+                    yield convert.event(message.event)
+            case "heartbeat":
+                # Past what the filter left out.
+                past = message.heartbeat.latest_seqs.get(self._session_id, 0)
+                self._next = max(self._next, past + 1) if past else self._next
+            case "synced" if not message.synced.session_id:
+                self.is_over = not self._follow
+            case _:
+                pass
+        if not self._follow and self._latest is not None and self._next > self._latest:
+            self.is_over = True
+
+    def is_ended_by(self, error: SwitchboardError) -> bool:
+        """Whether the session was deleted, and all of its events came before."""
+        return isinstance(error, SessionDeleted) and self._is_told
+
+    def resume_at(self) -> int:
+        """The next event."""
+        return self._next
+
+
+class SessionsCursor:
+    """A place in the catalogue of sessions."""
+
+    is_over = False
+    ends_with_stream = False
+
+    def __init__(self, cursor: str, include_system_owned: bool) -> None:
+        self._cursor = cursor
+        self._include_system_owned = include_system_owned
+
+    def request(self) -> session_pb2.WatchSessionsRequest:
+        """What asks for everything that was changed since."""
+        return session_pb2.WatchSessionsRequest(
+            cursor=self._cursor,
+            include_system_owned=self._include_system_owned,
+            heartbeat=convert.duration(_HEARTBEAT),
+        )
+
+    def take(self, message: session_pb2.WatchSessionsResponse) -> Iterable[types.SessionChange]:
+        """The change that a message has, if it has one."""
+        self._cursor = message.cursor or self._cursor
+        change = convert.session_change(message)
+        if change is not None:
+            yield change
+
+    def is_ended_by(self, error: SwitchboardError) -> bool:
+        """Never: a session that goes is one of its messages."""
+        return False
+
+    def resume_at(self) -> str:
+        """The cursor."""
+        return self._cursor
+
+
+def follow(
+    limits: Limits,
+    cursor: Cursor,
+    on_reconnect: OnReconnect | None,
+    patience: float | None,
+) -> Operation[None]:
+    """Emit everything from the cursor on, each once and in order."""
+    pauses = Pauses()
+    lost_since: float | None = None
+    while True:
+        retry_after = None
+        try:
+            yield Open(cursor.request())
+            while (message := (yield Read())) is not None:
+                if pauses.attempt:
+                    log.info("connected again")
+                limits.reached, lost_since, pauses = True, None, Pauses()
+                for item in cursor.take(message):
+                    yield Emit(item)
+                if cursor.is_over:
+                    return
+            if cursor.ends_with_stream:
+                return
+            why = "it ended the stream"
+        except SwitchboardError as error:
+            if cursor.is_ended_by(error):
+                return
+            lost_since = lost_since or time.monotonic()
+            usual = float("inf") if patience is None else patience
+            because = lost(error)
+            if because is None or time.monotonic() - lost_since >= limits.patience(usual):
+                raise
+            why, retry_after = because, error.retry_after
+        pause = pauses.next(retry_after)
+        news = types.Reconnect(why, pauses.attempt, pause, cursor.resume_at())
+        if news.attempt == 1:
+            log.warning("lost the server (%s); going on at %s", why, news.resume_at)
+        if on_reconnect is not None:
+            yield Notify(on_reconnect, news)
+        yield Sleep(pause)
