@@ -44,7 +44,7 @@ class Server:
         self.home, self.work = self.base / "home", self.base / "work"
         self.work.mkdir()
         (self.base / "config.toml").write_text(config)
-        self._arguments = ["--codex", codex, *arguments]
+        self._arguments: list[str | Path] = ["--codex", codex, *arguments]
         self._listen = "127.0.0.1:0"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -74,8 +74,9 @@ class Server:
     def start(self) -> None:
         ready = self.base / "ready.json"
         ready.unlink(missing_ok=True)
-        command = [BINARY, "serve", "--listen", self._listen, "--home", self.home]
-        command += ["--ready-file", ready, "--config", self.base / "config.toml"]
+        command: list[str | Path] = [BINARY, "serve", "--listen", self._listen]
+        command += ["--home", self.home, "--ready-file", ready]
+        command += ["--config", self.base / "config.toml"]
         with (self.base / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *self._arguments],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -51,7 +52,8 @@ def test_several_settings_are_merged_or_replaced(chat: Chat) -> None:
     assert chat.settings.set(settings={"a": {"y": 1}}).settings == {"a": {"y": 1}, "b": 2}
     chat.settings.set(settings={"team": {"size": 4}}, mode="replace", source="python-script")
     assert chat.settings.get() == {"team": {"size": 4}}
-    for arguments in ({}, {"key": "a"}, {"value": 1}, {"key": "a", "value": 1, "settings": {}}):
+    wrong: list[dict[str, Any]] = [{}, {"key": "a"}, {"value": 1}]
+    for arguments in [*wrong, {"key": "a", "value": 1, "settings": {}}]:
         with pytest.raises(InvalidArgument):
             chat.settings.set(**arguments)
 
@@ -86,10 +88,11 @@ def test_unset_removes_the_leaf_and_prunes_nothing_above_it(chat: Chat) -> None:
 
 def test_what_is_in_the_way_of_a_namespace_is_named(chat: Chat) -> None:
     chat.settings.set("team", {"review": "strict", "a.b": 1})
-    for change in (
+    changes: list[Callable[[], Any]] = [
         lambda: chat.settings.namespace("team.review.level").set(1),
         lambda: chat.settings.namespace("team.review").merge({"level": 1}),
-    ):
+    ]
+    for change in changes:
         with pytest.raises(InvalidArgument, match=r"team\.review is a string"):
             change()
     assert chat.settings.namespace('team."a.b"').get() == 1

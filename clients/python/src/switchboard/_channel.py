@@ -66,8 +66,9 @@ def options(connection: Connection) -> Sequence[tuple[str, Any]]:
         ("grpc.max_send_message_length", -1),
         # A server that is started again is found soon. When to call again is decided above.
         ("grpc.initial_reconnect_backoff_ms", 50),
-        ("grpc.min_reconnect_backoff_ms", 50),
-        ("grpc.max_reconnect_backoff_ms", 1000),
+        ("grpc.max_reconnect_backoff_ms", 250),
+        # This one is how long a connection may take to be made.
+        ("grpc.min_reconnect_backoff_ms", 5_000),
         ("grpc.enable_retries", 0),
         # A connection whose other end is gone without a word is noticed.
         ("grpc.keepalive_time_ms", 20_000),

@@ -53,7 +53,7 @@ def from_status(
     if not reason:
         return _without_reason(code, text, url)
     return BY_REASON.get(reason, SwitchboardError)(
-        text,
+        text or f"the server answered {reason}",
         reason=reason,
         metadata=metadata,
         code=code,

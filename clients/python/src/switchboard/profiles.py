@@ -81,12 +81,10 @@ def resolve(
     # An empty variable counts as absent.
     get = {name: value for name, value in variables.items() if value}.get
     name = profile or get("SWITCHBOARD_PROFILE")
-    found = _profile(name, get) if name else None
-
     named = url or get("SWITCHBOARD_URL")
     if named:
         connection = Connection(_url(named, "url" if url else "SWITCHBOARD_URL"))
-    elif found:
+    elif name and (found := _profile(name, get)):
         connection = found
     else:
         connection = Connection(f"unix:{_home(home, get) / 'switchboard.sock'}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Literal
 
 from switchboard._async.controls import AsyncControls
@@ -76,7 +76,7 @@ class AsyncChat:
 
     def events(
         self,
-        since: int | Literal["now"] = 0,
+        since: int | Literal["now"] | None = None,
         *,
         kinds: Sequence[str] | None = None,
         follow: bool = True,
@@ -84,13 +84,13 @@ class AsyncChat:
         on_reconnect: OnReconnect | None = None,
         patience: float | None = 300.0,
         max_event_bytes: int | None = None,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Iterate over the events after `since`, each once and in order, and then live.
 
-        `since` is the seq of the last event that is known: 0 for all events, `"now"` for new ones
-        only. `kinds` lets through only these. With `follow=False` it ends with the events that
-        are there, with `stop_at_end` when no turn runs any more, and else when the session is
-        deleted.
+        `since` is the seq of the last event that is known, or `"now"` for new ones only; by default
+        it begins with the oldest that is there. `kinds` lets through only these. With
+        `follow=False` it ends with the events that are there, with `stop_at_end` when no turn runs
+        any more, and else when the session is deleted.
 
         It goes on where it was when the connection is lost and when the server is started again.
         Each time, `on_reconnect` is called with a `Reconnect`, and the log `switchboard` has a

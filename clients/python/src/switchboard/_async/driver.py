@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, TypeVar
 
 from switchboard._async.transport import AsyncTransport
@@ -40,7 +40,7 @@ class AsyncDriver:
         result: T = running.result
         return result
 
-    async def iterate(self, operation: Operation[None]) -> AsyncIterator[Any]:
+    async def iterate(self, operation: Operation[None]) -> AsyncGenerator[Any, None]:
         """Run an operation as far as what it emits is wanted."""
         running = _Running(self._transport, operation)
         try:
@@ -63,7 +63,7 @@ class _Running:
         self._operation = operation
         self._stream: Any = None
 
-    async def emitted(self) -> AsyncIterator[Any]:
+    async def emitted(self) -> AsyncGenerator[Any, None]:
         answer: Any = None
         failure: SwitchboardError | None = None
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from switchboard._async.driver import AsyncDriver
@@ -117,7 +117,7 @@ class AsyncSessions:
         include_system_owned: bool = False,
         on_reconnect: OnReconnect | None = None,
         patience: float | None = 300.0,
-    ) -> AsyncIterator[SessionChange]:
+    ) -> AsyncGenerator[SessionChange, None]:
         """Iterate over each session as it is, a `"synced"`, and then each change.
 
         It goes on when the connection is lost and when the server is started again; every

@@ -56,7 +56,7 @@ class EventCursor:
     def __init__(
         self,
         session_id: str,
-        since: int | Literal["now"],
+        since: int | Literal["now"] | None,
         kinds: Sequence[str] | None,
         follow: bool,
         stop_at_end: bool,
@@ -67,8 +67,11 @@ class EventCursor:
         self.is_over = False
         self.ends_with_stream = stop_at_end
         self._session_id = session_id
-        # 0 asks for new events alone.
-        self._next = 0 if since == "now" else since + 1
+        # With 0 the server goes by `_start`.
+        self._next = since + 1 if isinstance(since, int) else 0
+        self._start = (
+            event_pb2.DEFAULT_START_NOW if since == "now" else event_pb2.DEFAULT_START_BEGINNING
+        )
         self._kinds = [convert.number(convert.EVENT_KIND, kind, "kinds") for kind in kinds or ()]
         self._follow = follow
         self._max_event_bytes = max_event_bytes or 0
@@ -84,6 +87,7 @@ class EventCursor:
         return event_pb2.WatchEventsRequest(
             session_ids=[self._session_id],
             start_seq=self._next,
+            default_start=self._start,
             epoch=self._epoch,
             kinds=self._kinds,  # type: ignore[arg-type]
             heartbeat=convert.duration(_HEARTBEAT),
@@ -193,6 +197,7 @@ def follow(
             if because is None or time.monotonic() - lost_since >= limits.patience(usual):
                 raise
             why, retry_after = because, error.retry_after
+            log.debug("attempt %d: %s", pauses.attempt + 1, error)
         pause = pauses.next(retry_after)
         news = types.Reconnect(why, pauses.attempt, pause, cursor.resume_at())
         if news.attempt == 1:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Literal
 
 from switchboard._operations import sessions as operations
@@ -75,7 +75,7 @@ class Chat:
 
     def events(
         self,
-        since: int | Literal["now"] = 0,
+        since: int | Literal["now"] | None = None,
         *,
         kinds: Sequence[str] | None = None,
         follow: bool = True,
@@ -83,13 +83,13 @@ class Chat:
         on_reconnect: OnReconnect | None = None,
         patience: float | None = 300.0,
         max_event_bytes: int | None = None,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Iterate over the events after `since`, each once and in order, and then live.
 
-        `since` is the seq of the last event that is known: 0 for all events, `"now"` for new ones
-        only. `kinds` lets through only these. With `follow=False` it ends with the events that
-        are there, with `stop_at_end` when no turn runs any more, and else when the session is
-        deleted.
+        `since` is the seq of the last event that is known, or `"now"` for new ones only; by default
+        it begins with the oldest that is there. `kinds` lets through only these. With
+        `follow=False` it ends with the events that are there, with `stop_at_end` when no turn runs
+        any more, and else when the session is deleted.
 
         It goes on where it was when the connection is lost and when the server is started again.
         Each time, `on_reconnect` is called with a `Reconnect`, and the log `switchboard` has a

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, TypeVar
 
 from switchboard._operations.call import Limits
@@ -41,7 +41,7 @@ class Driver:
         result: T = running.result
         return result
 
-    def iterate(self, operation: Operation[None]) -> Iterator[Any]:
+    def iterate(self, operation: Operation[None]) -> Generator[Any, None, None]:
         """Run an operation as far as what it emits is wanted."""
         running = _Running(self._transport, operation)
         try:
@@ -64,7 +64,7 @@ class _Running:
         self._operation = operation
         self._stream: Any = None
 
-    def emitted(self) -> Iterator[Any]:
+    def emitted(self) -> Generator[Any, None, None]:
         answer: Any = None
         failure: SwitchboardError | None = None
         while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import builtins
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from switchboard._operations import sessions as operations
@@ -118,7 +118,7 @@ class Sessions:
         include_system_owned: bool = False,
         on_reconnect: OnReconnect | None = None,
         patience: float | None = 300.0,
-    ) -> Iterator[SessionChange]:
+    ) -> Generator[SessionChange, None, None]:
         """Iterate over each session as it is, a `"synced"`, and then each change.
 
         It goes on when the connection is lost and when the server is started again; every
