@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import random
 import select
 import signal
 import socket
@@ -24,6 +26,17 @@ MARK = "SWITCHBOARD_TEST_BASE"
 
 # When a test gives up: no measure of anything, only so that it ends.
 GIVE_UP = 60.0
+
+
+# Read before the tests take such variables away.
+_SEED = os.environ.get("SWITCHBOARD_TEST_SEED")
+
+
+def seeded() -> random.Random:
+    """Chance that can be had again: its seed is shown where a test fails."""
+    seed = int(_SEED) if _SEED else random.randrange(2**32)
+    print(f"SWITCHBOARD_TEST_SEED={seed}")
+    return random.Random(seed)
 
 
 def until(what: str, is_so: Callable[[], bool]) -> None:
@@ -88,8 +101,6 @@ class Server:
         process = self._process
         until("the server", lambda: ready.exists() or process.poll() is not None)
         assert process.poll() is None, (self.base / "log").read_text()
-        import json
-
         addresses = json.loads(ready.read_text())["addresses"]
         # The same port from now on, so that clients find it again.
         self._listen = next(a for a in addresses if a.startswith("http://"))[7:]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import shutil
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -193,32 +192,6 @@ def test_events_that_are_damaged() -> None:
         assert error.seq == told.index("the one") + 1
         assert error.next_seq == error.seq + 1
         refused(errors.SessionReadOnly, lambda: chat.send("and now?"))
-
-
-def test_a_server_that_stops_ends_a_wait() -> None:
-    with server() as (own, _), Switchboard(own.url, token=own.token, timeout=0.5) as sb:
-        chat = sb.session(sb.sessions.create(own.work, script("thread", "sleep")).id)
-        failures: list[SwitchboardError] = []
-
-        def wait() -> None:
-            try:
-                chat.wait()
-            except SwitchboardError as error:
-                failures.append(error)
-
-        watch = chat.events("now")
-        thread = threading.Thread(target=wait)
-        thread.start()
-        until("the wait", lambda: sb.info().running_turns == 1)
-        own.ask_to_stop()
-        own.stopped()
-        own.start()
-        chat.kill()
-        thread.join(30)
-        assert not thread.is_alive()
-        # It outlasts the restart.
-        assert failures == []
-        watch.close()
 
 
 def test_operations_that_the_server_does_not_have(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
-import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import script
-from harness import GIVE_UP, Proxy, Server, until
+from harness import GIVE_UP, Proxy, Server, seeded, until
 
 from switchboard import (
     AsyncSwitchboard,
@@ -87,9 +85,7 @@ def own() -> Iterator[Server]:
 
 @CLIENTS
 def test_a_connection_that_is_cut_anywhere_costs_no_event(shared: Server, collect: Any) -> None:
-    seed = int(os.environ.get("SWITCHBOARD_SEED", random.randrange(2**32)))
-    print(f"seed {seed}")  # Shown where it fails.
-    dice = random.Random(seed)
+    dice = seeded()
     proxy = Proxy(shared.address)
     with Switchboard(f"unix:{shared.socket}") as direct:
         chat = direct.session(direct.sessions.create(shared.work).id)
