@@ -295,3 +295,56 @@ def test_a_server_that_stays_away_is_given_up(own: Server) -> None:
     ):
         next(iter(never.session(chat.id).events()))
     own.start()
+
+
+def test_whoever_closes_the_client_ends_its_streams(shared: Server, chat: Chat) -> None:
+    first = threading.Event()
+    with Switchboard(f"unix:{shared.socket}") as sb:
+
+        def follow() -> None:
+            with pytest.raises(RuntimeError, match="closed"):
+                for _ in sb.session(chat.id).events():
+                    first.set()
+
+        with running(follow):
+            assert first.wait(GIVE_UP)
+            sb.close()
+
+    async def both() -> None:
+        client = AsyncSwitchboard(f"unix:{shared.socket}")
+        told = asyncio.Event()
+
+        async def follow() -> None:
+            async for _ in client.session(chat.id).events():
+                told.set()
+
+        task = asyncio.create_task(follow())
+        await asyncio.wait_for(told.wait(), GIVE_UP)
+        await client.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            await asyncio.wait_for(task, GIVE_UP)
+
+    asyncio.run(both())
+
+
+def test_a_task_that_is_cancelled_leaves_its_stream(shared: Server, chat: Chat) -> None:
+    async def cancel() -> None:
+        async with AsyncSwitchboard(f"unix:{shared.socket}") as sb:
+            told = asyncio.Event()
+
+            async def follow() -> None:
+                async for _ in sb.session(chat.id).events():
+                    told.set()
+
+            before = (await sb.info()).open_watches
+            task = asyncio.create_task(follow())
+            await asyncio.wait_for(told.wait(), GIVE_UP)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            while (await sb.info()).open_watches > before:
+                await asyncio.sleep(0.01)
+            # The client goes on.
+            assert [e.seq async for e in sb.session(chat.id).events(follow=False)] == [1]
+
+    asyncio.run(asyncio.wait_for(cancel(), GIVE_UP))

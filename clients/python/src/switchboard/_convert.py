@@ -1,160 +1,14 @@
-"""From messages of the contract to the values of `switchboard.types`, and words back to enums."""
+"""From messages of the contract to the values of `switchboard.types`, and back."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import UTC
 from typing import Any
 
-from google.protobuf.descriptor import EnumDescriptor
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message as ProtoMessage
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from switchboard import _json, types
+from switchboard import _words as words
 from switchboard._proto.v1 import audit_pb2, controls_pb2, event_pb2, session_pb2, system_pb2
-from switchboard.errors import InvalidArgument
-
-
-def invalid(field: str, problem: str) -> InvalidArgument:
-    """A value that cannot even be sent."""
-    return InvalidArgument(
-        f"{field}: {problem}", reason="INVALID_ARGUMENT", metadata={"field": field}
-    )
-
-
-# --- words ------------------------------------------------------------------------------------
-
-
-def _prefix(enum: EnumDescriptor) -> str:
-    # Every enum has a first value that says nothing.
-    return str(enum.values[0].name).removesuffix("UNSPECIFIED")
-
-
-def word(enum: EnumDescriptor, number: int, dash: str = "_") -> str:
-    """The word of an enum's value; empty for none, and the number for a later server's."""
-    if number == 0:
-        return ""
-    value = enum.values_by_number.get(number)
-    if value is None:
-        return str(number)
-    return str(value.name).removeprefix(_prefix(enum)).lower().replace("_", dash)
-
-
-def number(enum: EnumDescriptor, text: str | None, field: str) -> int:
-    """The value of an enum that a word names; 0 for none."""
-    if text is None:
-        return 0
-    name = _prefix(enum) + str(text).upper().replace("-", "_")
-    value = enum.values_by_name.get(name)
-    if value is None or value.number == 0:
-        dash = "-" if enum.name in _DASHED else "_"
-        words = ", ".join(word(enum, each.number, dash) for each in enum.values[1:])
-        raise invalid(field, f"{text!r}: expected one of {words}")
-    return int(value.number)
-
-
-# Those that have the words of the settings contract.
-_DASHED = {"ApprovalPolicy", "NetworkAccess", "FilesystemSandbox"}
-
-
-def _enum(of: str) -> EnumDescriptor:
-    for file in (session_pb2, controls_pb2, event_pb2, audit_pb2):
-        if of in file.DESCRIPTOR.enum_types_by_name:
-            enum: EnumDescriptor = file.DESCRIPTOR.enum_types_by_name[of]
-            return enum
-    raise AssertionError(f"the contract has no enum {of}")
-
-
-STATE = _enum("SessionState")
-SCOPE = _enum("Scope")
-APPROVAL_POLICY = _enum("ApprovalPolicy")
-NETWORK_ACCESS = _enum("NetworkAccess")
-FILESYSTEM_SANDBOX = _enum("FilesystemSandbox")
-WEB_SEARCH = _enum("WebSearchMode")
-EVENT_KIND = _enum("EventKind")
-OUTPUT_STREAM = _enum("OutputStream")
-ARCHIVED = _enum("ArchivedFilter")
-_OUTCOME = _enum("Outcome")
-_STATE_REASON = _enum("StateReason")
-_ORIGIN = _enum("Origin")
-_TIME_SOURCE = _enum("TimeSource")
-_ROLE = _enum("MessageRole")
-_OPERATION = _enum("AuditOperation")
-
-
-# --- paths and times --------------------------------------------------------------------------
-
-
-def absolute(path: str | os.PathLike[str]) -> str:
-    """A path of this machine, absolute: the server's own directory means nothing here."""
-    return os.path.abspath(os.fspath(path))  # noqa: PTH100 - Path.absolute() keeps `..`
-
-
-def timestamp(time: datetime | None) -> Timestamp | None:
-    """The instant, as the contract has it; one without a zone is local time."""
-    if time is None:
-        return None
-    made = Timestamp()
-    made.FromDatetime(time.astimezone(UTC))
-    return made
-
-
-def duration(seconds: float | None) -> Duration | None:
-    """The span, as the contract has it."""
-    if seconds is None:
-        return None
-    made = Duration()
-    made.FromNanoseconds(round(seconds * 1e9))
-    return made
-
-
-def _time(message: ProtoMessage, field: str) -> datetime | None:
-    if not message.HasField(field):
-        return None
-    stamp: Timestamp = getattr(message, field)
-    return stamp.ToDatetime(tzinfo=UTC)
-
-
-# --- any message ------------------------------------------------------------------------------
-
-
-def plain(message: ProtoMessage) -> dict[str, Any]:
-    """A message as a dictionary with the names of the contract.
-
-    Fields that can be absent and are are left out. Enums are words, times are `datetime`, spans
-    are seconds, and numbers are numbers whatever their size.
-    """
-    result: dict[str, Any] = {}
-    for field in message.DESCRIPTOR.fields:
-        if field.has_presence and not message.HasField(field.name):
-            continue
-        value = getattr(message, field.name)
-        if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            of = field.message_type.fields_by_name["value"]
-            result[field.name] = {key: _plain(of, each) for key, each in value.items()}
-        elif isinstance(value, str | bytes | ProtoMessage) or not hasattr(value, "__iter__"):
-            result[field.name] = _plain(field, value)
-        else:
-            result[field.name] = [_plain(field, each) for each in value]
-    return result
-
-
-def _plain(field: Any, value: Any) -> Any:
-    if isinstance(value, Timestamp):
-        return value.ToDatetime(tzinfo=UTC)
-    if isinstance(value, Duration):
-        return value.ToTimedelta().total_seconds()
-    if isinstance(value, ProtoMessage):
-        return plain(value)
-    if field.enum_type is not None:
-        return word(field.enum_type, value, "-" if field.enum_type.name in _DASHED else "_")
-    return value
-
-
-# --- sessions ---------------------------------------------------------------------------------
 
 
 def usage(message: session_pb2.Usage) -> types.Usage:
@@ -172,14 +26,14 @@ def turn(message: session_pb2.Turn) -> types.Turn:
     """A turn."""
     return types.Turn(
         number=message.number,
-        state=word(STATE, message.state),
-        state_reason=word(_STATE_REASON, message.state_reason),
+        state=words.word(words.STATE, message.state),
+        state_reason=words.word(words.STATE_REASON, message.state_reason),
         error=message.error,
         exit_code=message.exit_code if message.HasField("exit_code") else None,
         signal=message.signal if message.HasField("signal") else None,
         pid=message.pid,
-        start_time=_time(message, "start_time"),
-        end_time=_time(message, "end_time"),
+        start_time=words.time(message, "start_time"),
+        end_time=words.time(message, "end_time"),
         usage=usage(message.usage) if message.HasField("usage") else None,
     )
 
@@ -188,17 +42,17 @@ def session(message: session_pb2.Session, disk_bytes: int | None = None) -> type
     """A session."""
     return types.Session(
         id=message.session_id,
-        state=word(STATE, message.state),
-        state_reason=word(_STATE_REASON, message.state_reason),
+        state=words.word(words.STATE, message.state),
+        state_reason=words.word(words.STATE_REASON, message.state_reason),
         agent=message.agent,
         source=message.source,
         title=message.title,
         labels=dict(message.labels),
         working_directory=message.working_directory,
         model=message.model or None,
-        approval_policy=word(APPROVAL_POLICY, message.approval_policy, "-") or None,
-        network_access=word(NETWORK_ACCESS, message.network_access, "-") or None,
-        filesystem_sandbox=word(FILESYSTEM_SANDBOX, message.filesystem_sandbox, "-") or None,
+        approval_policy=words.word(words.APPROVAL_POLICY, message.approval_policy) or None,
+        network_access=words.word(words.NETWORK_ACCESS, message.network_access) or None,
+        filesystem_sandbox=words.word(words.FILESYSTEM_SANDBOX, message.filesystem_sandbox) or None,
         thread_id=message.thread_id,
         codex_version=message.codex_version,
         codex=_codex(message.codex_options),
@@ -206,8 +60,8 @@ def session(message: session_pb2.Session, disk_bytes: int | None = None) -> type
         turn_count=message.turn_count,
         last_turn=turn(message.last_turn) if message.HasField("last_turn") else None,
         usage=usage(message.usage) if message.HasField("usage") else None,
-        create_time=_time(message, "create_time"),
-        update_time=_time(message, "update_time"),
+        create_time=words.time(message, "create_time"),
+        update_time=words.time(message, "update_time"),
         archived=message.archived,
         system_owned=message.system_owned,
         forked_from=message.forked_from,
@@ -223,7 +77,7 @@ def _codex(message: session_pb2.CodexOptions) -> types.Codex:
         output_schema=message.output_schema,
         add_directories=tuple(message.add_directories),
         profile=message.profile,
-        web_search=word(WEB_SEARCH, message.web_search) or None,
+        web_search=words.word(words.WEB_SEARCH, message.web_search) or None,
         environment=dict(message.environment),
         full_danger=message.full_danger,
         strict_config=message.strict_config,
@@ -236,10 +90,10 @@ def codex_options(codex: types.Codex | None) -> session_pb2.CodexOptions | None:
         return None
     return session_pb2.CodexOptions(
         config=codex.config,
-        output_schema=absolute(codex.output_schema) if codex.output_schema else "",
-        add_directories=[absolute(path) for path in codex.add_directories],
+        output_schema=words.absolute(codex.output_schema) if codex.output_schema else "",
+        add_directories=[words.absolute(path) for path in codex.add_directories],
         profile=codex.profile,
-        web_search=number(WEB_SEARCH, codex.web_search, "codex.web_search"),  # type: ignore[arg-type]
+        web_search=words.number(words.WEB_SEARCH, codex.web_search, "codex.web_search"),
         environment=codex.environment,
         full_danger=codex.full_danger,
         strict_config=codex.strict_config,
@@ -254,15 +108,12 @@ def session_change(message: session_pb2.WatchSessionsResponse) -> types.SessionC
             return types.SessionChange("session", message.cursor, found.id, found)
         case "deleted":
             gone = message.deleted
-            time = _time(gone, "delete_time")
+            time = words.time(gone, "delete_time")
             return types.SessionChange("deleted", message.cursor, gone.session_id, None, time)
         case "synced":
             return types.SessionChange("synced", message.cursor)
         case _:
             return None
-
-
-# --- events, messages and steps ---------------------------------------------------------------
 
 
 def event(message: event_pb2.Event) -> types.Event:
@@ -276,11 +127,11 @@ def event(message: event_pb2.Event) -> types.Event:
         session_id=message.session_id,
         seq=message.seq,
         time=message.time.ToDatetime(tzinfo=UTC),
-        time_source=word(_TIME_SOURCE, message.time_source),
+        time_source=words.word(words.TIME_SOURCE, message.time_source),
         turn=message.turn,
-        origin=word(_ORIGIN, message.origin),
+        origin=words.word(words.ORIGIN, message.origin),
         kind=kind or "unrecognized",
-        data=plain(getattr(message, kind)) if kind else {},
+        data=words.plain(getattr(message, kind)) if kind else {},
         raw=message.raw,
         byte_offset=message.byte_offset,
         elided=elided,
@@ -294,8 +145,8 @@ def said(message: session_pb2.SessionMessage) -> types.Message:
         turn=message.turn,
         step=message.step,
         seq=message.seq,
-        time=_time(message, "time"),
-        role=word(_ROLE, message.role),
+        time=words.time(message, "time"),
+        role=words.word(words.ROLE, message.role),
         content=message.content.text,
         input=message.input.text if has_input else None,
         name=message.name,
@@ -314,35 +165,32 @@ def step(message: session_pb2.Step) -> types.Step:
         turn=message.turn,
         step=message.step,
         seq=message.seq,
-        time=_time(message, "time"),
+        time=words.time(message, "time"),
         kind=kind or "unrecognized",
-        data=plain(getattr(message, kind)) if kind else {},
+        data=words.plain(getattr(message, kind)) if kind else {},
         item_id=message.item_id,
         item_type=message.item_type,
         status=message.status,
     )
 
 
-# --- controls, settings and the audit ---------------------------------------------------------
-
-
 def outcome(value: int) -> str:
     """Whether a write changed anything."""
-    return word(_OUTCOME, value)
+    return words.word(words.OUTCOME, value)
 
 
 def scope(value: int) -> str:
     """Whose settings and controls."""
-    return word(SCOPE, value)
+    return words.word(words.SCOPE, value)
 
 
 def controls(message: controls_pb2.Controls) -> types.Controls:
     """Controls."""
     return types.Controls(
         model=message.model or None,
-        approval_policy=word(APPROVAL_POLICY, message.approval_policy, "-") or None,
-        network_access=word(NETWORK_ACCESS, message.network_access, "-") or None,
-        filesystem_sandbox=word(FILESYSTEM_SANDBOX, message.filesystem_sandbox, "-") or None,
+        approval_policy=words.word(words.APPROVAL_POLICY, message.approval_policy) or None,
+        network_access=words.word(words.NETWORK_ACCESS, message.network_access) or None,
+        filesystem_sandbox=words.word(words.FILESYSTEM_SANDBOX, message.filesystem_sandbox) or None,
     )
 
 
@@ -363,21 +211,21 @@ def controls_message(given: types.Controls | Mapping[str, Any]) -> controls_pb2.
     if not isinstance(given, types.Controls):
         unknown = [name for name in given if name not in _CONTROLS]
         if unknown:
-            raise invalid(
+            raise words.invalid(
                 "controls", f"there is no {unknown[0]!r}; there are: {', '.join(_CONTROLS)}"
             )
         given = types.Controls(**{_CONTROLS[name]: value for name, value in given.items()})
     field = "controls."
     return controls_pb2.Controls(
         model=given.model or "",
-        approval_policy=number(  # type: ignore[arg-type]
-            APPROVAL_POLICY, given.approval_policy, field + "approval_policy"
+        approval_policy=words.number(
+            words.APPROVAL_POLICY, given.approval_policy, field + "approval_policy"
         ),
-        network_access=number(  # type: ignore[arg-type]
-            NETWORK_ACCESS, given.network_access, field + "network_access"
+        network_access=words.number(
+            words.NETWORK_ACCESS, given.network_access, field + "network_access"
         ),
-        filesystem_sandbox=number(  # type: ignore[arg-type]
-            FILESYSTEM_SANDBOX, given.filesystem_sandbox, field + "filesystem_sandbox"
+        filesystem_sandbox=words.number(
+            words.FILESYSTEM_SANDBOX, given.filesystem_sandbox, field + "filesystem_sandbox"
         ),
     )
 
@@ -401,13 +249,13 @@ def audit_entry(message: audit_pb2.AuditEntry) -> types.AuditEntry:
 
     return types.AuditEntry(
         seq=message.seq,
-        time=_time(message, "time"),
+        time=words.time(message, "time"),
         actor=message.actor,
         source=message.source,
         transport=message.transport,
         scope=scope(message.scope),
         session_id=message.session_id,
-        operation=word(_OPERATION, message.operation),
+        operation=words.word(words.OPERATION, message.operation),
         previous_controls=told("previous_controls"),
         controls=told("controls"),
         settings=[
@@ -440,7 +288,7 @@ def server_info(message: system_pb2.GetServerInfoResponse) -> types.ServerInfo:
     return types.ServerInfo(
         version=message.version,
         pid=message.pid,
-        start_time=_time(message, "start_time"),
+        start_time=words.time(message, "start_time"),
         home=message.home,
         addresses=list(message.addresses),
         codex_path=message.codex.path,
@@ -448,12 +296,12 @@ def server_info(message: system_pb2.GetServerInfoResponse) -> types.ServerInfo:
         codex_problem=message.codex.problem,
         running_turns=message.running_turns,
         open_watches=message.open_watches,
-        limits=plain(message.limits),
+        limits=words.plain(message.limits),
     )
 
 
 def agent(kind: str) -> str:
     """The kind of agent, the transcript of a replay absolute."""
     if kind.startswith("replay:"):
-        return "replay:" + absolute(Path(kind.removeprefix("replay:")))
+        return "replay:" + words.absolute(kind.removeprefix("replay:"))
     return kind

@@ -30,8 +30,7 @@ class AsyncTransport:
 
     def _open(self) -> grpc.aio.Channel:
         # Only now, because it belongs to the event loop that runs then.
-        if self._is_closed:
-            raise RuntimeError("the client is closed")
+        self._say_closed()
         if self._channel is None:
             target = _channel.target(self._connection)
             options = _channel.options(self._connection)
@@ -53,6 +52,9 @@ class AsyncTransport:
             answer: Message = await multicallable(request, timeout=timeout, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
             raise self._converted(error) from None
+        except asyncio.CancelledError:
+            self._say_closed()
+            raise
         return answer
 
     async def stream(self, request: Message) -> Any:
@@ -71,6 +73,9 @@ class AsyncTransport:
             message = await stream.read()
         except grpc.aio.AioRpcError as error:
             raise self._converted(error) from None
+        except asyncio.CancelledError:
+            self._say_closed()
+            raise
         if message is not grpc.aio.EOF:
             assert isinstance(message, Message)
             return message
@@ -91,6 +96,11 @@ class AsyncTransport:
         self._is_closed = True
         if self._channel is not None:
             await self._channel.close()
+
+    def _say_closed(self) -> None:
+        # Whoever closes the client cancels its calls, and not the tasks that wait for them.
+        if self._is_closed:
+            raise RuntimeError("the client is closed") from None
 
     def _converted(self, error: grpc.aio.AioRpcError) -> SwitchboardError:
         trailers: Any = error.trailing_metadata() or ()

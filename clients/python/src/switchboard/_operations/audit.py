@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from switchboard import _convert as convert
+from switchboard import _words as words
 from switchboard import types
 from switchboard._operations.call import Limits, call, pages
 from switchboard._operations.effects import Operation
@@ -28,12 +29,12 @@ def list_entries(
     request = pb.ListAuditEntriesRequest(
         filter=pb.AuditFilter(
             session_id=session_id,
-            scope=convert.number(convert.SCOPE, scope, "scope"),  # type: ignore[arg-type]
+            scope=words.number(words.SCOPE, scope, "scope"),
             actor=actor,
             source=source,
             key=key,
-            written_after=convert.timestamp(written_after),
-            written_before=convert.timestamp(written_before),
+            written_after=words.timestamp(written_after),
+            written_before=words.timestamp(written_before),
         ),
         after_seq=after_seq,
         page_size=0 if limit is None else max(1, min(limit, 1000)),

@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from switchboard import _convert as convert
+from switchboard import _words as words
 from switchboard import types
 from switchboard._operations.call import Limits, Pauses, call, pages
 from switchboard._operations.effects import Open, Operation, Read, Sleep
@@ -46,16 +47,12 @@ def _described(
         source=source,
         title=title,
         labels=labels or {},
-        working_directory="" if cwd is None else convert.absolute(cwd),
+        working_directory="" if cwd is None else words.absolute(cwd),
         model=model or "",
-        approval_policy=convert.number(  # type: ignore[arg-type]
-            convert.APPROVAL_POLICY, approval_policy, "approval_policy"
-        ),
-        network_access=convert.number(  # type: ignore[arg-type]
-            convert.NETWORK_ACCESS, network_access, "network_access"
-        ),
-        filesystem_sandbox=convert.number(  # type: ignore[arg-type]
-            convert.FILESYSTEM_SANDBOX, filesystem_sandbox, "filesystem_sandbox"
+        approval_policy=words.number(words.APPROVAL_POLICY, approval_policy, "approval_policy"),
+        network_access=words.number(words.NETWORK_ACCESS, network_access, "network_access"),
+        filesystem_sandbox=words.number(
+            words.FILESYSTEM_SANDBOX, filesystem_sandbox, "filesystem_sandbox"
         ),
         codex_options=convert.codex_options(codex),
         system_owned=system_owned,
@@ -63,7 +60,7 @@ def _described(
 
 
 def _states(states: Sequence[str] | None) -> list[Any]:
-    return [convert.number(convert.STATE, state, "states") for state in states or ()]
+    return [words.number(words.STATE, state, "states") for state in states or ()]
 
 
 def create(
@@ -77,7 +74,7 @@ def create(
         session=_described(**described),
         session_id=session_id,
         prompt=prompt,
-        images=[convert.absolute(image) for image in images],
+        images=[words.absolute(image) for image in images],
     )
     answer = yield from call(limits, request, pb.CreateSessionResponse)
     return convert.session(answer.session)
@@ -96,7 +93,7 @@ def fork(
         session=_described(agent=None, **described),
         new_session_id=session_id,
         prompt=prompt,
-        images=[convert.absolute(image) for image in images],
+        images=[words.absolute(image) for image in images],
     )
     answer = yield from call(limits, request, pb.ForkSessionResponse)
     return convert.session(answer.session)
@@ -133,9 +130,9 @@ def list_sessions(
             True: pb.ARCHIVED_FILTER_ONLY,
             None: pb.ARCHIVED_FILTER_ALL,
         }[archived],
-        working_directory="" if cwd is None else convert.absolute(cwd),
-        created_after=convert.timestamp(created_after),
-        created_before=convert.timestamp(created_before),
+        working_directory="" if cwd is None else words.absolute(cwd),
+        created_after=words.timestamp(created_after),
+        created_before=words.timestamp(created_before),
         include_system_owned=include_system_owned,
     )
     found = yield from pages(
@@ -181,7 +178,7 @@ def cleanup(
     found: list[str] = []
     while True:
         request = pb.CleanupSessionsRequest(
-            older_than=convert.duration(None if older_than is None else older_than.total_seconds()),
+            older_than=words.duration(None if older_than is None else older_than.total_seconds()),
             dry_run=dry_run,
             states=_states(states),
             include_system_owned=include_system_owned,
@@ -199,7 +196,7 @@ def send(
     request = pb.StartTurnRequest(
         session_id=session_id,
         prompt=prompt,
-        images=[convert.absolute(image) for image in images],
+        images=[words.absolute(image) for image in images],
     )
     answer = yield from call(limits, request, pb.StartTurnResponse)
     return convert.turn(answer.session.last_turn)
@@ -224,7 +221,7 @@ def wait(
     while True:
         part = _WAIT if until is None else max(0.0, min(_WAIT, until - time.monotonic()))
         request = pb.WaitSessionRequest(
-            session_id=session_id, states=_states(states), timeout=convert.duration(part)
+            session_id=session_id, states=_states(states), timeout=words.duration(part)
         )
         answer = yield from call(limits, request, pb.WaitSessionResponse, part + limits.timeout)
         if answer.reached:
@@ -272,7 +269,7 @@ def output(
     request = pb.ReadOutputRequest(
         session_id=session_id,
         turn=turn or 0,
-        stream=convert.number(convert.OUTPUT_STREAM, stream, "stream"),  # type: ignore[arg-type]
+        stream=words.number(words.OUTPUT_STREAM, stream, "stream"),
     )
     read = bytearray()
     pauses, begun = Pauses(), time.monotonic()

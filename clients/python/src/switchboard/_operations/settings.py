@@ -11,6 +11,7 @@ import grpc
 
 from switchboard import _convert as convert
 from switchboard import _json, _paths, types
+from switchboard import _words as words
 from switchboard._operations.call import Limits, Pauses, call
 from switchboard._operations.effects import Operation, Sleep
 from switchboard._paths import Path
@@ -30,7 +31,7 @@ class Place:
     @property
     def scope_number(self) -> Any:
         """The scope as the contract has it; that of the session where none is said."""
-        return convert.number(convert.SCOPE, self.scope or "session", "scope")
+        return words.number(words.SCOPE, self.scope or "session", "scope")
 
 
 def get(limits: Limits, place: Place, key: str | None, default: Any) -> Operation[Any]:
@@ -84,13 +85,13 @@ def update(
     etag: str,
 ) -> Operation[types.SettingsChange]:
     if (key is None) == (settings is None) or (key is None) != (value is types.ABSENT):
-        raise convert.invalid("settings", "give either key= and value=, or settings=")
+        raise words.invalid("settings", "give either key= and value=, or settings=")
     modes = {
         "merge": settings_pb2.UPDATE_MODE_MERGE,
         "replace": settings_pb2.UPDATE_MODE_REPLACE,
     }
     if mode not in modes:
-        raise convert.invalid("mode", f"{mode!r}: expected one of merge, replace")
+        raise words.invalid("mode", f"{mode!r}: expected one of merge, replace")
     request = settings_pb2.UpdateSettingsRequest(
         session_id=place.session_id,
         scope=place.scope_number,
@@ -152,7 +153,7 @@ def merge_below(
     limits: Limits, place: Place, path: Path, patch: Mapping[str, Any]
 ) -> Operation[types.SettingsChange]:
     if not isinstance(patch, Mapping):
-        raise convert.invalid("patch", f"expected a dictionary, not {type(patch).__name__}")
+        raise words.invalid("patch", f"expected a dictionary, not {type(patch).__name__}")
     _json.dumps(patch, "patch")
 
     def merged(top: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from google.protobuf.message import Message
 
 from switchboard import _convert as convert
+from switchboard import _words as words
 from switchboard import types
 from switchboard._operations.call import Limits, Pauses
 from switchboard._operations.effects import Emit, Notify, Open, Operation, Read, Sleep
@@ -63,7 +64,7 @@ class EventCursor:
         max_event_bytes: int | None,
     ) -> None:
         if isinstance(since, int) and since < 0:
-            raise convert.invalid("since", f"{since}: expected the seq of an event, or 0 for all")
+            raise words.invalid("since", f"{since}: expected the seq of an event, or 0 for all")
         self.is_over = False
         self.ends_with_stream = stop_at_end
         self._session_id = session_id
@@ -72,7 +73,7 @@ class EventCursor:
         self._start = (
             event_pb2.DEFAULT_START_NOW if since == "now" else event_pb2.DEFAULT_START_BEGINNING
         )
-        self._kinds = [convert.number(convert.EVENT_KIND, kind, "kinds") for kind in kinds or ()]
+        self._kinds = [words.number(words.EVENT_KIND, kind, "kinds") for kind in kinds or ()]
         self._follow = follow
         self._max_event_bytes = max_event_bytes or 0
         self._epoch = ""
@@ -89,8 +90,8 @@ class EventCursor:
             start_seq=self._next,
             default_start=self._start,
             epoch=self._epoch,
-            kinds=self._kinds,  # type: ignore[arg-type]
-            heartbeat=convert.duration(_HEARTBEAT),
+            kinds=self._kinds,
+            heartbeat=words.duration(_HEARTBEAT),
             stop_at_end=self.ends_with_stream,
             max_event_bytes=self._max_event_bytes,
         )
@@ -145,7 +146,7 @@ class SessionsCursor:
         return session_pb2.WatchSessionsRequest(
             cursor=self._cursor,
             include_system_owned=self._include_system_owned,
-            heartbeat=convert.duration(_HEARTBEAT),
+            heartbeat=words.duration(_HEARTBEAT),
         )
 
     def take(self, message: session_pb2.WatchSessionsResponse) -> Iterable[types.SessionChange]:
