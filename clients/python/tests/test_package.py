@@ -59,10 +59,16 @@ def own() -> Iterator[Server]:
     server.close()
 
 
+def blocks(file: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", file.read_text(), re.S)
+
+
 def test_the_readme_runs_as_it_stands(installed: Path, own: Server, tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (HERE / "README.md").read_text(), re.S)
-    assert len(blocks) == 2
-    for block in blocks:
+    taught = blocks(HERE / "README.md")
+    assert len(taught) == 2
+    shown = blocks(ROOT / "README.md")[0]
+    assert "Switchboard.from_profile" in shown
+    for block in [*taught, shown]:
         program = tmp_path / "readme.py"
         program.write_text(block)
         done = run(installed, program, env=own.environment(), cwd=own.work)
@@ -70,11 +76,9 @@ def test_the_readme_runs_as_it_stands(installed: Path, own: Server, tmp_path: Pa
         assert done.stderr == ""
         assert "input_tokens=100" in done.stdout
     with Switchboard(f"unix:{own.socket}") as sb:
-        (left,) = sb.sessions.list()
-        assert (left.first_prompt, left.working_directory) == (
-            "explain this project",
-            str(own.work),
-        )
+        left = sb.sessions.list()
+        assert [each.first_prompt for each in left] == ["list the TODOs", "explain this project"]
+        assert {each.working_directory for each in left} == {str(own.work)}
 
 
 def test_what_is_installed_has_types(installed: Path, tmp_path: Path) -> None:
