@@ -204,6 +204,10 @@ def test_a_unix_socket_needs_no_token_and_tcp_does(shared: Server, tmp_path: Pat
                 return (await sb.info()).home
 
         assert asyncio.run(info()) == str(shared.home)
+    for name in ("a b", "a%41", "a?b#c", "ü:"):
+        (tmp_path / name).symlink_to(shared.socket)
+        with Switchboard(f"unix:{tmp_path / name}", connect_timeout=0.5) as sb:
+            assert sb.info().home == str(shared.home)
     with Switchboard(shared.url, home=shared.home) as sb:
         assert sb.info().home == str(shared.home)
     with Switchboard(home=shared.home) as sb:

@@ -124,6 +124,22 @@ def test_who_is_let_in(shared: Server) -> None:
         assert "token" in str(refused(errors.Unauthenticated, sb.info))
     with Switchboard(shared.url) as sb:
         refused(errors.Unauthenticated, sb.info)
+    with Switchboard(shared.url, token=shared.token) as sb:
+        # As a web page would call.
+        sb._driver._transport._metadata += (("origin", "http://example.com"),)
+        refused(errors.PermissionDenied, sb.info)
+
+
+def test_a_server_that_stops_says_so() -> None:
+    with server() as (own, sb):
+        chat = sb.session(sb.sessions.create(own.work).id)
+        events = chat.events(patience=0)
+        assert next(events).seq == 1
+        own.ask_to_stop()
+        error = refused(errors.ShuttingDown, lambda: next(events))
+        assert error.metadata["last_seq"] == "1"
+        own.stopped()
+        own.start()
 
 
 @pytest.mark.parametrize("size", [1, 5_000])
@@ -258,7 +274,6 @@ def details(reason: str, *more: Any, **metadata: str) -> bytes:
 @pytest.mark.parametrize(
     ("code", "sent", "kind", "reason", "calls"),
     [
-        ("PERMISSION_DENIED", details("PERMISSION_DENIED"), "PermissionDenied", None, 1),
         ("PERMISSION_DENIED", details("MISDIRECTED_REQUEST"), "MisdirectedRequest", None, 1),
         ("INTERNAL", details("INTERNAL"), "InternalError", None, 1),
         # These are asked again, until the time is up.

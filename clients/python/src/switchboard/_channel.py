@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import grpc
 from google.protobuf.message import Message
@@ -56,7 +56,10 @@ def method(request: Message) -> Method:
 
 def target(connection: Connection) -> str:
     """The address, as gRPC has it."""
-    return connection.url if connection.is_unix else urlsplit(connection.url).netloc
+    if connection.is_unix:
+        # Otherwise a `?` or a `%` would mean something.
+        return "unix:" + quote(connection.url.removeprefix("unix:"))
+    return urlsplit(connection.url).netloc
 
 
 def options(connection: Connection) -> Sequence[tuple[str, Any]]:

@@ -77,6 +77,8 @@ def call(
         try:
             result: R = yield Unary(request, remaining)
         except SwitchboardError as error:
+            if error.reason and not isinstance(error, DeadlineExceeded):
+                limits.reached = True
             why = lost(error)
             pause = pauses.next(error.retry_after)
             if why is None or time.monotonic() + pause >= begun + limits.patience(usual):

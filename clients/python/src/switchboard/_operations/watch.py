@@ -20,7 +20,7 @@ from switchboard._operations.call import Limits, Pauses
 from switchboard._operations.effects import Emit, Notify, Open, Operation, Read, Sleep
 from switchboard._proto.v1 import event_pb2, session_pb2
 from switchboard._status import lost
-from switchboard.errors import SessionDeleted, SwitchboardError
+from switchboard.errors import CursorExpired, SessionDeleted, SwitchboardError
 
 log = logging.getLogger("switchboard")
 
@@ -47,6 +47,9 @@ class Cursor(Protocol):
     def is_ended_by(self, error: SwitchboardError) -> bool:
         """Whether it is over, and everything was told."""
 
+    def starts_over(self, error: SwitchboardError) -> bool:
+        """Whether it begins anew, nothing having been told yet."""
+
     def resume_at(self) -> int | str:
         """Where it goes on, for people."""
 
@@ -68,17 +71,17 @@ class EventCursor:
         self.is_over = False
         self.ends_with_stream = stop_at_end
         self._session_id = session_id
-        # With 0 the server goes by `_start`.
+        # With 0 the server goes by `_oldest`.
         self._next = since + 1 if isinstance(since, int) else 0
-        self._start = (
-            event_pb2.DEFAULT_START_NOW if since == "now" else event_pb2.DEFAULT_START_BEGINNING
-        )
+        self._oldest = since is None
         self._kinds = [words.number(words.EVENT_KIND, kind, "kinds") for kind in kinds or ()]
         self._follow = follow
         self._max_event_bytes = max_event_bytes or 0
         self._epoch = ""
         # The last event that was there at first; None before that is known.
         self._latest: int | None = None
+        # Whether an event was told.
+        self._is_begun = False
         # Whether the server has told, on this connection, that the session is there.
         self._is_told = False
 
@@ -88,7 +91,9 @@ class EventCursor:
         return event_pb2.WatchEventsRequest(
             session_ids=[self._session_id],
             start_seq=self._next,
-            default_start=self._start,
+            default_start=(
+                event_pb2.DEFAULT_START_BEGINNING if self._oldest else event_pb2.DEFAULT_START_NOW
+            ),
             epoch=self._epoch,
             kinds=self._kinds,
             heartbeat=words.duration(_HEARTBEAT),
@@ -106,7 +111,7 @@ class EventCursor:
                 if self._latest is None:
                     self._latest = message.header.latest_seq
             case "event" if message.event.seq >= self._next:
-                self._next = message.event.seq + 1
+                self._next, self._is_begun = message.event.seq + 1, True
                 if not self._follow and message.event.seq > (self._latest or 0):
                     self.is_over = True
                 else:
@@ -125,6 +130,14 @@ class EventCursor:
     def is_ended_by(self, error: SwitchboardError) -> bool:
         """Whether the session was deleted, and all of its events came before."""
         return isinstance(error, SessionDeleted) and self._is_told
+
+    def starts_over(self, error: SwitchboardError) -> bool:
+        """Whether the oldest events expired before the first of them came."""
+        is_new = self._oldest and not self._is_begun
+        if is_new and isinstance(error, CursorExpired):
+            self._next, self._latest = 0, None
+            return True
+        return False
 
     def resume_at(self) -> int:
         """The next event."""
@@ -160,6 +173,10 @@ class SessionsCursor:
         """Never: a session that goes is one of its messages."""
         return False
 
+    def starts_over(self, error: SwitchboardError) -> bool:
+        """Never: it has no beginning that could go."""
+        return False
+
     def resume_at(self) -> str:
         """The cursor."""
         return self._cursor
@@ -192,6 +209,8 @@ def follow(
         except SwitchboardError as error:
             if cursor.is_ended_by(error):
                 return
+            if cursor.starts_over(error):
+                continue
             lost_since = lost_since or time.monotonic()
             usual = float("inf") if patience is None else patience
             because = lost(error)
