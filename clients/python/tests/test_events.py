@@ -274,6 +274,7 @@ def test_it_ends_with_the_session(sb: Switchboard, shared: Server) -> None:
         chat.delete()
         rest = [event.kind for event in events]
         assert rest == ([] if kinds else ["session_deleted"])
+        assert list(events) == []
         with pytest.raises(SessionDeleted):
             next(iter(chat.events()))
     with pytest.raises(SessionNotFound):

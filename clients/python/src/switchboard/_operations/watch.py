@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from google.protobuf.message import Message
 
@@ -20,11 +20,14 @@ from switchboard._operations.call import Limits, Pauses
 from switchboard._operations.effects import Emit, Notify, Open, Operation, Read, Sleep
 from switchboard._proto.v1 import event_pb2, session_pb2
 from switchboard._status import lost
-from switchboard.errors import CursorExpired, SessionDeleted, SwitchboardError
+from switchboard.errors import CursorExpired, SwitchboardError
 
 log = logging.getLogger("switchboard")
 
 OnReconnect = Callable[[types.Reconnect], Any]
+
+# The kind of a session's last event.
+_LAST: Final = event_pb2.EVENT_KIND_SESSION_DELETED
 
 # The longest silence of a server that is there, in seconds.
 _HEARTBEAT = 15.0
@@ -43,9 +46,6 @@ class Cursor(Protocol):
 
     def take(self, message: Any) -> Iterable[Any]:
         """What whoever iterates gets of a message."""
-
-    def is_ended_by(self, error: SwitchboardError) -> bool:
-        """Whether it is over, and everything was told."""
 
     def starts_over(self, error: SwitchboardError) -> bool:
         """Whether it begins anew, nothing having been told yet."""
@@ -74,7 +74,8 @@ class EventCursor:
         # With 0 the server goes by `_oldest`.
         self._next = since + 1 if isinstance(since, int) else 0
         self._oldest = since is None
-        self._kinds = [words.number(words.EVENT_KIND, kind, "kinds") for kind in kinds or ()]
+        self._kinds = {words.number(words.EVENT_KIND, kind, "kinds") for kind in kinds or ()}
+        self._unwanted = set() if _LAST in self._kinds or not kinds else {"session_deleted"}
         self._follow = follow
         self._max_event_bytes = max_event_bytes or 0
         self._epoch = ""
@@ -82,12 +83,9 @@ class EventCursor:
         self._latest: int | None = None
         # Whether an event was told.
         self._is_begun = False
-        # Whether the server has told, on this connection, that the session is there.
-        self._is_told = False
 
     def request(self) -> event_pb2.WatchEventsRequest:
         """What asks for everything after the last event."""
-        self._is_told = False
         return event_pb2.WatchEventsRequest(
             session_ids=[self._session_id],
             start_seq=self._next,
@@ -95,7 +93,8 @@ class EventCursor:
                 event_pb2.DEFAULT_START_BEGINNING if self._oldest else event_pb2.DEFAULT_START_NOW
             ),
             epoch=self._epoch,
-            kinds=self._kinds,
+            # The last of all is asked for too, so that the end is known for one.
+            kinds=self._kinds | {_LAST} if self._kinds else (),
             heartbeat=words.duration(_HEARTBEAT),
             stop_at_end=self.ends_with_stream,
             max_event_bytes=self._max_event_bytes,
@@ -105,17 +104,19 @@ class EventCursor:
         """The event that a message has, if it is one."""
         match message.WhichOneof("message"):
             case "header":
-                self._is_told = True
                 self._epoch = message.header.epoch
                 self._next = message.header.start_seq
                 if self._latest is None:
                     self._latest = message.header.latest_seq
             case "event" if message.event.seq >= self._next:
                 self._next, self._is_begun = message.event.seq + 1, True
-                if not self._follow and message.event.seq > (self._latest or 0):
+                event = convert.event(message.event)
+                if not self._follow and event.seq > (self._latest or 0):
                     self.is_over = True
-                else:
-                    yield convert.event(message.event)
+                elif event.kind not in self._unwanted:
+                    yield event
+                if event.kind == "session_deleted":
+                    self.is_over = True
             case "heartbeat":
                 # Past what the filter left out.
                 past = message.heartbeat.latest_seqs.get(self._session_id, 0)
@@ -126,10 +127,6 @@ class EventCursor:
                 pass
         if not self._follow and self._latest is not None and self._next > self._latest:
             self.is_over = True
-
-    def is_ended_by(self, error: SwitchboardError) -> bool:
-        """Whether the session was deleted, and all of its events came before."""
-        return isinstance(error, SessionDeleted) and self._is_told
 
     def starts_over(self, error: SwitchboardError) -> bool:
         """Whether the oldest events expired before the first of them came."""
@@ -169,10 +166,6 @@ class SessionsCursor:
         if change is not None:
             yield change
 
-    def is_ended_by(self, error: SwitchboardError) -> bool:
-        """Never: a session that goes is one of its messages."""
-        return False
-
     def starts_over(self, error: SwitchboardError) -> bool:
         """Never: it has no beginning that could go."""
         return False
@@ -207,8 +200,6 @@ def follow(
                 return
             why = "it ended the stream"
         except SwitchboardError as error:
-            if cursor.is_ended_by(error):
-                return
             if cursor.starts_over(error):
                 continue
             lost_since = lost_since or time.monotonic()
