@@ -307,19 +307,33 @@ def test_any_other_answer(
         assert error.metadata == {"key": "value"}
 
 
-def test_the_drift_of_a_configuration_lock() -> None:
+def test_what_a_config_lock_is_refused_for() -> None:
     violation = error_details_pb2.PreconditionFailure.Violation
     broken = error_details_pb2.PreconditionFailure(
-        violations=[violation(type="CONFIG_LOCK_DRIFT", subject="model", description="differs")]
+        violations=[violation(type="CONFIG_LOCK_DRIFT", subject="config_lock", description="x")]
     )
-    for sent in (
-        details("CONFIG_LOCK_DRIFT", broken, diff="-a\n+b\n", session_id=NOBODY),
-        details("CONFIG_LOCK_DRIFT", diff="-a\n+b\n", keys="model", session_id=NOBODY),
-    ):
+    field = error_details_pb2.BadRequest.FieldViolation(field="config_lock", description="x")
+
+    def answered(kind: type[SwitchboardError], sent: bytes) -> Any:
         with (
             Answering(grpc.StatusCode.FAILED_PRECONDITION, sent) as there,
             Switchboard(there.url) as sb,
         ):
-            drift = refused(errors.ConfigLockDrift, sb.info)
-        assert (drift.diff, drift.keys) == ("-a\n+b\n", ["model"])
-        assert drift.session_id == NOBODY
+            return refused(kind, sb.info)
+
+    sent = details("CONFIG_LOCK_DRIFT", broken, keys="config.model,cwd", diff="-a\n+b\n")
+    drift = answered(errors.ConfigLockDrift, sent)
+    assert (drift.diff, drift.keys) == ("-a\n+b\n", ["config.model", "cwd"])
+    assert drift.violations == {"config_lock": "x"}
+    assert not drift.is_truncated
+    sent = details(
+        "CONFIG_LOCK_INVALID",
+        error_details_pb2.BadRequest(field_violations=[field]),
+        rule="secret",
+        key="config.x",
+    )
+    invalid = answered(errors.ConfigLockInvalid, sent)
+    assert (invalid.field, invalid.rule, invalid.key) == ("config_lock", "secret", "config.x")
+    sent = details("CODEX_VERSION_MISMATCH", locked="0.169.0", actual="0.170.0")
+    mismatch = answered(errors.CodexVersionMismatch, sent)
+    assert (mismatch.locked, mismatch.actual) == ("0.169.0", "0.170.0")

@@ -10,14 +10,7 @@ import grpc
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from switchboard._proto.v1 import (
-    audit_pb2,
-    controls_pb2,
-    event_pb2,
-    session_pb2,
-    settings_pb2,
-    system_pb2,
-)
+from switchboard._proto.v1 import FILES
 from switchboard.errors import ProfileError
 from switchboard.profiles import Connection
 
@@ -35,12 +28,11 @@ class Method:
 
 def _methods() -> dict[str, Method]:
     """Each method by the name of its request, which belongs to it alone."""
-    files = (session_pb2, event_pb2, settings_pb2, controls_pb2, audit_pb2, system_pb2)
     return {
         method.input_type.full_name: Method(
             f"/{service.full_name}/{method.name}", GetMessageClass(method.output_type)
         )
-        for file in files
+        for file in FILES
         for service in file.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }

@@ -11,7 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message as ProtoMessage
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from switchboard._proto.v1 import audit_pb2, controls_pb2, event_pb2, session_pb2
+from switchboard._proto.v1 import FILES
 from switchboard.errors import InvalidArgument
 
 
@@ -55,7 +55,7 @@ _DASHED = {"ApprovalPolicy", "NetworkAccess", "FilesystemSandbox"}
 
 
 def _enum(of: str) -> EnumDescriptor:
-    for file in (session_pb2, controls_pb2, event_pb2, audit_pb2):
+    for file in FILES:
         if of in file.DESCRIPTOR.enum_types_by_name:
             enum: EnumDescriptor = file.DESCRIPTOR.enum_types_by_name[of]
             return enum

@@ -22,7 +22,9 @@ __all__ = [
     "AgentNotFound",
     "AgentUnavailable",
     "AmbiguousId",
+    "CodexVersionMismatch",
     "ConfigLockDrift",
+    "ConfigLockInvalid",
     "CursorExpired",
     "DeadlineExceeded",
     "DefaultsLocked",
@@ -320,22 +322,54 @@ class DeadlineExceeded(SwitchboardError, TimeoutError):
     """The time for the call was up. Whether it did what was asked is not known."""
 
 
-class ConfigLockDrift(_OfSession):
-    """A session's configuration is not what its lock says.
+class ConfigLockDrift(SwitchboardError):
+    """What would run is not what the config lock has.
 
     `keys` are those that differ, and `diff` shows how.
     """
 
     @property
     def diff(self) -> str:
-        """What differs, as a unified diff."""
+        """What differs, as a unified diff; its head where `is_truncated`."""
         return self.metadata.get("diff", "")
 
     @property
     def keys(self) -> list[str]:
-        """The keys that differ."""
-        told = self.metadata.get("keys")
-        return [key for key in told.split(",") if key] if told else list(self.violations)
+        """The keys that differ, dotted; the first of them where `is_truncated`."""
+        return [key for key in self.metadata.get("keys", "").split(",") if key]
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether there was more to tell than an error can carry."""
+        return self.metadata.get("truncated") == "true"
+
+
+class ConfigLockInvalid(InvalidArgument):
+    """A config lock is of no use as it is, or cannot be made."""
+
+    @property
+    def rule(self) -> str:
+        """Which of its rules is broken, for programs."""
+        return self.metadata.get("rule", "")
+
+    @property
+    def key(self) -> str:
+        """The key that breaks it, dotted; empty where there is none."""
+        return self.metadata.get("key", "")
+
+
+class CodexVersionMismatch(SwitchboardError):
+    """A config lock was made with another version of codex than the server starts."""
+
+    @property
+    def locked(self) -> str:
+        """The version in the lock."""
+        return self.metadata.get("locked", "")
+
+    @property
+    def actual(self) -> str:
+        """The version that the server starts."""
+        return self.metadata.get("actual", "")
 
 
 class SettingNotFound(_OfSession, KeyError):
@@ -360,7 +394,9 @@ BY_REASON: Mapping[str, type[SwitchboardError]] = {
     "AGENT_NOT_FOUND": AgentNotFound,
     "AGENT_UNAVAILABLE": AgentUnavailable,
     "AMBIGUOUS_ID": AmbiguousId,
+    "CODEX_VERSION_MISMATCH": CodexVersionMismatch,
     "CONFIG_LOCK_DRIFT": ConfigLockDrift,
+    "CONFIG_LOCK_INVALID": ConfigLockInvalid,
     "CURSOR_EXPIRED": CursorExpired,
     "DEADLINE_EXCEEDED": DeadlineExceeded,
     "DEFAULTS_LOCKED": DefaultsLocked,
