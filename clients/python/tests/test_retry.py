@@ -74,8 +74,11 @@ def test_a_change_outlasts_a_restart_of_the_server() -> None:
 def test_a_server_that_stays_away_is_given_up_when_the_time_is_up() -> None:
     own = Server()
     try:
-        with Switchboard(own.url, token=own.token, timeout=0.5) as sb:
-            chat = sb.session(sb.sessions.create(own.work).id)
+        with (
+            Switchboard(own.url, token=own.token) as patient,
+            Switchboard(own.url, token=own.token, timeout=0.5) as sb,
+        ):
+            chat = sb.session(patient.sessions.create(own.work).id)
             own.kill()
             begun = time.monotonic()
             try:
