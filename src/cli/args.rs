@@ -78,6 +78,12 @@ pub(super) struct Global {
     /// loopback addresses only; for any other server set SWITCHBOARD_TOKEN.
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     pub url: Option<Target>,
+    /// The server of this name in profiles.toml, where --url names none [env: SWITCHBOARD_PROFILE]
+    ///
+    /// Goes before the command: behind `run` it is the profile of codex. The file
+    /// is $XDG_CONFIG_HOME/switchboard/profiles.toml; docs/profiles.md has its keys.
+    #[arg(long, value_name = "NAME", help_heading = "Global options")]
+    pub profile: Option<String>,
     /// The directory that holds the server's state [env: SWITCHBOARD_HOME]
     ///
     /// By default $XDG_STATE_HOME/switchboard, which is

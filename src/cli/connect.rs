@@ -9,7 +9,7 @@ use tonic::{
     transport::{Channel, Endpoint, Uri},
 };
 
-use super::{Context, Failure};
+use super::{Context, Failure, profile::Profile};
 use crate::proto::{
     GetServerInfoRequest, GetSessionRequest, Session, audit_service_client::AuditServiceClient,
     config_lock_service_client::ConfigLockServiceClient,
@@ -148,8 +148,8 @@ impl Connector {
     /// # Errors
     /// When the command line or the environment is wrong, or the token cannot be read.
     pub(super) fn new(cx: &Context) -> Result<Self, Failure> {
-        let target = cx.target()?;
-        let token = match (cx.environment.text("SWITCHBOARD_TOKEN"), &target) {
+        let Profile { target, token } = cx.server()?;
+        let token = match (cx.environment.text("SWITCHBOARD_TOKEN").or(token), &target) {
             (Some(token), _) => Some(token),
             (None, Target::Tcp(_)) if target.is_local() => cx.home()?.token()?,
             (None, _) => None,
@@ -215,7 +215,9 @@ impl Connector {
             Ok::<_, tonic::metadata::errors::InvalidMetadataValue>(value)
         });
         let bearer = bearer.transpose().map_err(|_| {
-            Failure::Usage("the token is not plain ASCII: look at SWITCHBOARD_TOKEN".into())
+            Failure::Usage(
+                "the token is not plain ASCII: look at SWITCHBOARD_TOKEN and at the profile".into(),
+            )
         })?;
         let service = InterceptedService::new(channel, Bearer(bearer));
         Ok(Server { service, target: self.target.clone() })

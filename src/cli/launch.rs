@@ -34,7 +34,7 @@ pub(super) async fn connect_or_start(cx: &Context) -> Result<(Connector, Server)
         Ok(server) => return Ok((connector, server)),
         Err(failure) => failure,
     };
-    if cx.named_target()?.is_some() {
+    if cx.named()?.is_some() {
         return Err(unreachable);
     }
     let home = cx.home()?;

@@ -24,6 +24,7 @@ mod manage;
 mod notify;
 mod options;
 mod output;
+mod profile;
 mod prompt;
 mod render;
 mod replay;
@@ -48,6 +49,7 @@ use self::{
     args::{Arguments, Command, Global},
     connect::Target,
     output::Output,
+    profile::Profile,
 };
 use crate::{
     config::{self as configuration, Environment},
@@ -68,21 +70,30 @@ impl Context {
         Ok(configuration::home(self.global.home.clone(), &self.environment)?.0)
     }
 
-    /// The server that was named, if one was.
-    fn named_target(&self) -> Result<Option<Target>, Failure> {
+    /// The server that was named, if one was: by its address, else by a profile. A
+    /// profile's token goes to the profile's address alone.
+    fn named(&self) -> Result<Option<Profile>, Failure> {
         if let Some(target) = &self.global.url {
-            return Ok(Some(target.clone()));
+            return Ok(Some(Profile { target: target.clone(), token: None }));
         }
-        let Some(text) = self.environment.text("SWITCHBOARD_URL") else { return Ok(None) };
-        let parsed = text.parse::<Target>();
-        parsed.map(Some).map_err(|error| Failure::Usage(format!("SWITCHBOARD_URL: {error}")))
+        if let Some(text) = self.environment.text("SWITCHBOARD_URL") {
+            let target = text
+                .parse()
+                .map_err(|error| Failure::Usage(format!("SWITCHBOARD_URL: {error}")))?;
+            return Ok(Some(Profile { target, token: None }));
+        }
+        let name = self.global.profile.clone();
+        match name.or_else(|| self.environment.text("SWITCHBOARD_PROFILE")) {
+            Some(name) => Profile::find(&name, &self.environment),
+            None => Ok(None),
+        }
     }
 
     /// The server to talk to: the named one, else the home's socket.
-    fn target(&self) -> Result<Target, Failure> {
-        match self.named_target()? {
-            Some(target) => Ok(target),
-            None => Ok(Target::Unix(self.home()?.socket())),
+    fn server(&self) -> Result<Profile, Failure> {
+        match self.named()? {
+            Some(server) => Ok(server),
+            None => Ok(Profile { target: Target::Unix(self.home()?.socket()), token: None }),
         }
     }
 }

@@ -56,9 +56,10 @@ fn shown(server: &GetServerInfoResponse) -> String {
 }
 
 async fn stop(cx: &Context, timeout: Duration) -> Result<(), Failure> {
-    if cx.named_target()?.is_some() {
+    if cx.named()?.is_some() {
         return Err(Failure::Usage(
-            "server stop works on a home of this machine: give --home, not a URL".into(),
+            "server stop works on a home of this machine: give --home, no URL and no profile"
+                .into(),
         ));
     }
     let home = cx.home()?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, env, ffi::OsString, path::PathBuf};
 
 /// Every variable that the program reads itself. `RUST_LOG` is not among them:
 /// the log is set with `SWITCHBOARD_LOG`.
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 21] = [
     "CODEX_HOME",
     "DEFAULT_APPROVAL_POLICY",
     "DEFAULT_NETWORK_ACCESS",
@@ -20,6 +20,7 @@ const NAMES: [&str; 20] = [
     "SWITCHBOARD_LISTEN",
     "SWITCHBOARD_LOG",
     "SWITCHBOARD_LOG_FORMAT",
+    "SWITCHBOARD_PROFILE",
     "SWITCHBOARD_TOKEN",
     "SWITCHBOARD_URL",
     "TERM",

@@ -296,7 +296,8 @@ async fn the_example_of_the_readme_goes_on_behind_a_line_that_is_not_utf8() {
     rest(&clients, &id).await;
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = fs::read_to_string(readme).unwrap();
-    let (_, example) = readme.split_once("```python\n").unwrap();
+    let (_, example) = readme.split_once("### With stubs alone").unwrap();
+    let (_, example) = example.split_once("```python\n").unwrap();
     let (example, _) = example.split_once("```").unwrap();
     let example = example.replace("127.0.0.1:7420", &server.tcp().to_string());
 

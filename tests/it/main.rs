@@ -35,6 +35,7 @@ mod older;
 mod parity;
 mod programs;
 mod proxy;
+mod python_client;
 mod raw;
 mod raw_body;
 mod readme;

@@ -1,0 +1,173 @@
+"""One session: its turns, its events, its settings and controls."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Literal
+
+from switchboard._async.controls import AsyncControls
+from switchboard._async.driver import AsyncDriver
+from switchboard._async.settings import AsyncSettings
+from switchboard._operations import sessions as operations
+from switchboard._operations import watch
+from switchboard._operations.watch import OnReconnect
+from switchboard.types import (
+    ApprovalPolicy,
+    Codex,
+    Event,
+    FilesystemSandbox,
+    Message,
+    NetworkAccess,
+    Session,
+    SessionState,
+    Step,
+    Turn,
+)
+
+__all__ = ["AsyncChat"]
+
+
+class AsyncChat:
+    """A session by its whole id. Making one asks the server nothing."""
+
+    def __init__(self, driver: AsyncDriver, session_id: str) -> None:
+        #: The id of the session.
+        self.id = session_id
+        #: Its settings.
+        self.settings = AsyncSettings(driver, session_id)
+        #: Its controls.
+        self.controls = AsyncControls(driver, session_id)
+        self._driver = driver
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.id!r})"
+
+    async def get(self) -> Session:
+        """Return the session as it is now."""
+        return await self._driver.run(operations.get(self._driver.limits, self.id))
+
+    async def send(self, prompt: str, *, images: Sequence[str | os.PathLike[str]] = ()) -> Turn:
+        """Give the session its next prompt; return the turn, which runs or waits for its place.
+
+        Where a turn runs already: `SessionRunning`.
+        """
+        operation = operations.send(self._driver.limits, self.id, prompt, images)
+        return await self._driver.run(operation)
+
+    async def interrupt(self) -> Session:
+        """Ask the running turn to stop, as Ctrl-C does. It is over when `wait` says so."""
+        return await self._driver.run(operations.interrupt(self._driver.limits, self.id))
+
+    async def kill(self) -> Session:
+        """End the running turn, with every process that it started, whatever it takes."""
+        return await self._driver.run(operations.kill(self._driver.limits, self.id))
+
+    async def wait(
+        self, timeout: float | None = None, *, states: Sequence[SessionState] | None = None
+    ) -> Session:
+        """Wait until the session is at rest, or in one of these states.
+
+        Where that takes longer than `timeout` seconds: `WaitTimeout`.
+        """
+        return await self._driver.run(
+            operations.wait(self._driver.limits, self.id, states, timeout)
+        )
+
+    def events(
+        self,
+        since: int | Literal["now"] | None = None,
+        *,
+        kinds: Sequence[str] | None = None,
+        follow: bool = True,
+        stop_at_end: bool = False,
+        on_reconnect: OnReconnect | None = None,
+        patience: float | None = 300.0,
+        max_event_bytes: int | None = None,
+    ) -> AsyncGenerator[Event, None]:
+        """Iterate over the events after `since`, each once and in order, and then live.
+
+        `since` is the seq of the last event that is known, or `"now"` for new ones only; by default
+        it begins with the oldest that is there. `kinds` lets through only these. With
+        `follow=False` it ends with the events that are there, with `stop_at_end` when no turn runs
+        any more, and else when the session is deleted.
+
+        It goes on where it was when the connection is lost and when the server is started again.
+        Each time, `on_reconnect` is called with a `Reconnect`, and the log `switchboard` has a
+        line. `patience` is how long the server may be away, in seconds; None is for ever.
+        Events above `max_event_bytes` (3 MiB by default) come `elided`.
+        """
+        cursor = watch.EventCursor(self.id, since, kinds, follow, stop_at_end, max_event_bytes)
+        operation = watch.follow(self._driver.limits, cursor, on_reconnect, patience)
+        return self._driver.iterate(operation)
+
+    async def turns(self) -> list[Turn]:
+        """Return the turns, first to last, with what became of each and what it used."""
+        return await self._driver.run(operations.turns(self._driver.limits, self.id))
+
+    async def messages(self, turn: int | None = None) -> list[Message]:
+        """Return what was said in the session, or in one turn of it."""
+        return await self._driver.run(operations.messages(self._driver.limits, self.id, turn))
+
+    async def trajectory(
+        self, turn: int | None = None, *, full: bool = False, max_characters: int | None = None
+    ) -> list[Step]:
+        """Return what happened step by step, texts cut at 200 characters unless `full`."""
+        operation = operations.trajectory(self._driver.limits, self.id, turn, full, max_characters)
+        return await self._driver.run(operation)
+
+    async def output(
+        self,
+        turn: int | None = None,
+        *,
+        stream: Literal["stdout", "stderr"] = "stdout",
+        offset: int = 0,
+        length: int | None = None,
+    ) -> bytes:
+        """Return what the agent printed in a turn, the latest by default, byte for byte."""
+        operation = operations.output(self._driver.limits, self.id, turn, offset, length, stream)
+        return await self._driver.run(operation)
+
+    async def fork(
+        self,
+        prompt: str = "",
+        *,
+        cwd: str | os.PathLike[str] | None = None,
+        model: str | None = None,
+        approval_policy: ApprovalPolicy | None = None,
+        network_access: NetworkAccess | None = None,
+        filesystem_sandbox: FilesystemSandbox | None = None,
+        codex: Codex | None = None,
+        images: Sequence[str | os.PathLike[str]] = (),
+        title: str = "",
+        labels: Mapping[str, str] | None = None,
+        source: str = "",
+        system_owned: bool = False,
+        session_id: str = "",
+    ) -> Session:
+        """Make a new session that begins with the history of this one.
+
+        What is not given is as in this one, but for title and labels.
+        """
+        operation = operations.fork(
+            self._driver.limits,
+            self.id,
+            prompt,
+            images,
+            session_id,
+            cwd=cwd,
+            source=source,
+            title=title,
+            labels=labels,
+            model=model,
+            approval_policy=approval_policy,
+            network_access=network_access,
+            filesystem_sandbox=filesystem_sandbox,
+            codex=codex,
+            system_owned=system_owned,
+        )
+        return await self._driver.run(operation)
+
+    async def delete(self, *, etag: str = "") -> Session:
+        """Kill what runs and delete the session for ever; return what it was."""
+        return await self._driver.run(operations.delete(self._driver.limits, self.id, etag))

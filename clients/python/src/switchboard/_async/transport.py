@@ -1,0 +1,108 @@
+"""What the client for asyncio does with gRPC, one thing a method. Its twin is written by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+
+from switchboard import _channel
+from switchboard._status import from_status
+from switchboard.errors import SwitchboardError
+from switchboard.profiles import Connection
+from switchboard.types import Reconnect
+
+
+class AsyncTransport:
+    """One connection, made with the first call and again whenever it is lost."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._metadata = _channel.metadata(connection)
+        self._credentials = _channel.credentials(connection)
+        self._channel: grpc.aio.Channel | None = None
+        self._is_closed = False
+
+    def _open(self) -> grpc.aio.Channel:
+        # Only now, because it belongs to the event loop that runs then.
+        self._say_closed()
+        if self._channel is None:
+            target = _channel.target(self._connection)
+            options = _channel.options(self._connection)
+            if self._credentials is None:
+                self._channel = grpc.aio.insecure_channel(target, options)
+            else:
+                self._channel = grpc.aio.secure_channel(target, self._credentials, options)
+        return self._channel
+
+    async def unary(self, request: Message, timeout: float) -> Message:
+        """Make a call."""
+        method = _channel.method(request)
+        multicallable = self._open().unary_unary(
+            method.path,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=method.answer.FromString,
+        )
+        try:
+            answer: Message = await multicallable(request, timeout=timeout, metadata=self._metadata)
+        except grpc.aio.AioRpcError as error:
+            raise self._converted(error) from None
+        except asyncio.CancelledError:
+            self._say_closed()
+            raise
+        return answer
+
+    async def stream(self, request: Message) -> Any:
+        """Open a stream."""
+        method = _channel.method(request)
+        multicallable = self._open().unary_stream(
+            method.path,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=method.answer.FromString,
+        )
+        return multicallable(request, metadata=self._metadata)
+
+    async def read(self, stream: Any) -> Message | None:
+        """The next message of a stream; None at its end."""
+        try:
+            message = await stream.read()
+        except grpc.aio.AioRpcError as error:
+            raise self._converted(error) from None
+        except asyncio.CancelledError:
+            self._say_closed()
+            raise
+        if message is not grpc.aio.EOF:
+            assert isinstance(message, Message)
+            return message
+        return None
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+    async def notify(self, callback: Callable[[Reconnect], Any], news: Reconnect) -> None:
+        """Tell whoever wants to know."""
+        told = callback(news)
+        if inspect.isawaitable(told):
+            await told
+
+    async def close(self) -> None:
+        """End the connection, with all that goes on there."""
+        self._is_closed = True
+        if self._channel is not None:
+            await self._channel.close()
+
+    def _say_closed(self) -> None:
+        # Whoever closes the client cancels its calls, and not the tasks that wait for them.
+        if self._is_closed:
+            raise RuntimeError("the client is closed") from None
+
+    def _converted(self, error: grpc.aio.AioRpcError) -> SwitchboardError:
+        trailers: Any = error.trailing_metadata() or ()
+        text = error.details() or ""
+        return from_status(error.code(), text, trailers, self._connection.url)

@@ -1,0 +1,178 @@
+# Generated from `_async` by `clients/python/generate`.
+"""All sessions of a server."""
+
+from __future__ import annotations
+
+import builtins
+import os
+from collections.abc import Generator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from switchboard._operations import sessions as operations
+from switchboard._operations import watch
+from switchboard._operations.watch import OnReconnect
+from switchboard._sync.driver import Driver
+from switchboard.types import (
+    ApprovalPolicy,
+    Codex,
+    FilesystemSandbox,
+    NetworkAccess,
+    Session,
+    SessionChange,
+    SessionState,
+)
+
+__all__ = ["Sessions"]
+
+
+class Sessions:
+    """Creates, finds and deletes sessions."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def create(
+        self,
+        cwd: str | os.PathLike[str] = ".",
+        prompt: str = "",
+        *,
+        agent: str = "codex",
+        model: str | None = None,
+        approval_policy: ApprovalPolicy | None = None,
+        network_access: NetworkAccess | None = None,
+        filesystem_sandbox: FilesystemSandbox | None = None,
+        codex: Codex | None = None,
+        images: Sequence[str | os.PathLike[str]] = (),
+        title: str = "",
+        labels: Mapping[str, str] | None = None,
+        source: str = "",
+        system_owned: bool = False,
+        session_id: str = "",
+    ) -> Session:
+        """Create a session whose agent works in `cwd`, and start its first turn with a prompt.
+
+        Relative paths are those of this process. What is not given is copied from the defaults,
+        or left to the agent. `agent` is `"codex"` or `"replay:FILE"`, a recorded transcript.
+        """
+        operation = operations.create(
+            self._driver.limits,
+            prompt,
+            images,
+            session_id,
+            cwd=cwd,
+            agent=agent,
+            source=source,
+            title=title,
+            labels=labels,
+            model=model,
+            approval_policy=approval_policy,
+            network_access=network_access,
+            filesystem_sandbox=filesystem_sandbox,
+            codex=codex,
+            system_owned=system_owned,
+        )
+        return self._driver.run(operation)
+
+    def get(self, session_id: str) -> Session:
+        """Return a session by its id, or by the first four or more characters of it."""
+        return self._driver.run(operations.get(self._driver.limits, session_id))
+
+    def list(
+        self,
+        *,
+        states: Sequence[SessionState] | None = None,
+        source: str = "",
+        labels: Mapping[str, str] | None = None,
+        archived: bool | None = False,
+        cwd: str | os.PathLike[str] | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        id_prefix: str = "",
+        include_system_owned: bool = False,
+        limit: int | None = None,
+    ) -> list[Session]:
+        """Return the sessions for which all that is given holds, newest first.
+
+        `archived=None` lists archived sessions and others. An empty value of a label means any,
+        and `cwd` also finds sessions that work below it.
+        """
+        operation = operations.list_sessions(
+            self._driver.limits,
+            id_prefix=id_prefix,
+            states=states,
+            source=source,
+            labels=labels,
+            archived=archived,
+            cwd=cwd,
+            created_after=created_after,
+            created_before=created_before,
+            include_system_owned=include_system_owned,
+            limit=limit,
+        )
+        return self._driver.run(operation)
+
+    def watch(
+        self,
+        cursor: str = "",
+        *,
+        include_system_owned: bool = False,
+        on_reconnect: OnReconnect | None = None,
+        patience: float | None = 300.0,
+    ) -> Generator[SessionChange, None, None]:
+        """Iterate over each session as it is, a `"synced"`, and then each change.
+
+        It goes on when the connection is lost and when the server is started again; every
+        session that was changed meanwhile comes at least once as it is then. With the `cursor` of
+        the last change that was handled it begins there. `patience` is how long the server may
+        be away, in seconds; None is for ever.
+        """
+        place = watch.SessionsCursor(cursor, include_system_owned)
+        operation = watch.follow(self._driver.limits, place, on_reconnect, patience)
+        return self._driver.iterate(operation)
+
+    def update(
+        self,
+        session_id: str,
+        *,
+        title: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        archived: bool | None = None,
+        etag: str = "",
+    ) -> Session:
+        """Change what is given: the title, all labels, whether it is archived."""
+        operation = operations.update(
+            self._driver.limits,
+            session_id,
+            title=title,
+            labels=labels,
+            archived=archived,
+            etag=etag,
+        )
+        return self._driver.run(operation)
+
+    def delete(self, session_id: str, *, etag: str = "") -> Session:
+        """Kill what runs in a session and delete it for ever; return what it was."""
+        operation = operations.delete(self._driver.limits, session_id, etag)
+        return self._driver.run(operation)
+
+    def cleanup(
+        self,
+        *,
+        older_than: timedelta | None = None,
+        states: Sequence[SessionState] | None = None,
+        include_system_owned: bool = False,
+        dry_run: bool = False,
+    ) -> builtins.list[str]:
+        """Delete the sessions at rest that did nothing for so long, seven days by default.
+
+        Returns their ids, oldest first; with `dry_run` those of the first 1,000 that it would
+        delete.
+        """
+        operation = operations.cleanup(
+            self._driver.limits,
+            older_than=older_than,
+            states=states,
+            include_system_owned=include_system_owned,
+            dry_run=dry_run,
+        )
+        return self._driver.run(operation)

@@ -1,0 +1,95 @@
+"""What the client that blocks does with gRPC, one thing a method. Its twin is written by hand."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from switchboard import _channel
+from switchboard._status import from_status
+from switchboard.errors import SwitchboardError
+from switchboard.profiles import Connection
+from switchboard.types import Reconnect
+
+
+class Transport:
+    """One connection, made with the first call and again whenever it is lost."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._metadata = _channel.metadata(connection)
+        self._credentials = _channel.credentials(connection)
+        self._channel: grpc.Channel | None = None
+        self._is_closed = False
+        self._lock = threading.Lock()
+
+    def _open(self) -> grpc.Channel:
+        with self._lock:
+            if self._is_closed:
+                raise RuntimeError("the client is closed")
+            if self._channel is None:
+                target = _channel.target(self._connection)
+                options = _channel.options(self._connection)
+                if self._credentials is None:
+                    self._channel = grpc.insecure_channel(target, options)
+                else:
+                    self._channel = grpc.secure_channel(target, self._credentials, options)
+            return self._channel
+
+    def unary(self, request: Message, timeout: float) -> Message:
+        """Make a call."""
+        method = _channel.method(request)
+        multicallable = self._open().unary_unary(
+            method.path,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=method.answer.FromString,
+        )
+        try:
+            answer: Message = multicallable(request, timeout=timeout, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise self._converted(error) from None
+        return answer
+
+    def stream(self, request: Message) -> Any:
+        """Open a stream."""
+        method = _channel.method(request)
+        multicallable = self._open().unary_stream(
+            method.path,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=method.answer.FromString,
+        )
+        return multicallable(request, metadata=self._metadata)
+
+    def read(self, stream: Any) -> Message | None:
+        """The next message of a stream; None at its end."""
+        try:
+            message = next(stream, None)
+        except grpc.RpcError as error:
+            raise self._converted(error) from None
+        assert message is None or isinstance(message, Message)
+        return message
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+    def notify(self, callback: Callable[[Reconnect], Any], news: Reconnect) -> None:
+        """Tell whoever wants to know."""
+        callback(news)
+
+    def close(self) -> None:
+        """End the connection, with all that goes on there."""
+        with self._lock:
+            self._is_closed = True
+            if self._channel is not None:
+                self._channel.close()
+
+    def _converted(self, error: Any) -> SwitchboardError:
+        trailers = error.trailing_metadata() or ()
+        text = error.details() or ""
+        return from_status(error.code(), text, trailers, self._connection.url)

@@ -1,0 +1,91 @@
+"""What changes something is done once, however often it must be sent."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+
+from conftest import script
+from harness import Proxy, Server, seeded
+
+from switchboard import Switchboard, SwitchboardError
+
+
+def test_a_change_whose_answer_is_lost_is_done_once(shared: Server) -> None:
+    dice = seeded()
+    proxy = Proxy(shared.address)
+    with (
+        Switchboard(f"unix:{shared.socket}") as direct,
+        Switchboard(proxy.url, token=shared.token) as sb,
+    ):
+        sb.info()
+        # An answer has some hundred bytes, so that many are cut within.
+        proxy.cut_after(lambda: dice.randrange(1, 3_000))
+        label = {"retry": str(dice.random())}
+        sessions = [
+            sb.sessions.create(shared.work, title=str(number), labels=label) for number in range(12)
+        ]
+        chat = sb.session(sessions[0].id)
+        counts = chat.settings.namespace("counts")
+        writes = []
+        for number in itertools.count():
+            writes.append(chat.settings.set("n", number))
+            writes.append(counts.merge({"n": number}))
+            if number >= 8 and proxy.cuts >= 6:
+                break
+        proxy.close()
+        found = direct.sessions.list(labels=label)
+        assert sorted(each.id for each in found) == sorted(each.id for each in sessions)
+        entries = direct.audit.list(session_id=chat.id)
+        assert [entry.seq for entry in entries] == [write.audit_seq for write in writes]
+        assert all(write.changed for write in writes)
+
+
+def test_a_change_outlasts_a_restart_of_the_server() -> None:
+    own = Server()
+    try:
+        with Switchboard(own.url, token=own.token) as sb:
+            chat = sb.session(sb.sessions.create(own.work).id)
+            own.kill()
+            restart = threading.Timer(0.3, own.start)
+            restart.start()
+            assert chat.settings.set("a", 1).changed
+            restart.join()
+            chat.send(script("thread", "turn", "sleep"))
+            own.kill()
+            restart = threading.Timer(0.3, own.start)
+            restart.start()
+            assert chat.get().state == "running"
+            restart.join()
+
+            waiting = threading.Thread(target=chat.wait)
+            waiting.start()
+            own.kill()
+            own.start()
+            chat.kill()
+            waiting.join(30)
+            assert not waiting.is_alive()
+            assert chat.get().state == "killed"
+    finally:
+        own.close()
+
+
+def test_a_server_that_stays_away_is_given_up_when_the_time_is_up() -> None:
+    own = Server()
+    try:
+        with (
+            Switchboard(own.url, token=own.token) as patient,
+            Switchboard(own.url, token=own.token, timeout=0.5) as sb,
+        ):
+            chat = sb.session(patient.sessions.create(own.work).id)
+            own.kill()
+            begun = time.monotonic()
+            try:
+                chat.settings.set("a", 1)
+                raise AssertionError("nobody was there")
+            except SwitchboardError as error:
+                assert error.reason in ("", "DEADLINE_EXCEEDED")
+            assert time.monotonic() - begun < 30
+    finally:
+        own.close()
