@@ -11,7 +11,7 @@
 //!                          store::{log, sqlite} ◀──┬─────────────────────────────────────────────┘
 //!                          agent ◀─────────────────┤
 //!                          supervise ◀─────────────┘
-//!  leaves, named by anyone: audit, config, controls, home, error, event, id, json, lock, proto,
+//!  leaves, named by anyone: audit, config, controls, debug_log, home, error, event, id, json, lock, proto,
 //!                           row, settings, time
 //! ```
 //!
@@ -63,6 +63,7 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod controls;
+pub mod debug_log;
 pub mod error;
 pub mod event;
 pub mod home;

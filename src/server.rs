@@ -216,6 +216,8 @@ fn open(config: &Config, stages: &Stages, descriptors: Descriptors) -> Result<Se
         requests: Requests::default(),
         limits: config.limits,
         events: config.events,
+        persist: config.persist.clone(),
+        session_logs: config.session_logs.clone(),
         policy: Arc::new(config.controls.clone()),
         audited: tokio::sync::watch::Sender::new(0),
         noted: tokio::sync::watch::Sender::new(0),

@@ -59,7 +59,8 @@ pub struct NewFork {
     /// The session whose history it begins with.
     pub of: SessionId,
     /// The new session. Its agent is that of the other session, and so is what
-    /// is empty of directory, model, sandbox, network and options.
+    /// is empty of directory, model, sandbox, network and options. It is persisted
+    /// where the other is.
     pub new: NewSession,
 }
 
@@ -107,6 +108,7 @@ impl App {
             ));
         };
         new.agent = source.agent;
+        new.persist |= source.persist;
         if new.working_directory.as_os_str().is_empty() {
             new.working_directory = source.working_directory;
         }
@@ -128,6 +130,7 @@ impl App {
         ticket: &Ticket,
     ) -> Result<proto::Session> {
         let (kind, mut session) = admit(&new)?;
+        session.persist |= self.sessions.persists_all();
         let settings = match history {
             Some(History { fork, usage, settings }) => {
                 session.forked_from = Some(fork);

@@ -210,6 +210,19 @@ pub(super) struct ConfigArgs {
     /// latest turn always are.
     #[arg(long, value_name = "SIZE|AGE", value_parser = retain_events)]
     pub retain_events: Vec<RetainEvents>,
+    /// Keep what one needs to understand a session later, of every new one
+    ///
+    /// In its directory: codex's own rollout, the server's log about it, what went
+    /// to the model and came from it, and what was asked of it. Off by default;
+    /// `run --persist-session` does it for one.
+    #[arg(long)]
+    pub persist_session: bool,
+    /// The server's log about each session that is persisted
+    ///
+    /// A name in the session's directory, or an absolute path of one file for all
+    /// of them. By default session.log.
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "session.log")]
+    pub debug_log: Option<PathBuf>,
 }
 
 /// A bound of the events that are kept.
@@ -256,6 +269,12 @@ pub(super) struct RunArgs {
     /// Print the session's id and return, without following it
     #[arg(long)]
     pub detach: bool,
+    /// Keep in the session's directory what one needs to understand it later
+    ///
+    /// Codex's own rollout, the server's log about it, what went to the model and
+    /// came from it, and what was asked of it. See `switchboard bundle`.
+    #[arg(long)]
+    pub persist_session: bool,
     /// What else codex is told in each turn.
     #[command(flatten)]
     pub codex: CodexArgs,

@@ -27,6 +27,7 @@ pub(super) async fn run(cx: &Context, args: RunArgs) -> Result<(), Failure> {
         filesystem_sandbox: args.sandbox.map_or(FilesystemSandbox::Unspecified, Into::into).into(),
         network_access: args.network.map_or(NetworkAccess::Unspecified, Into::into).into(),
         codex_options: options::codex(args.codex)?,
+        persist_session: args.persist_session,
         ..Session::default()
     };
     let images = options::paths(&args.images)?;

@@ -119,6 +119,7 @@ const RULES: &[(&str, &[&str])] = &[
     ),
     // Its graces are those that the supervisor's records hold.
     ("config.rs", NO_LEAF.split_at(1).1),
+    ("debug_log.rs", NO_LEAF),
     ("error.rs", NO_LEAF),
     ("event.rs", NO_LEAF),
     ("home.rs", NO_LEAF),
