@@ -5,6 +5,7 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod audit;
+mod bundle;
 mod manage;
 mod values;
 
@@ -12,6 +13,7 @@ pub(super) use self::{
     audit::{
         AuditCommand, AuditFilterArgs, AuditListArgs, AuditShowArgs, AuditWatchArgs, Known, Moment,
     },
+    bundle::{BundleArgs, BundleCommand},
     manage::{
         CleanupArgs, ForkArgs, KillArgs, LabelChange, ListArgs, ManageCommand, TopArgs, WaitArgs,
         When,
@@ -48,7 +50,8 @@ Then:
                                            what it may do, from its next turn on
   switchboard serve                        run the server in this terminal
 
-Exit codes: 0 done, 1 it failed, 2 bad usage, 3 no server answers, 130 interrupted.";
+Exit codes: 0 done, 1 it failed, 2 bad usage, 3 no server answers,
+4 a comparison found differences, 130 interrupted.";
 
 /// One server for every codex session on this machine.
 ///
@@ -125,6 +128,13 @@ pub(super) enum Command {
     /// See who changed which settings and controls, and check the record
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Pack a session's directory for a report of a bug, without what is secret
+    ///
+    /// Reads the files in the home, whether or not a server runs on it: turns, events,
+    /// logs, and with --persist-session codex's rollout and what went to the model.
+    /// Left out are what looks like keys and tokens, the server's token and the
+    /// values of the session's environment.
+    Bundle(BundleArgs),
     /// Ask about the server, or stop it
     #[command(subcommand)]
     Server(ServerCommand),

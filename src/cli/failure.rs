@@ -26,6 +26,8 @@ pub enum Failure {
     Interrupted,
     /// The work was done and its outcome was bad, and that has been said.
     BadOutcome,
+    /// A comparison found differences, and they have been said.
+    Differs,
     /// Whoever read the output has gone; there is nobody to tell.
     OutputClosed,
 }
@@ -57,13 +59,15 @@ impl Failure {
         Self::Refused(Problem { code, reason, message: status.message().to_owned(), metadata })
     }
 
-    /// 1 it failed, 2 bad usage, 3 server unreachable, 130 interrupted.
+    /// 1 it failed, 2 bad usage, 3 server unreachable, 4 something differs, 130
+    /// interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Refused(_) | Self::Failed(_) | Self::BadOutcome => 1,
             Self::Usage(_) => 2,
             Self::Unreachable(_) => 3,
+            Self::Differs => 4,
             Self::Interrupted => 130,
             Self::OutputClosed => 0,
         }
@@ -84,7 +88,9 @@ impl Failure {
             Self::Usage(message) => ("INVALID_ARGUMENT", "USAGE", message),
             Self::Unreachable(message) => ("UNAVAILABLE", "SERVER_UNREACHABLE", message),
             Self::Failed(message) => ("UNKNOWN", "FAILED", message),
-            Self::Interrupted | Self::BadOutcome | Self::OutputClosed => return None,
+            Self::Interrupted | Self::BadOutcome | Self::Differs | Self::OutputClosed => {
+                return None;
+            }
         };
         Some(if json {
             let (reason, message) = (reason.to_owned(), message.clone());

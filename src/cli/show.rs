@@ -151,7 +151,7 @@ pub(super) fn source(source: &str) -> String {
 }
 
 /// A size in the largest unit of which there is one.
-fn bytes(bytes: u64) -> String {
+pub(super) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024 {
         return format!("{bytes} bytes");

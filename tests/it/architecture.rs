@@ -117,6 +117,22 @@ const RULES: &[(&str, &[&str])] = &[
             "http",
         ],
     ),
+    (
+        "bundle.rs",
+        &[
+            "crate::app",
+            "crate::agent",
+            "crate::session",
+            "crate::wire",
+            "crate::server",
+            "crate::cli",
+            "tokio",
+            "tonic",
+            "axum",
+            "hyper",
+            "http",
+        ],
+    ),
     // Its graces are those that the supervisor's records hold.
     ("config.rs", NO_LEAF.split_at(1).1),
     ("debug_log.rs", NO_LEAF),
