@@ -25,6 +25,7 @@ mod contract;
 mod controls;
 mod options;
 mod outcomes;
+mod persist;
 mod prompts;
 mod run;
 mod threads;

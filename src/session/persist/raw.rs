@@ -38,8 +38,15 @@ const SOURCE: &str = "rollout_trace";
 
 /// Makes the place for the trace of a turn, for its owner alone.
 pub(super) fn prepare(directory: &Path, turn: TurnNumber) -> io::Result<PathBuf> {
-    let path = directory.join(TRACES).join(format!("turn_{}", turn.0));
-    DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+    let root = directory.join(TRACES);
+    let path = root.join(format!("turn_{}", turn.0));
+    // One by one: a session's directory that is gone is not made again here.
+    for path in [&root, &path] {
+        match DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
     Ok(path)
 }
 

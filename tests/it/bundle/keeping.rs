@@ -1,0 +1,201 @@
+//! What is in the directory of a session that is persisted.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use switchboard::proto::{
+    ApplyControlsRequest, ApprovalPolicy, CodexOptions, FilesystemSandbox, InterruptTurnRequest,
+    KillSessionRequest, NetworkAccess,
+};
+
+use super::{json_lines, mode, names, pending, plant_trace, start, until};
+use crate::{
+    json_rpc::Rpc,
+    ledger::{self, Watcher, events, message, rest, session_directory, there},
+};
+
+/// The lines without their times, and without what is of this server alone.
+fn notes(log: &str) -> Vec<Value> {
+    let mut lines = json_lines(log);
+    for line in &mut lines {
+        let line = line.as_object_mut().unwrap();
+        assert!(line.remove("time").is_some_and(|time| time.is_string()), "{line:?}");
+    }
+    lines.retain(|line| line["kind"] != "loaded");
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_of_a_turn_are_its_owners_alone() {
+    let server = ledger::setup().start();
+    let clients = server.connect().await;
+    let id = pending(&clients, &server, CodexOptions::default()).await.session_id;
+    let directory = session_directory(&server, &id);
+    let gate = server.work().join("gate");
+    let script =
+        format!("thread,turn,env:CODEX_ROLLOUT_TRACE_ROOT,wait:{},completed", gate.display());
+    start(&clients, &id, &script).await;
+    let trace = directory.join("trace/turn_1");
+    let mut watcher = Watcher::start(&clients, &id);
+    watcher.message(&json!(trace).to_string()).await;
+    assert_eq!([mode(&trace), mode(&directory.join("trace"))], [0o700; 2]);
+    plant_trace(&trace, "what was asked");
+    fs::write(&gate, "").unwrap();
+    let session = rest(&clients, &id).await;
+    ledger::check(&server, &session, &events(&clients, &id).await);
+
+    let raw = until(&directory.join("session_oai_raw.log"), |log| log.lines().count() == 2).await;
+    let raw = json_lines(&raw);
+    let heads: Vec<_> = raw
+        .iter()
+        .map(|line| [&line["turn"], &line["request"], &line["direction"], &line["source"]])
+        .collect();
+    let source = json!("rollout_trace");
+    assert_eq!(
+        heads,
+        [
+            [&json!(1), &json!(1), &json!("request"), &source],
+            [&json!(1), &json!(1), &json!("response"), &source]
+        ]
+    );
+    assert_eq!(raw[0]["body"], json!({"input": "what was asked"}));
+    let log = until(&directory.join("session.log"), |log| log.contains("is complete so far")).await;
+    for said in ["starting the agent", "turn ended"] {
+        assert!(log.lines().any(|line| line.contains(said) && line.contains(&id)), "{log}");
+    }
+    assert_eq!(
+        names(&directory),
+        ["events", "meta.json", "session.log", "session_meta.log", "session_oai_raw.log", "turns"]
+    );
+    for name in ["session.log", "session_meta.log", "session_oai_raw.log"] {
+        assert_eq!(mode(&directory.join(name)), 0o600, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_of_a_session_is_written_down_with_who_asked() {
+    let server = ledger::setup().config("[turns]\nmax_running = 1\n").start();
+    let clients = server.connect().await;
+    let id = pending(&clients, &server, CodexOptions::default()).await.session_id;
+    let path = session_directory(&server, &id).join("session_meta.log");
+    start(&clients, &id, "thread,turn,message:up,sleep").await;
+    Watcher::start(&clients, &id).message("up").await;
+    let request = InterruptTurnRequest { session_id: id.clone(), ..Default::default() };
+    clients.sessions.clone().interrupt_turn(request).await.unwrap();
+    rest(&clients, &id).await;
+
+    let apply = ApplyControlsRequest {
+        scope: switchboard::proto::Scope::Session.into(),
+        session_id: id.clone(),
+        controls: Some(switchboard::proto::Controls {
+            model: "gpt-5.4".to_owned(),
+            approval_policy: ApprovalPolicy::Never.into(),
+            network_access: NetworkAccess::Restricted.into(),
+            filesystem_sandbox: FilesystemSandbox::ReadOnly.into(),
+            ..Default::default()
+        }),
+        actor: "ada".to_owned(),
+        ..Default::default()
+    };
+    clients.controls.clone().apply_controls(apply).await.unwrap();
+    until(&path, |log| log.contains("controls_changed")).await;
+
+    // Another session has the only place, so that the next turn waits.
+    let other = pending(&clients, &server, CodexOptions::default()).await.session_id;
+    start(&clients, &other, "thread,turn,message:up,sleep").await;
+    start(&clients, &id, "turn,completed").await;
+    let rpc = Rpc::new(&server);
+    rpc.call("session/kill", &json!({"sessionId": id})).unwrap();
+    rest(&clients, &id).await;
+    let request = KillSessionRequest { session_id: other.clone(), ..Default::default() };
+    clients.sessions.clone().kill_session(request).await.unwrap();
+    rest(&clients, &other).await;
+
+    let log = until(&path, |log| log.contains("KILLED")).await;
+    let mut notes = notes(&log);
+    assert_eq!(mode(&path), 0o600);
+    let changed = notes.iter().position(|note| note["kind"] == "controls_changed").unwrap();
+    let changed = notes.remove(changed);
+    assert_eq!(
+        [&changed["actor"], &changed["transport"], &changed["controls"]["model"]],
+        [&json!("ada"), &json!("grpc"), &json!("gpt-5.4")],
+        "{changed}"
+    );
+    let version = notes[0]["codex_version"].clone();
+    let expected = [
+        json!({"kind": "turn_started", "turn": 1, "codex_version": version}),
+        json!({"kind": "interrupt", "turn": 1, "asked": "interrupt", "transport": "grpc"}),
+        json!({"kind": "turn_stopping", "turn": 1, "state": "STOPPING"}),
+        json!({"kind": "agent_exited", "turn": 1, "exit_code": 1}),
+        json!({"kind": "turn_ended", "turn": 1, "state": "INTERRUPTED"}),
+        json!({"kind": "turn_queued", "turn": 2, "state": "QUEUED"}),
+        json!({"kind": "queued_turn_cancelled", "turn": 2, "asked": "kill", "transport": "json-rpc"}),
+        json!({"kind": "turn_ended", "turn": 2, "state": "KILLED"}),
+    ];
+    assert_eq!(notes, expected);
+    let other = session_directory(&server, &other).join("session_meta.log");
+    until(&other, |log| log.contains(r#""kind":"kill""#)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_that_was_killed_left_undone_is_done_once_at_the_next_load() {
+    let mut server = ledger::setup().start();
+    let clients = server.connect().await;
+    let id = pending(&clients, &server, CodexOptions::default()).await.session_id;
+    let directory = session_directory(&server, &id);
+    start(&clients, &id, "thread,turn,message:one,completed").await;
+    rest(&clients, &id).await;
+    until(&directory.join("session.log"), |log| log.contains("is complete so far")).await;
+    server.kill();
+
+    // As if it had been killed in the middle of the lines of the second of two turns.
+    let raw = directory.join("session_oai_raw.log");
+    let traces = directory.join("trace");
+    plant_trace(&traces.join("turn_1"), "first");
+    server.start();
+    let clients = server.connect().await;
+    start(&clients, &id, "turn,message:two,completed").await;
+    let first = until(&raw, |log| log.lines().count() == 2).await;
+    rest(&clients, &id).await;
+    server.kill();
+    plant_trace(&traces.join("turn_2"), "second");
+    fs::write(traces.join("turn_2/log_size"), first.len().to_string()).unwrap();
+    fs::write(&raw, format!("{first}{{\"time\":\"2026")).unwrap();
+
+    for _ in 0..2 {
+        server.start();
+        let clients = server.connect().await;
+        start(&clients, &id, "turn,message:more,completed").await;
+        let log = until(&raw, |log| log.lines().count() == 4 && log.ends_with('\n')).await;
+        let turns: Vec<_> = json_lines(&log).iter().map(|line| line["turn"].clone()).collect();
+        assert_eq!(turns, [1, 1, 2, 2]);
+        let session = rest(&clients, &id).await;
+        ledger::check(&server, &session, &events(&clients, &id).await);
+        server.kill();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_that_outlives_its_server_keeps_its_trace_until_its_end() {
+    let mut server = ledger::setup().start();
+    let clients = server.connect().await;
+    let id = pending(&clients, &server, CodexOptions::default()).await.session_id;
+    let directory = session_directory(&server, &id);
+    let gate = server.work().join("gate");
+    start(&clients, &id, &format!("thread,turn,message:up,wait:{},completed", gate.display()))
+        .await;
+    Watcher::start(&clients, &id).message("up").await;
+    let trace = plant_trace(&directory.join("trace/turn_1"), "asked");
+    server.kill_and_start();
+    let clients = server.connect().await;
+    until(&directory.join("session.log"), |log| log.matches("is complete so far").count() > 1)
+        .await;
+    assert!(trace.exists() && !directory.join("session_oai_raw.log").exists());
+    fs::write(&gate, "").unwrap();
+    let session = rest(&clients, &id).await;
+    there(&directory.join("session_oai_raw.log")).await;
+    until(&directory.join("session_oai_raw.log"), |log| log.lines().count() == 2).await;
+    let told = events(&clients, &id).await;
+    ledger::check(&server, &session, &told);
+    assert!(told.iter().any(|event| message(event) == Some("up")));
+}
