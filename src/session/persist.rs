@@ -172,8 +172,12 @@ impl Place {
             self.link_rollout(thread);
         }
         let _one_at_a_time = lock(&self.converting);
-        if let Err(error) = raw::convert_all(&self.directory, running) {
-            self.failed(&self.directory.join(raw::NAME), &error);
+        match raw::convert_all(&self.directory, running) {
+            Ok(untraced) if untraced.is_empty() => {}
+            Ok(untraced) => {
+                self.note(&untraced.into_iter().map(Note::no_trace).collect::<Vec<_>>());
+            }
+            Err(error) => self.failed(&self.directory.join(raw::NAME), &error),
         }
     }
 

@@ -108,6 +108,10 @@ impl Actor {
 
     /// Says that not all is kept, once a turn.
     pub(super) async fn tell_unkept(&mut self) {
+        // What the log must say before may be the end of the turn.
+        if !self.unsaid.is_empty() {
+            return;
+        }
         let number = self.session.turn_count();
         let Some(warning) = self.keeper.as_mut().and_then(|keeper| keeper.problem(number)) else {
             return;

@@ -57,6 +57,12 @@ impl Note {
         Self::new("deletion", now(), None, json!({ "transport": by }))
     }
 
+    /// Codex traced no request to the model in a turn: it sent none, or it is one
+    /// that knows of no traces.
+    pub(crate) fn no_trace(turn: TurnNumber) -> Self {
+        Self::new("no_trace", now(), Some(turn), json!({}))
+    }
+
     /// What the server says, where it belongs here.
     pub(crate) fn of(statement: &Statement) -> Option<Self> {
         let (kind, details) = match &statement.kind {

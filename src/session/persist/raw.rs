@@ -50,12 +50,16 @@ pub(super) fn prepare(directory: &Path, turn: TurnNumber) -> io::Result<PathBuf>
     Ok(path)
 }
 
-/// Takes the traces of all turns but `running` into the raw log.
-pub(super) fn convert_all(directory: &Path, running: Option<TurnNumber>) -> io::Result<()> {
+/// Takes the traces of all turns but `running` into the raw log. Gives the turns of
+/// which codex traced nothing.
+pub(super) fn convert_all(
+    directory: &Path,
+    running: Option<TurnNumber>,
+) -> io::Result<Vec<TurnNumber>> {
     let root = directory.join(TRACES);
     let entries = match fs::read_dir(&root) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
     let mut turns = Vec::new();
@@ -74,15 +78,19 @@ pub(super) fn convert_all(directory: &Path, running: Option<TurnNumber>) -> io::
         }
     }
     turns.sort_unstable();
+    let mut untraced = Vec::new();
     for turn in turns {
-        convert(directory, &root, turn)?;
+        if convert(directory, &root, turn)? == 0 {
+            untraced.push(TurnNumber(turn));
+        }
     }
     // Only where no turn runs.
     let _ = fs::remove_dir(root);
-    Ok(())
+    Ok(untraced)
 }
 
-fn convert(directory: &Path, root: &Path, turn: u32) -> io::Result<()> {
+/// Takes the trace of a turn into the raw log; gives the number of its lines.
+fn convert(directory: &Path, root: &Path, turn: u32) -> io::Result<usize> {
     let trace = root.join(format!("turn_{turn}"));
     let calls = calls(&trace)?;
     if !calls.is_empty() {
@@ -98,7 +106,8 @@ fn convert(directory: &Path, root: &Path, turn: u32) -> io::Result<()> {
     }
     let done = root.join(format!("turn_{turn}.done"));
     fs::rename(trace, &done)?;
-    fs::remove_dir_all(done)
+    fs::remove_dir_all(done)?;
+    Ok(calls.len())
 }
 
 /// Where the lines of a turn begin; what an earlier attempt wrote there is cut off.

@@ -116,7 +116,7 @@ async fn all_that_went_to_the_model_and_came_from_it_is_kept_and_no_key() {
         .collect();
     assert_eq!(numbers, [(1, 1), (1, 1), (1, 2), (1, 2), (2, 1), (2, 1)]);
     assert_eq!(fs::read(&rollout).unwrap(), fs::read(&own).unwrap());
-    until(&directory.join("session.log"), |log| log.matches("is complete so far").count() > 1)
+    until(&directory.join("session.log"), |log| log.matches("is complete so far").count() > 2)
         .await;
     for name in ["session.log", "session_meta.log", "session_oai_raw.log"] {
         assert_eq!(mode(&directory.join(name)), 0o600, "{name}");
@@ -166,6 +166,50 @@ async fn a_request_without_an_answer_is_kept_and_the_next_turn_goes_on() {
     let meta = until(&directory.join("session_meta.log"), |log| log.contains("turn_ended")).await;
     let asked = json_lines(&meta).into_iter().find(|line| line["kind"] == "interrupt").unwrap();
     assert_eq!(asked["transport"], "json-rpc");
+}
+
+/// A small disk that is full, over the place of the traces.
+struct FullDisk(std::path::PathBuf);
+
+impl FullDisk {
+    fn over(path: std::path::PathBuf) -> Self {
+        fs::create_dir(&path).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=16k,mode=700", "tmpfs"])
+            .arg(&path)
+            .status();
+        assert!(mounted.unwrap().success(), "run the tests by tests/run, or as root");
+        Self(path)
+    }
+}
+
+impl Drop for FullDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fills_with_the_trace_of_codex_leaves_the_turn_alone() {
+    let stage = Stage::new().await;
+    stage.model.script([
+        Reply::new().command("echo out"),
+        Reply::new().message("done"),
+        Reply::new().message("again"),
+    ]);
+    let session = stage.try_create(persisted(&stage), "").await.unwrap();
+    let directory = session_directory(&stage.server, &session.session_id);
+    let disk = FullDisk::over(directory.join("trace"));
+    stage.start_turn(&session.session_id, "Do as you are told.").await;
+    let (session, _) = stage.rest(&session).await;
+    assert_eq!(session.state(), SessionState::Completed);
+    until(&directory.join("session.log"), |log| log.contains("turn ended")).await;
+    drop(disk);
+    stage.start_turn(&session.session_id, "Once more.").await;
+    let (session, _) = stage.rest(&session).await;
+    assert_eq!(session.state(), SessionState::Completed);
+    let of_second = |log: &str| json_lines(log).iter().any(|line| line["turn"] == 2);
+    until(&directory.join("session_oai_raw.log"), of_second).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
