@@ -55,6 +55,9 @@ pub(crate) struct Place {
     agents: Agents,
     kind: Option<agent::Kind>,
     rollout: Mutex<Rollout>,
+    /// The turn that runs, whose trace is not complete. Held while directories of
+    /// traces come and are looked for, so that none of a turn that begins is taken.
+    running: Mutex<Option<TurnNumber>>,
     /// Held while a trace goes into the raw log.
     converting: Mutex<()>,
     /// What could not be kept, until it is told.
@@ -78,6 +81,7 @@ impl Keeper {
             agents: agents.clone(),
             kind: agent::Kind::parse(&session.agent).ok(),
             rollout: Mutex::default(),
+            running: Mutex::default(),
             converting: Mutex::default(),
             problems: Mutex::default(),
         };
@@ -135,6 +139,8 @@ impl Place {
             ));
             return None;
         }
+        let mut running = lock(&self.running);
+        *running = Some(turn);
         match raw::prepare(&self.directory, turn) {
             Ok(path) => path.to_str().map(|path| (TRACE_ROOT.to_owned(), path.to_owned())),
             Err(error) => {
@@ -162,23 +168,38 @@ impl Place {
         self.rollout.try_lock().is_ok_and(|mut rollout| rollout.is_due(thread))
     }
 
-    /// Finishes what belongs to turns that came to their end: all but `running`.
-    /// Blocks, as long as it takes.
-    pub(crate) fn finish(&self, thread: Option<&str>, running: Option<TurnNumber>) {
+    /// Says which turn runs.
+    pub(crate) fn runs(&self, turn: Option<TurnNumber>) {
+        *lock(&self.running) = turn;
+    }
+
+    /// Finishes what belongs to turns that came to their end. Blocks, as long as it
+    /// takes.
+    pub(crate) fn finish(&self, thread: Option<&str>) {
         if let Some(thread) = thread {
-            if running.is_none() {
-                lock(&self.rollout).look_again();
-            }
+            // Whatever runs now: a copy is made anew.
+            lock(&self.rollout).look_again();
             self.link_rollout(thread);
         }
         let _one_at_a_time = lock(&self.converting);
-        match raw::convert_all(&self.directory, running) {
-            Ok(untraced) if untraced.is_empty() => {}
-            Ok(untraced) => {
-                self.note(&untraced.into_iter().map(Note::no_trace).collect::<Vec<_>>());
-            }
-            Err(error) => self.failed(&self.directory.join(raw::NAME), &error),
+        if let Err(error) = self.convert() {
+            self.failed(&self.directory.join(raw::NAME), &error);
         }
+    }
+
+    fn convert(&self) -> io::Result<()> {
+        let waiting = {
+            let running = lock(&self.running);
+            raw::waiting(&self.directory, *running)?
+        };
+        for turn in waiting {
+            if raw::convert(&self.directory, turn)? == 0 {
+                self.note(&[Note::no_trace(TurnNumber(turn))]);
+            }
+        }
+        let _nothing_comes = lock(&self.running);
+        raw::tidy(&self.directory);
+        Ok(())
     }
 
     /// Whether something could not be kept that was not told yet.

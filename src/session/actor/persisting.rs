@@ -92,11 +92,12 @@ impl Actor {
         let place = keeper.place();
         let last = self.session.last_turn.as_ref();
         let running = last.filter(|turn| row::is_active(turn.state)).map(|turn| turn.number);
+        place.runs(running);
         let (thread, nudge) = (self.session.thread_id.clone(), std::sync::Arc::clone(&self.nudge));
         let (id, span) = (self.session.id, Span::current());
         let finishing = move || {
             let _in = span.entered();
-            place.finish(thread.as_deref(), running);
+            place.finish(thread.as_deref());
             tracing::debug!(session = %id, "what is kept of the session is complete so far");
             if place.has_problems() {
                 // So that the owner says it.

@@ -50,14 +50,9 @@ pub(super) fn prepare(directory: &Path, turn: TurnNumber) -> io::Result<PathBuf>
     Ok(path)
 }
 
-/// Takes the traces of all turns but `running` into the raw log. Gives the turns of
-/// which codex traced nothing.
-pub(super) fn convert_all(
-    directory: &Path,
-    running: Option<TurnNumber>,
-) -> io::Result<Vec<TurnNumber>> {
-    let root = directory.join(TRACES);
-    let entries = match fs::read_dir(&root) {
+/// The turns but `running` whose traces are not in the raw log, in their order.
+pub(super) fn waiting(directory: &Path, running: Option<TurnNumber>) -> io::Result<Vec<u32>> {
+    let entries = match fs::read_dir(directory.join(TRACES)) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
@@ -78,19 +73,17 @@ pub(super) fn convert_all(
         }
     }
     turns.sort_unstable();
-    let mut untraced = Vec::new();
-    for turn in turns {
-        if convert(directory, &root, turn)? == 0 {
-            untraced.push(TurnNumber(turn));
-        }
-    }
-    // Only where no turn runs.
-    let _ = fs::remove_dir(root);
-    Ok(untraced)
+    Ok(turns)
+}
+
+/// Removes the place of the traces, where there is none.
+pub(super) fn tidy(directory: &Path) {
+    let _ = fs::remove_dir(directory.join(TRACES));
 }
 
 /// Takes the trace of a turn into the raw log; gives the number of its lines.
-fn convert(directory: &Path, root: &Path, turn: u32) -> io::Result<usize> {
+pub(super) fn convert(directory: &Path, turn: u32) -> io::Result<usize> {
+    let root = directory.join(TRACES);
     let trace = root.join(format!("turn_{turn}"));
     let calls = calls(&trace)?;
     if !calls.is_empty() {

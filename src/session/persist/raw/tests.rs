@@ -38,6 +38,15 @@ fn trace(directory: &Path, turn: u32) -> PathBuf {
     path
 }
 
+/// Takes all traces but that of `running` into the log.
+fn convert_all(directory: &Path, running: Option<TurnNumber>) -> io::Result<()> {
+    for turn in waiting(directory, running)? {
+        convert(directory, turn)?;
+    }
+    tidy(directory);
+    Ok(())
+}
+
 fn log(directory: &Path) -> String {
     fs::read_to_string(directory.join(NAME)).unwrap()
 }
