@@ -23,7 +23,10 @@ const MIN_LITERAL: usize = 6;
 const BUILT_IN: [(&str, &str); 5] = [
     ("authorization", r#"(?i)(\b(?:proxy-)?authorization["']?\s*[:=]\s*["']?)[^"'\r\n]+"#),
     ("bearer", r"(?i)(\bbearer\s+)[a-z0-9._~+/=-]{8,}"),
-    ("api-key", r#"(?i)(\b(?:x-)?api[-_]key["']?\s*[:=]\s*["']?)[^\s"',;]+"#),
+    (
+        "api-key",
+        r#"(?i)(\b[a-z0-9_-]*(?:api[-_]?key|bearer_token|(?:access|auth|id|refresh)_token|client_secret|password)["']?\s*[:=]\s*["']?)[^\s"',;]+"#,
+    ),
     ("sk", r"()\bsk-[A-Za-z0-9_-]{8,}"),
     (
         "named-secret",
@@ -32,7 +35,7 @@ const BUILT_IN: [(&str, &str); 5] = [
 ];
 
 /// The names whose values are left out as a whole.
-const SECRET_NAMES: &str = r"^[A-Z][A-Z0-9_]*_(KEY|TOKEN|SECRET|PASSWORD)$|^(?i:(proxy-)?authorization|(x-)?api[-_]?key|(access|refresh|id|bearer)_token|client_secret|password)$";
+const SECRET_NAMES: &str = r"^[A-Z][A-Z0-9_]*_(KEY|TOKEN|SECRET|PASSWORD)$|^(?i:(proxy-)?authorization|[a-z0-9_-]*(api[-_]?key|bearer_token|(access|auth|id|refresh)_token|client_secret|password))$";
 
 /// What is left out.
 #[derive(Debug)]

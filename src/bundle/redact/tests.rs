@@ -38,6 +38,10 @@ fn what_is_secret_in_a_text_goes_and_the_rest_stays() {
             "export OPENAI_API_KEY=\"[redacted]\"; X_TOKEN=[redacted]",
         ),
         ("the key sk-proj-AbCdEf0123456789.", "the key [redacted]."),
+        (
+            "-c model_providers.x.experimental_bearer_token=\"v\" my_api_key=w",
+            "-c model_providers.x.experimental_bearer_token=\"[redacted]\" my_api_key=[redacted]",
+        ),
         ("token 0123456789abcdef of it", "token [redacted] of it"),
         ("say open \"sesame\" or abc", "say [redacted] or abc"),
         ("our Project-Falcon", "our [redacted]"),

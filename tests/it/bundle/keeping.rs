@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 use switchboard::proto::{
-    ApplyControlsRequest, ApprovalPolicy, CodexOptions, FilesystemSandbox, InterruptTurnRequest,
-    KillSessionRequest, NetworkAccess,
+    ApplyControlsRequest, ApprovalPolicy, CodexOptions, Event, FilesystemSandbox,
+    InterruptTurnRequest, KillSessionRequest, NetworkAccess, event::Kind,
 };
 
 use super::{json_lines, mode, names, pending, plant_trace, start, until};
@@ -137,6 +137,54 @@ async fn what_was_asked_of_a_session_is_written_down_with_who_asked() {
     assert_eq!(notes, expected);
     let other = session_directory(&server, &other).join("session_meta.log");
     until(&other, |log| log.contains(r#""kind":"kill""#)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rollout_is_linked_while_the_turn_runs_or_copied_and_copied_again() {
+    const THREAD: &str = "01a1fbeb-e716-7023-89e2-0851ae85c769";
+    let codex_home = tempfile::tempdir().unwrap();
+    let server = ledger::setup().env("CODEX_HOME", codex_home.path()).start();
+    let clients = server.connect().await;
+    let id = pending(&clients, &server, CodexOptions::default()).await.session_id;
+    let name = session_directory(&server, &id).join(format!("rollout-{THREAD}.jsonl"));
+    let gate = server.work().join("gate");
+    let script = format!("thread:{THREAD},turn,message:up,wait:{},completed", gate.display());
+    start(&clients, &id, &script).await;
+    Watcher::start(&clients, &id).message("up").await;
+    assert!(fs::symlink_metadata(&name).is_err(), "there is none yet");
+    let day = codex_home.path().join("sessions/2026/11/27");
+    fs::create_dir_all(&day).unwrap();
+    let rollout = day.join(format!("rollout-2026-11-27T09-00-00-{THREAD}.jsonl"));
+    fs::write(&rollout, "one\n").unwrap();
+    until(&name, |text| text == "one\n").await;
+    assert_eq!(fs::read_link(&name).unwrap(), rollout);
+    fs::write(&gate, "").unwrap();
+    rest(&clients, &id).await;
+
+    // Where a copy is, because nothing could be linked, it is made anew.
+    fs::remove_file(&name).unwrap();
+    fs::write(&name, "").unwrap();
+    fs::write(&rollout, "one\ntwo\n").unwrap();
+    start(&clients, &id, "turn,message:more,completed").await;
+    rest(&clients, &id).await;
+    until(&name, |text| text == "one\ntwo\n").await;
+    assert!(fs::read_link(&name).is_err(), "it is no link");
+    assert_eq!(mode(&name), 0o600);
+
+    // What is in the way is said, and stays.
+    fs::remove_file(&name).unwrap();
+    fs::create_dir(&name).unwrap();
+    start(&clients, &id, "turn,message:more,completed").await;
+    let said = |events: &[Event]| {
+        events.iter().any(|event| {
+            matches!(&event.kind, Some(Kind::Warning(warning)) if warning.code == "PERSIST_FAILED"
+                && warning.message.contains("rollout-"))
+        })
+    };
+    Watcher::start(&clients, &id).until("the warning", said).await;
+    let session = rest(&clients, &id).await;
+    ledger::check(&server, &session, &events(&clients, &id).await);
+    assert!(name.is_dir());
 }
 
 #[tokio::test(flavor = "multi_thread")]
