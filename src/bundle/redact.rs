@@ -19,6 +19,9 @@ const REDACTED: &str = "[redacted]";
 /// The shortest value that is looked for everywhere: shorter ones are in many words.
 const MIN_LITERAL: usize = 6;
 
+/// How deep JSON may stand in the strings of JSON.
+const NESTED: usize = 2;
+
 /// What is left out wherever it stands. What the first group matches stays.
 const BUILT_IN: [(&str, &str); 5] = [
     ("authorization", r#"(?i)(\b(?:proxy-)?authorization["']?\s*[:=]\s*["']?)[^"'\r\n]+"#),
@@ -84,12 +87,19 @@ impl Rules {
     pub fn literal(&mut self, name: &str, text: &str) -> Result<(), Error> {
         // Texts are read line by line.
         let lines = text.lines().filter(|line| *line != text);
-        for part in std::iter::once(text).chain(lines) {
-            if part.len() >= MIN_LITERAL {
+        for part in std::iter::once(text).chain(lines).filter(|part| part.len() >= MIN_LITERAL) {
+            // As it is, and as it stands in JSON that is the text of a string itself.
+            let mut form = part.to_owned();
+            for _ in 0..=NESTED {
+                let regex = compile(&regex::escape(&form))?;
                 // What is most exact comes first.
-                let regex = compile(&regex::escape(part))?;
                 let name = name.to_owned();
                 self.patterns.insert(0, Pattern { name, regex, keeps_first_group: false });
+                let escaped = escaped(&form);
+                if escaped == form {
+                    break;
+                }
+                form = escaped;
             }
         }
         Ok(())
@@ -248,6 +258,13 @@ fn string_end(text: &[u8], start: usize) -> usize {
         }
     }
     text.len()
+}
+
+/// A text as it stands between the quotes of a JSON string.
+fn escaped(text: &str) -> String {
+    let quoted = serde_json::to_string(text).unwrap_or_default();
+    let inside = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    inside.unwrap_or(text).to_owned()
 }
 
 fn quoted(text: &[u8]) -> Vec<u8> {

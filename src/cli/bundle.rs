@@ -47,7 +47,9 @@ fn pack(
         redact.extend(lines.map(str::to_owned));
     }
     let mut rules = Rules::new(redact.iter().map(String::as_str)).map_err(usage)?;
-    for token in [home.token()?, cx.environment.text("SWITCHBOARD_TOKEN")].into_iter().flatten() {
+    // Where the file holds no token, there is none to leave out.
+    let token = home.token().ok().flatten();
+    for token in [token, cx.environment.text("SWITCHBOARD_TOKEN")].into_iter().flatten() {
         rules.literal("server-token", &token).map_err(failed)?;
     }
     let id = find(&home, session)?;

@@ -5,6 +5,7 @@
 //!   events/        the event log's segments
 //!   turns/         the files of its turns
 //!   meta.json      a rendering of its row, for people
+//!   and, where it is persisted, what `persist` keeps beside these
 //! ```
 //!
 //! Called by [`super::registry`] and by `app` while a session is created. What

@@ -63,6 +63,10 @@ fn json_stays_json_to_the_digit() {
             r#"{"Authorization":"[redacted]","authorized":"x"}"#,
         ),
         (r#"{"MY_SECRET" : "x", "b":"y"}"#, r#"{"MY_SECRET" : "[redacted]", "b":"y"}"#),
+        (
+            r#"{"arguments":"{\"cmd\":\"say open \\\"sesame\\\"\",\"A_KEY\":\"x\"}"}"#,
+            r#"{"arguments":"{\"cmd\":\"say [redacted]\",\"A_KEY\":\"[redacted]\"}"}"#,
+        ),
         (r#"{"MY_SECRET":1,"b":"y"}"#, r#"{"MY_SECRET":1,"b":"y"}"#),
         (r#"{"MY_SECRET":{"b":"y"}}"#, r#"{"MY_SECRET":{"b":"y"}}"#),
         (
