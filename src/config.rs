@@ -28,6 +28,7 @@ pub use self::{
 };
 use crate::{
     controls::Policy,
+    debug_log::SessionLogs,
     home::Home,
     lock::CatalogueFields,
     supervise::{self, Grace, Limits},
@@ -41,6 +42,9 @@ const DEFAULT_OUTPUT_LIMIT: Size = Size(8 << 30);
 
 /// How large a segment of an event log grows by default.
 const DEFAULT_SEGMENT: Size = Size(16 << 20);
+
+/// The server's log about a session, in that session's directory.
+const DEFAULT_DEBUG_LOG: &str = "session.log";
 
 /// The validated configuration of one server.
 #[derive(Debug, Clone)]
@@ -75,6 +79,10 @@ pub struct Config {
     pub codex: CodexConfig,
     /// The server's own log.
     pub log: LogConfig,
+    /// What is kept of sessions to understand them later.
+    pub persist: PersistConfig,
+    /// Where the log about single sessions goes: to those that are open in here.
+    pub session_logs: SessionLogs,
     /// The program whose commands `supervise` and `replay` the server starts:
     /// this very binary, also when another has taken its place on the disk.
     pub program: PathBuf,
@@ -190,6 +198,22 @@ pub struct LogConfig {
     pub format: LogFormat,
 }
 
+/// What is kept of sessions to understand them later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersistConfig {
+    /// Whether it is of every new session, or only of those that ask for it.
+    pub all: bool,
+    /// The server's log about a session: a name in its directory, or an absolute
+    /// path of one file for all of them.
+    pub debug_log: PathBuf,
+}
+
+impl Default for PersistConfig {
+    fn default() -> Self {
+        Self { all: false, debug_log: DEFAULT_DEBUG_LOG.into() }
+    }
+}
+
 /// Which body answers `WatchEvents`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WatchBody {
@@ -235,6 +259,8 @@ impl Config {
                 unbounded_connection_retries: false,
             },
             log: LogConfig { filter: "warn".into(), format: LogFormat::Text },
+            persist: PersistConfig::default(),
+            session_logs: SessionLogs::default(),
             program: supervise::THIS_PROGRAM.into(),
             watch_body: WatchBody::default(),
         }

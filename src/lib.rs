@@ -11,8 +11,8 @@
 //!                          store::{log, sqlite} ◀──┬─────────────────────────────────────────────┘
 //!                          agent ◀─────────────────┤
 //!                          supervise ◀─────────────┘
-//!  leaves, named by anyone: audit, config, controls, home, error, event, id, json, lock, proto,
-//!                           row, settings, time, toml_text
+//!  leaves, named by anyone: audit, config, controls, debug_log, home, error, event, id, json,
+//!                           lock, proto, row, settings, time, toml_text
 //! ```
 //!
 //! Dependencies follow the arrows; nothing names what comes before it. Nothing
@@ -22,6 +22,7 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`cli`] | what a person types, and what they see; a client like any other |
+//! | [`bundle`] | a session's directory packed for a report; called by the CLI alone |
 //! | [`server`] | the order of a server's life: bind, open, adopt, serve, drain |
 //! | [`wire`] | who may speak, the error table, the operations (parse, call, convert), gRPC, JSON-RPC, REST, the settings contract |
 //! | [`app`] | the closed list of operations |
@@ -60,9 +61,11 @@
 pub mod agent;
 pub mod app;
 pub mod audit;
+pub mod bundle;
 pub mod cli;
 pub mod config;
 pub mod controls;
+pub mod debug_log;
 pub mod error;
 pub mod event;
 pub mod home;

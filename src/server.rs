@@ -218,6 +218,8 @@ fn open(config: &Config, stages: &Stages, descriptors: Descriptors) -> Result<Se
         limits: config.limits,
         events: config.events,
         locks: Arc::new(config.locks.clone()),
+        persist: config.persist.clone(),
+        session_logs: config.session_logs.clone(),
         policy: Arc::new(config.controls.clone()),
         audited: tokio::sync::watch::Sender::new(0),
         noted: tokio::sync::watch::Sender::new(0),

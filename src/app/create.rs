@@ -65,7 +65,8 @@ pub struct NewFork {
     /// The session whose history it begins with.
     pub of: SessionId,
     /// The new session. Its agent is that of the other session, and so is what
-    /// is empty of directory, model, sandbox, network and options.
+    /// is empty of directory, model, sandbox, network and options. It is persisted
+    /// where the other is.
     pub new: NewSession,
 }
 
@@ -113,6 +114,7 @@ impl App {
             ));
         };
         new.agent = source.agent;
+        new.persist |= source.persist;
         if new.working_directory.as_os_str().is_empty() {
             new.working_directory = source.working_directory;
         }
@@ -147,6 +149,7 @@ impl App {
             session.lock = Some(locks::of(&given.text, lock, given.any_version));
         }
         let (lock_text, lock) = lock.map(|(given, lock)| (given.text, lock)).unzip();
+        session.persist |= self.sessions.persists_all();
         let settings = match history {
             Some(History { fork, usage, settings }) => {
                 session.forked_from = Some(fork);

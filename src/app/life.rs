@@ -157,7 +157,7 @@ impl App {
         let app = self.clone();
         self.once("DeleteSession", once, move |ticket| async move {
             loop {
-                match app.try_delete(id, &etag, &ticket).await {
+                match app.try_delete(id, &etag, &actor, &ticket).await {
                     Err(Error::SessionRunning { .. }) => app.end_turn(id, &actor).await?,
                     done => return done,
                 }
@@ -211,7 +211,7 @@ impl App {
         let mut failed = None;
         for id in ids {
             if !dry_run {
-                match self.try_delete(id, "", &Ticket::default()).await {
+                match self.try_delete(id, "", "cleanup", &Ticket::default()).await {
                     Ok(_) => {}
                     // It was given work, or deleted, in this moment.
                     Err(
@@ -244,10 +244,11 @@ impl App {
         &self,
         id: SessionId,
         etag: &str,
+        actor: &str,
         ticket: &Ticket,
     ) -> Result<proto::Session> {
         match self.sessions.owner(id).await {
-            Ok(owner) => owner.delete(etag.to_owned(), ticket.clone()).await,
+            Ok(owner) => owner.delete(etag.to_owned(), actor.to_owned(), ticket.clone()).await,
             // Its log cannot be opened; its end needs none.
             Err(Error::Internal(_)) => self.sessions.delete_unloaded(id, etag, ticket).await,
             Err(error) => Err(error),

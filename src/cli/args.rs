@@ -5,6 +5,7 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod audit;
+mod bundle;
 mod lock;
 mod manage;
 mod values;
@@ -13,6 +14,7 @@ pub(super) use self::{
     audit::{
         AuditCommand, AuditFilterArgs, AuditListArgs, AuditShowArgs, AuditWatchArgs, Known, Moment,
     },
+    bundle::{BundleArgs, BundleCommand},
     lock::{ExportLockArgs, LockCommand, VerifyLockArgs},
     manage::{
         CleanupArgs, ForkArgs, KillArgs, LabelChange, ListArgs, ManageCommand, TopArgs, WaitArgs,
@@ -50,8 +52,8 @@ Then:
                                            what it may do, from its next turn on
   switchboard serve                        run the server in this terminal
 
-Exit codes: 0 done, 1 it failed, 2 bad usage, 3 no server answers, 4 what was compared differs,
-130 interrupted.";
+Exit codes: 0 done, 1 it failed, 2 bad usage, 3 no server answers,
+4 a comparison found differences, 130 interrupted.";
 
 /// One server for every codex session on this machine.
 ///
@@ -137,6 +139,13 @@ pub(super) enum Command {
     /// Write down what a session runs with, and compare with that
     #[command(subcommand)]
     Lock(LockCommand),
+    /// Pack a session's directory for a report of a bug, without what is secret
+    ///
+    /// Reads the files in the home, whether or not a server runs on it: turns, events,
+    /// logs, and with --persist-session codex's rollout and what went to the model.
+    /// Left out are what looks like keys and tokens, the server's token and the
+    /// values of the session's environment.
+    Bundle(BundleArgs),
     /// Ask about the server, or stop it
     #[command(subcommand)]
     Server(ServerCommand),
@@ -236,6 +245,19 @@ pub(super) struct ConfigArgs {
     /// latest turn always are.
     #[arg(long, value_name = "SIZE|AGE", value_parser = retain_events)]
     pub retain_events: Vec<RetainEvents>,
+    /// Keep what one needs to understand a session later, of every new one
+    ///
+    /// In its directory: codex's own rollout, the server's log about it, what went
+    /// to the model and came from it, and what was asked of it. Off by default;
+    /// `run --persist-session` does it for one.
+    #[arg(long)]
+    pub persist_session: bool,
+    /// The server's log about each session that is persisted
+    ///
+    /// A name in the session's directory, or an absolute path of one file for all
+    /// of them. By default session.log.
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "session.log")]
+    pub debug_log: Option<PathBuf>,
 }
 
 /// A bound of the events that are kept.
@@ -265,6 +287,12 @@ pub(super) struct RunArgs {
     /// Hold it to that with another version of codex too
     #[arg(long, requires = "config_lock")]
     pub allow_codex_version_mismatch: bool,
+    /// Keep in the session's directory what one needs to understand it later
+    ///
+    /// Codex's own rollout, the server's log about it, what went to the model and
+    /// came from it, and what was asked of it. See `switchboard bundle`.
+    #[arg(long)]
+    pub persist_session: bool,
     /// An image for the prompt; may be repeated
     #[arg(long = "image", value_name = "FILE")]
     pub images: Vec<PathBuf>,

@@ -62,6 +62,8 @@ pub(super) fn load(cx: &Context, args: ConfigArgs) -> Result<Loaded, Failure> {
         allowed_origins: None,
         allowed_hosts: None,
         drain_deadline: args.drain_deadline,
+        persist_session: args.persist_session.then_some(true),
+        debug_log: args.debug_log,
         turns: TurnsFile::default(),
         events: retained(&args.retain_events)?,
         json_rpc: JsonRpcFile::default(),

@@ -27,7 +27,7 @@ pub enum Failure {
     Interrupted,
     /// The work was done and its outcome was bad, and that has been said.
     BadOutcome,
-    /// What was compared differs, and that has been said.
+    /// A comparison found differences, and they have been said.
     Differs,
     /// Whoever read the output has gone; there is nobody to tell.
     OutputClosed,
@@ -94,7 +94,7 @@ impl Failure {
         }
     }
 
-    /// 1 it failed, 2 bad usage, 3 server unreachable, 4 it differs, 130 interrupted.
+    /// 1 it failed, 2 bad usage, 3 server unreachable, 4 something differs, 130 interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {

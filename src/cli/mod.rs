@@ -1,12 +1,13 @@
 //! What a person types, and what they get to see.
 //!
-//! `main` calls [`run()`] with the arguments. Every command but `serve`, `demo`
-//! and `replay` is a client of a server like any other: it goes through the
+//! `main` calls [`run()`] with the arguments. Every command but `serve`, `demo`,
+//! `bundle` and `replay` is a client of a server like any other: it goes through the
 //! generated stubs and knows nothing of stores or agents. Exit codes: 0 done, 1
-//! it failed, 2 bad usage, 3 no server answers, 130 interrupted.
+//! it failed, 2 bad usage, 3 no server answers, 4 a comparison found differences, 130 interrupted.
 
 mod args;
 mod audit;
+mod bundle;
 mod completions;
 mod config;
 mod confirm;
@@ -131,6 +132,7 @@ fn dispatch(cx: &Context, command: Command) -> Result<ExitCode, Failure> {
         Command::Controls(command) => block_on(controls::controls(cx, command))?,
         Command::Audit(command) => block_on(audit::audit(cx, command))?,
         Command::Lock(command) => block_on(lock::lock(cx, command))?,
+        Command::Bundle(args) => bundle::bundle(cx, args)?,
         Command::Server(command) => block_on(server::server(cx, command))?,
         Command::Config(command) => config::config(cx, command)?,
         Command::Completions { shell } => completions::completions(cx, shell)?,

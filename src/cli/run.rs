@@ -20,6 +20,7 @@ pub(super) async fn run(cx: &Context, args: RunArgs) -> Result<(), Failure> {
         agent: absolute_agent(&args.agent)?,
         source: "user".into(),
         title: args.title.unwrap_or_default(),
+        persist_session: args.persist_session,
         ..lock::chosen(args.choices, !config_lock.is_empty())?
     };
     let images = options::paths(&args.images)?;

@@ -15,7 +15,9 @@ use signal_hook::{
     flag::register_conditional_shutdown,
 };
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 use super::{
     Context, Failure,
@@ -25,7 +27,7 @@ use super::{
     notify::{self, Stage},
 };
 use crate::{
-    config::{Config, LogConfig, LogFormat},
+    config::{Config, LogFormat},
     home, server,
 };
 
@@ -40,7 +42,8 @@ pub(super) fn serve(cx: &Context, args: ServeArgs) -> Result<(), Failure> {
         let _ = rustix::process::setsid();
     }
     let config = config::load(cx, args.config)?.config;
-    start_log(&config.log, io::stderr);
+    start_log(&config, io::stderr);
+    let session_logs = config.session_logs.clone();
     if !config.require_token {
         tracing::warn!(
             "no token is asked for on TCP: every user of this machine can run code as you"
@@ -52,6 +55,7 @@ pub(super) fn serve(cx: &Context, args: ServeArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
     let ended = runtime.block_on(until_signal(cx, config, args.ready_file.as_deref()));
     runtime.shutdown_timeout(LAST_GRACE);
+    session_logs.flush(LAST_GRACE);
     ended
 }
 
@@ -114,16 +118,20 @@ async fn ready(
 }
 
 /// Sends the log to a place. A second call in one process changes nothing.
-pub(super) fn start_log<W>(log: &LogConfig, to: W)
+pub(super) fn start_log<W>(config: &Config, to: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::new(&log.filter);
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(to);
-    let _ = match log.format {
-        LogFormat::Text => lines.with_ansi(false).try_init(),
-        LogFormat::Json => lines.json().try_init(),
+    let filter = EnvFilter::new(&config.log.filter);
+    let lines = tracing_subscriber::fmt::layer().with_writer(to);
+    let lines = match config.log.format {
+        LogFormat::Text => lines.with_ansi(false).boxed(),
+        LogFormat::Json => lines.json().boxed(),
     };
+    let _ = tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(config.session_logs.layer())
+        .try_init();
 }
 
 /// The whole chain of causes: at the start of a server, whoever reads it can act on it.

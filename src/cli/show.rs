@@ -79,6 +79,9 @@ fn shown(session: &Session, controls: String, disk_bytes: u64, now: SystemTime) 
     for (key, value) in &session.labels {
         lines.push(("label", format!("{key}={value}")));
     }
+    if session.persist_session {
+        lines.push(("persisted", "yes".to_owned()));
+    }
     lines.push(("directory", session.working_directory.clone()));
     lines.push(("agent", session.agent.clone()));
     lines.push(("codex", session.codex_version.clone()));
@@ -148,7 +151,7 @@ pub(super) fn source(source: &str) -> String {
 }
 
 /// A size in the largest unit of which there is one.
-fn bytes(bytes: u64) -> String {
+pub(super) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024 {
         return format!("{bytes} bytes");

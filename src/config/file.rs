@@ -40,6 +40,15 @@ pub struct ConfigFile {
     /// How long a stopping server waits for its clients. Agents are never
     /// stopped with it. Default: `10s`.
     pub drain_deadline: Option<Span>,
+    /// Whether what one needs to understand a session later is kept in the
+    /// directory of every new one: codex's own rollout, the server's log about it,
+    /// what went to the model and came from it, what was asked of it. Default:
+    /// false, so that only those that ask for it are persisted.
+    pub persist_session: Option<bool>,
+    /// The server's log about a session that is persisted: the name of a file in
+    /// the session's directory, or the absolute path of one file for all of them.
+    /// Default: `session.log`.
+    pub debug_log: Option<PathBuf>,
     /// How turns are started and stopped, and how far they may go.
     #[serde(default)]
     pub turns: TurnsFile,

@@ -1,16 +1,24 @@
 //! The layers read, merged and validated.
 
-use std::{fmt, fs, io, ops::RangeInclusive, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    fmt, fs, io,
+    ops::RangeInclusive,
+    path::{Component, Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use serde::Serialize;
 
 use super::{
     CodexConfig, CodexFile, Config, ConfigFile, ControlsFile, DEFAULT_LISTEN, DEFAULT_OUTPUT_LIMIT,
     DEFAULT_SEGMENT, Environment, Error, EventsConfig, JsonRpcConfig, ListenAddr, LocksConfig,
-    LogConfig, LogFile, LogFormat, Size, Source, Span, TurnsConfig, Value, WatchBody,
+    LogConfig, LogFile, LogFormat, PersistConfig, Size, Source, Span, TurnsConfig, Value,
+    WatchBody,
 };
 use crate::{
     controls::{Controls, Policy},
+    debug_log::SessionLogs,
     home::Home,
     lock::CatalogueFields,
     supervise::{self, Grace, Limits},
@@ -41,6 +49,9 @@ const MESSAGE_BYTES: RangeInclusive<u32> = 1 << 20..=1 << 30;
 
 /// How often a WebSocket may be asked whether its client is there.
 const PING_INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
+
+/// The logs of a session that say something else.
+const OWN_LOGS: [&str; 2] = ["session_meta.log", "session_oai_raw.log"];
 
 /// The longest drain; beyond it a supervisor such as systemd kills the server anyhow.
 const MAX_DRAIN: Duration = Duration::from_secs(600);
@@ -171,6 +182,8 @@ impl Merge {
         let allowed_origins = self.pick("allowed_origins", |layer| layer.allowed_origins.clone());
         let allowed_hosts = self.pick("allowed_hosts", |layer| layer.allowed_hosts.clone());
         let drain = self.pick("drain_deadline", |layer| layer.drain_deadline);
+        let persist_session = self.pick("persist_session", |layer| layer.persist_session);
+        let debug_log = self.pick("debug_log", |layer| layer.debug_log.clone());
         let max_running = self.pick("turns.max_running", |layer| layer.turns.max_running);
         let min_free = self.pick("turns.min_free_disk", |layer| layer.turns.min_free_disk);
         let interrupt = self.pick("turns.interrupt_grace", |layer| layer.turns.interrupt_grace);
@@ -289,6 +302,11 @@ impl Merge {
                 filter: filter.unwrap_or_else(|| "info".into()),
                 format: format.unwrap_or(LogFormat::Text),
             },
+            persist: PersistConfig {
+                all: persist_session.unwrap_or(false),
+                debug_log: debug_log.unwrap_or_else(|| PersistConfig::default().debug_log),
+            },
+            session_logs: SessionLogs::default(),
             program: supervise::THIS_PROGRAM.into(),
             watch_body: WatchBody::default(),
             home,
@@ -340,9 +358,11 @@ impl Merge {
                 }
                 "json_rpc.max_subscriptions" => config.json_rpc.max_subscriptions.into(),
                 "json_rpc.ping_interval" => serde_json::json!(Span(config.json_rpc.ping_interval)),
+                "debug_log" => serde_json::json!(config.persist.debug_log),
                 SAVE_CATALOGUE => true.into(),
                 ANY_VERSION
                 | "insecure_public"
+                | "persist_session"
                 | "controls.lock_defaults"
                 | "codex.unbounded_connection_retries" => false.into(),
                 "log.filter" => config.log.filter.clone().into(),
@@ -462,6 +482,7 @@ impl Merge {
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log.filter) {
             return Err(self.wrong("log.filter", error.to_string()));
         }
+        self.validate_debug_log(&config.persist.debug_log)?;
         // A bare name is looked for on the PATH.
         if let Some(path) = &mut config.codex.path
             && path.components().count() > 1
@@ -492,6 +513,35 @@ impl Merge {
             }
         }
         Ok(())
+    }
+
+    /// A relative path names a file in each session's directory, and none of those
+    /// that are there.
+    fn validate_debug_log(&self, path: &Path) -> Result<(), Error> {
+        if path.is_absolute() {
+            let directory = path.parent().filter(|_| path.file_name().is_some());
+            if directory.is_some_and(Path::is_dir) && !path.is_dir() {
+                return Ok(());
+            }
+            let problem = format!(
+                "{}: expected the path of a file in a directory that is there",
+                path.display()
+            );
+            return Err(self.wrong("debug_log", problem));
+        }
+        let mut parts = path.components();
+        let name = match (parts.next(), parts.next()) {
+            (Some(Component::Normal(name)), None) => name.to_str(),
+            (Some(_) | None, _) => None,
+        };
+        if name.is_some_and(|name| name.ends_with(".log") && !OWN_LOGS.contains(&name)) {
+            return Ok(());
+        }
+        let problem = format!(
+            "{}: expected a name in the session's directory that ends in .log, such as session.log, or an absolute path",
+            path.display()
+        );
+        Err(self.wrong("debug_log", problem))
     }
 }
 

@@ -16,6 +16,7 @@ mod begin;
 mod change;
 mod damage;
 mod handle;
+mod persisting;
 mod retention;
 mod say;
 mod turns;
@@ -29,6 +30,7 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep, sleep_until},
 };
+use tracing::Span;
 
 use self::{
     handle::{Command, Nudge},
@@ -47,6 +49,7 @@ use crate::{
         directory::SessionDirectory,
         feed::Feed,
         ingest::{Ingest, Statement},
+        persist::Keeper,
         registry::{Shared, report},
         slots::Slot,
         turn::Running,
@@ -78,6 +81,8 @@ pub(crate) struct Actor {
     queued: Option<Queued>,
     /// What the log must say before anything else, where the disk refused it.
     unsaid: Vec<Statement>,
+    /// Keeps what one needs to understand the session later, where that is asked.
+    keeper: Option<Keeper>,
     /// What the session left, once it was deleted.
     deleted: Option<Tombstone>,
     /// The latest event that the database knows the row to follow. The log had
@@ -148,6 +153,7 @@ impl Actor {
             let wake = self.wait().await;
             if (wake.needs_all() || Instant::now() >= self.told_at) && self.nudge.take() {
                 self.look_at_database().await;
+                self.tell_unkept().await;
             }
             match wake {
                 // A caller that has gone does not want the answer.
@@ -160,8 +166,8 @@ impl Actor {
                 Wake::Command(Command::Update { change, etag, ticket, reply }) => {
                     let _ = reply.send(self.update(change, &etag, &ticket).await);
                 }
-                Wake::Command(Command::Delete { etag, ticket, reply }) => {
-                    let _ = reply.send(self.delete(&etag, &ticket).await);
+                Wake::Command(Command::Delete { etag, actor, ticket, reply }) => {
+                    let _ = reply.send(self.delete(&etag, &actor, &ticket).await);
                 }
                 Wake::Command(Command::Mend { opening, reply }) => {
                     let _ = reply.send(self.mend(opening).await);
@@ -269,5 +275,7 @@ async fn until(deadline: Instant) {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+    // What is said there is said about the same session.
+    let span = Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work)).await.map_err(Error::internal)
 }

@@ -6,6 +6,7 @@
 //!   turns/         the files of its turns
 //!   meta.json      a rendering of its row, for people
 //!   config.lock.toml   the config lock that it is held to, if it is
+//!   and, where it is persisted, what `persist` keeps beside these
 //! ```
 //!
 //! Called by [`super::registry`] and by `app` while a session is created. What

@@ -20,7 +20,8 @@
 //! owners on demand and unloads idle ones. [`feed`] holds the newest events in
 //! memory, [`hub`] tells subscribers that there is more, [`watch`] is a
 //! subscriber: a cursor. [`transcript`] reads the log as people do. [`noting`] tells
-//! what clients add to it.
+//! what clients add to it. [`persist`] keeps what one needs to understand a session
+//! later, where that is asked.
 //!
 //! Called by `app` alone. Names no transport.
 
@@ -38,6 +39,7 @@ pub(crate) mod locking;
 pub(crate) mod noting;
 pub(crate) mod once;
 pub(crate) mod orphans;
+mod persist;
 pub(crate) mod registry;
 pub(crate) mod replay;
 pub(crate) mod request;

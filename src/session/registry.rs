@@ -13,12 +13,14 @@ use std::{
 
 use tokio::sync::{Notify, OnceCell, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 
 use crate::{
     Error, Result,
     agent::Agents,
-    config::{EventsConfig, LocksConfig},
+    config::{EventsConfig, LocksConfig, PersistConfig},
     controls::Policy,
+    debug_log::SessionLogs,
     id::{Seq, SessionId},
     proto,
     row::Session,
@@ -68,6 +70,10 @@ pub(crate) struct Shared {
     pub events: EventsConfig,
     /// How config locks are written and read.
     pub locks: Arc<LocksConfig>,
+    /// What is kept of sessions to understand them later.
+    pub persist: PersistConfig,
+    /// The server's log about single sessions.
+    pub session_logs: SessionLogs,
     /// What the operator configured of controls.
     pub policy: Arc<Policy>,
     /// The latest entry of the audit that watches are told of.
@@ -149,6 +155,11 @@ impl Sessions {
     /// What the operator configured of controls.
     pub(crate) fn policy(&self) -> &Arc<Policy> {
         &self.shared.policy
+    }
+
+    /// Whether every new session is persisted.
+    pub(crate) fn persists_all(&self) -> bool {
+        self.shared.persist.all
     }
 
     /// Rises with every entry of the audit.
@@ -391,8 +402,10 @@ impl Sessions {
 
     fn spawn(&self, id: SessionId, actor: Actor) {
         let sessions = self.clone();
+        let span = actor.span();
         self.shared.tasks.spawn(async move {
-            let ended = actor.run(|is_in_use| sessions.retire(id, is_in_use)).await;
+            let retire = |is_in_use: &dyn Fn() -> bool| sessions.retire(id, is_in_use);
+            let ended = actor.run(retire).instrument(span).await;
             match ended {
                 Ended::Orderly => {}
                 // Whoever asks next has it loaded anew. Where a turn runs, that

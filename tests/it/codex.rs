@@ -26,6 +26,7 @@ mod controls;
 mod locks;
 mod options;
 mod outcomes;
+mod persist;
 mod prompts;
 mod run;
 mod threads;

@@ -10,6 +10,7 @@
 mod access;
 mod architecture;
 mod bare;
+mod bundle;
 mod cli;
 mod cli_sessions;
 mod cli_settings;

@@ -50,6 +50,8 @@ pub(crate) struct Model {
 struct State {
     script: Mutex<Script>,
     requests: watch::Sender<Vec<Request>>,
+    /// The items of each answer that was a stream.
+    said: Mutex<Vec<Vec<Value>>>,
 }
 
 /// What the coming requests are answered with.
@@ -64,6 +66,8 @@ struct Script {
 pub(crate) struct Request {
     /// The whole JSON body.
     pub(crate) body: Value,
+    /// The header by which codex shows its key.
+    pub(crate) authorization: Option<String>,
 }
 
 impl Request {
@@ -106,8 +110,11 @@ impl Model {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let state =
-            Arc::new(State { script: Mutex::default(), requests: watch::Sender::default() });
+        let state = Arc::new(State {
+            script: Mutex::default(),
+            requests: watch::Sender::default(),
+            said: Mutex::default(),
+        });
         runtime.spawn(accept(listener, Arc::clone(&state)));
         Self { address, state, runtime: Some(runtime) }
     }
@@ -133,6 +140,11 @@ impl Model {
     /// The requests so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.state.requests.borrow().clone()
+    }
+
+    /// The items of each answer so far, as they are sent.
+    pub(crate) fn said(&self) -> Vec<Vec<Value>> {
+        self.state.said.lock().unwrap().clone()
     }
 
     /// Waits until there were `count` requests in all, and returns them.
@@ -187,12 +199,14 @@ async fn answer(
     if what != "POST /v1/responses" {
         return Ok(status(404, format!("the model has no {what}")));
     }
+    let authorization = request.headers().get(hyper::header::AUTHORIZATION);
+    let authorization = authorization.map(|value| value.to_str().unwrap().to_owned());
     let body = match request.into_body().collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) => return Ok(status(400, error.to_string())),
     };
     let request = match serde_json::from_slice(&body) {
-        Ok(body) => Request { body },
+        Ok(body) => Request { body, authorization },
         Err(error) => return Ok(status(400, error.to_string())),
     };
 
@@ -207,6 +221,7 @@ async fn answer(
         Some(Answer::Status { status: code, body }) => status(code, body),
         Some(Answer::Stream { steps, usage }) => {
             let outputs = reply::outputs(steps, usage, &request, number);
+            state.said.lock().unwrap().push(outputs.iter().flat_map(Output::items).collect());
             let frames: stream::BoxStream<'static, _> = Box::pin(frames(outputs));
             let body = Either::Right(StreamBody::new(frames));
             Response::builder().header(CONTENT_TYPE, "text/event-stream").body(body).unwrap()

@@ -162,6 +162,11 @@ pub(in crate::cli) struct ForkArgs {
     /// Another directory
     #[arg(short = 'C', long = "cd", value_name = "DIR")]
     pub directory: Option<PathBuf>,
+    /// Keep in its directory what one needs to understand it later, as `run` does
+    ///
+    /// Always on where the other session has it.
+    #[arg(long)]
+    pub persist_session: bool,
     /// Print the new session's id and return, without following it
     #[arg(long)]
     pub detach: bool,

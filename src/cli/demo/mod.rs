@@ -39,7 +39,7 @@ pub(super) async fn demo(cx: &Context, args: DemoArgs) -> Result<(), Failure> {
     let mut signals = Signals::handle().map_err(cannot)?;
     let stage = Stage::set_up(args.speed).map_err(cannot)?;
     let config = Config::ephemeral(&stage.home);
-    serve::start_log(&config.log, io::stderr);
+    serve::start_log(&config, io::stderr);
     let home = config.home.clone();
     let listeners = server::bind(&config).await.map_err(|error| serve::failed(&error))?;
     let addresses = listeners.addresses();

@@ -32,6 +32,7 @@ impl Commands<'_> {
             working_directory: directory.unwrap_or_default(),
             model: args.model.unwrap_or_default(),
             filesystem_sandbox: sandbox.into(),
+            persist_session: args.persist_session,
             ..Session::default()
         };
         let mut keyboard = Keyboard::new(self.cx, OnInterrupt::StopTurn)?;

@@ -71,6 +71,7 @@ impl Actor {
             queued: None,
             deleted: None,
             unsaid: Vec::new(),
+            keeper: None,
             applied,
             row_behind: false,
             mended_in_vain: false,
@@ -81,6 +82,7 @@ impl Actor {
             told_at: Instant::now(),
             not_before: Instant::now(),
         };
+        actor.open_keeper();
         actor.announce(&opened);
         if actor.catch_up(applied).await? == Met::Damage {
             actor.mend(feed.opening()).await?;

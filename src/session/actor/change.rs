@@ -11,7 +11,7 @@ use crate::{
     controls::Scope,
     proto::{self, event::Kind},
     row::Tombstone,
-    session::{actor::Update, ingest::Statement, once::Ticket, registry::report},
+    session::{actor::Update, ingest::Statement, once::Ticket, persist, registry::report},
     store::sqlite::ForgottenThread,
 };
 
@@ -117,12 +117,18 @@ impl Actor {
     }
 
     /// Deletes the session, which must be at rest: its tombstone first.
-    pub(super) async fn delete(&mut self, etag: &str, ticket: &Ticket) -> Result<proto::Session> {
+    pub(super) async fn delete(
+        &mut self,
+        etag: &str,
+        actor: &str,
+        ticket: &Ticket,
+    ) -> Result<proto::Session> {
         let id = self.session.id;
         self.session.check_etag(etag)?;
         if self.running.is_some() || self.queued.is_some() || self.session.is_active() {
             return Err(Error::SessionRunning { id, state: self.session.state() });
         }
+        self.keep_note(persist::Note::deletion(actor)).await;
         let tombstone = self.session.tombstone();
         let receipt = ticket.receipt_of(&self.session);
         let thread = ForgottenThread::of(&self.session);

@@ -50,6 +50,7 @@ pub(super) enum Command {
     },
     Delete {
         etag: String,
+        actor: String,
         ticket: Ticket,
         reply: Reply,
     },
@@ -95,7 +96,7 @@ pub(super) struct Nudge {
 }
 
 impl Nudge {
-    fn give(&self) {
+    pub(super) fn give(&self) {
         self.given.store(true, Ordering::Release);
         self.notify.notify_one();
     }
@@ -226,8 +227,13 @@ impl Handle {
     /// # Errors
     ///
     /// SESSION_RUNNING, ETAG_MISMATCH, STORAGE_FULL: it is as it was.
-    pub(crate) async fn delete(&self, etag: String, ticket: Ticket) -> Result<proto::Session> {
-        self.call(|reply| Command::Delete { etag, ticket, reply }).await
+    pub(crate) async fn delete(
+        &self,
+        etag: String,
+        actor: String,
+        ticket: Ticket,
+    ) -> Result<proto::Session> {
+        self.call(|reply| Command::Delete { etag, actor, ticket, reply }).await
     }
 
     /// Has the log repaired, as far as it can be, after damage was met in it as it

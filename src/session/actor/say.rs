@@ -40,8 +40,9 @@ impl Actor {
         }
         let statements = self.unsaid.clone();
         let step = self.with_ingest(|ingest| ingest.state(statements)).await?;
-        self.unsaid.clear();
+        let said = std::mem::take(&mut self.unsaid);
         self.show(step).await;
+        self.keep_statements(&said).await;
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use crate::{
         ingest::{Fact, Statement},
         locking,
         once::Ticket,
+        persist,
         registry::{Shared, report, storage_error},
         request,
         slots::{Place, Slot, Waiting},
@@ -149,6 +150,7 @@ impl Actor {
         if has_begun {
             self.write_lock();
         }
+        self.follow_rollout();
         self.say(restarted.into_iter().collect()).await;
         if at_end && ended {
             if self.writer()?.is_unopened() {
@@ -205,6 +207,7 @@ impl Actor {
             warnings.chain(last).collect()
         });
         let statements = statements.await?;
+        self.tell_unkept().await;
         self.try_say(statements).await?;
         if let Some(launched) = self.running.take().and_then(|running| running.launched) {
             // Reaps the supervisor, now or in a thread of its own.
@@ -213,6 +216,7 @@ impl Actor {
         self.writer_mut()?.unfollow();
         let state = self.session.state();
         tracing::info!(session = %self.session.id, turn = self.session.turn_count(), state = state.as_str_name(), "turn ended");
+        self.keep_turn();
         self.expire().await;
         Ok(())
     }
@@ -325,7 +329,9 @@ impl Actor {
         let number = TurnNumber(self.session.turn_count());
         let mut running =
             Running::new(&self.directory.turns(), number, &self.shared.follower, slot);
-        let spec = spec(&self.session, number, &launch, &self.shared);
+        let mut spec = spec(&self.session, number, &launch, &self.shared);
+        spec.env.extend(self.trace_turn(number, &launch.env).await);
+        tracing::debug!(session = %self.session.id, turn = number.0, program = %spec.program.display(), version = launch.version, "starting the agent");
         let (supervisor, files) = (self.shared.supervisor.clone(), running.files.clone());
         let launched = blocking(move || supervise::launch(&supervisor, &files, &spec)).await?;
         match launched {
@@ -337,6 +343,7 @@ impl Actor {
                 let now = crate::time::now();
                 let warnings = launch.warnings;
                 self.say(turn::first_statements(number, previous, spawned, warnings, now)).await;
+                self.tell_unkept().await;
             }
             Err(error) => {
                 let failed = (turn::reason_of(&error), report(&error));
@@ -397,6 +404,11 @@ impl Actor {
         actor: String,
         ticket: &Ticket,
     ) -> Result<proto::Session> {
+        let number = TurnNumber(self.session.turn_count());
+        if self.queued.is_some() || self.running.is_some() {
+            let note = persist::Note::stop(number, mode, &actor, self.queued.is_some());
+            self.keep_note(note).await;
+        }
         if let Some(Queued { number, .. }) = self.queued.take() {
             // It never starts: its place went with it.
             let stopped = match mode {

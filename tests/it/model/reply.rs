@@ -55,6 +55,20 @@ pub(super) enum Output {
     Cut,
 }
 
+impl Output {
+    /// The items that are complete with it.
+    pub(super) fn items(&self) -> Vec<Value> {
+        let Self::Send(bytes) = self else { return Vec::new() };
+        let text = String::from_utf8_lossy(bytes);
+        let events = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        events
+            .filter_map(|event| serde_json::from_str::<Value>(event).ok())
+            .filter(|event| event["type"] == "response.output_item.done")
+            .map(|mut event| event["item"].take())
+            .collect()
+    }
+}
+
 /// How far a plan's step has come.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Progress {

@@ -1,0 +1,135 @@
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+
+const KEY: &str = "sk-proj-AbCdEf0123456789";
+
+fn rules() -> Rules {
+    let mut rules = Rules::new(["(?i)project-[a-z]+"]).unwrap();
+    rules.literal("server-token", "0123456789abcdef").unwrap();
+    rules.variable("HIDDEN", "open \"sesame\"").unwrap();
+    rules.variable("SHORT", "abc").unwrap();
+    rules
+}
+
+fn redacted(text: &str) -> String {
+    let rules = rules();
+    let mut redactor = Redactor::new(&rules);
+    let clean = redactor.redact(text.as_bytes()).into_owned();
+    let again = redactor.redact(&clean).into_owned();
+    assert_eq!(again, clean, "what was left out is left alone");
+    String::from_utf8(clean).unwrap()
+}
+
+#[test]
+fn what_is_secret_in_a_text_goes_and_the_rest_stays() {
+    for (text, expected) in [
+        (
+            "nothing of it: input_tokens=7 task-12345678",
+            "nothing of it: input_tokens=7 task-12345678",
+        ),
+        ("> Authorization: Bearer abc.def", "> Authorization: [redacted]"),
+        ("curl -H 'authorization: Basic eA==' -v", "curl -H 'authorization: [redacted]' -v"),
+        ("sent bearer abcdefgh12 twice", "sent bearer [redacted] twice"),
+        ("x-api-key: 42, then", "x-api-key: [redacted], then"),
+        (
+            "export OPENAI_API_KEY=\"v1\"; X_TOKEN=v2",
+            "export OPENAI_API_KEY=\"[redacted]\"; X_TOKEN=[redacted]",
+        ),
+        ("the key sk-proj-AbCdEf0123456789.", "the key [redacted]."),
+        (
+            "-c model_providers.x.experimental_bearer_token=\"v\" my_api_key=w",
+            "-c model_providers.x.experimental_bearer_token=\"[redacted]\" my_api_key=[redacted]",
+        ),
+        ("token 0123456789abcdef of it", "token [redacted] of it"),
+        ("say open \"sesame\" or abc", "say [redacted] or abc"),
+        ("our Project-Falcon", "our [redacted]"),
+    ] {
+        assert_eq!(redacted(text), expected);
+    }
+}
+
+#[test]
+fn json_stays_json_to_the_digit() {
+    for (text, expected) in [
+        (
+            r#"{"n": 1.50, "n": [1,2],"t":"a\u00e9\"b"}"#,
+            r#"{"n": 1.50, "n": [1,2],"t":"a\u00e9\"b"}"#,
+        ),
+        (r#"{"t":"say open \"sesame\"\n"}"#, r#"{"t":"say [redacted]\n"}"#),
+        (
+            r#"{"Authorization":"x","authorized":"x"}"#,
+            r#"{"Authorization":"[redacted]","authorized":"x"}"#,
+        ),
+        (r#"{"MY_SECRET" : "x", "b":"y"}"#, r#"{"MY_SECRET" : "[redacted]", "b":"y"}"#),
+        (
+            r#"{"arguments":"{\"cmd\":\"say open \\\"sesame\\\"\",\"A_KEY\":\"x\"}"}"#,
+            r#"{"arguments":"{\"cmd\":\"say [redacted]\",\"A_KEY\":\"[redacted]\"}"}"#,
+        ),
+        (r#"{"MY_SECRET":1,"b":"y"}"#, r#"{"MY_SECRET":1,"b":"y"}"#),
+        (r#"{"MY_SECRET":{"b":"y"}}"#, r#"{"MY_SECRET":{"b":"y"}}"#),
+        (
+            r#"{"env":[["SHORT","abc"],["OTHER","abc"]]}"#,
+            r#"{"env":[["SHORT","[redacted]"],["OTHER","abc"]]}"#,
+        ),
+        (
+            r#"{"environment":{"SHORT":"","HIDDEN":"abc"}}"#,
+            r#"{"environment":{"SHORT":"","HIDDEN":"[redacted]"}}"#,
+        ),
+        (r#"["\ud800 sk-12345678"]"#, r#"["[redacted]"]"#),
+        (
+            r#"{"headers":"authorization: Bearer abc\nnext: 1"}"#,
+            r#"{"headers":"authorization: [redacted]\nnext: 1"}"#,
+        ),
+    ] {
+        assert_eq!(redacted(text), expected);
+    }
+}
+
+#[test]
+fn what_is_no_expression_is_refused_with_its_text() {
+    let refused = Rules::new(["("]).unwrap_err().to_string();
+    assert!(refused.starts_with("\"(\" is no regular expression"), "{refused}");
+}
+
+#[test]
+fn each_rule_counts_what_it_left_out() {
+    let rules = rules();
+    let mut redactor = Redactor::new(&rules);
+    redactor.redact(format!("{KEY} {KEY} project-x").as_bytes());
+    redactor.redact(br#"{"password":"x"}"#);
+    let counts: Vec<_> =
+        redactor.counts().iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    assert_eq!(counts, [("custom-1", 1), ("sk", 2), ("value-of-a-name", 1)]);
+    assert_eq!(redactor.count(), 4);
+}
+
+/// Any JSON, with a secret in some of its strings.
+fn json() -> impl Strategy<Value = Value> {
+    let text = prop_oneof![
+        any::<String>().prop_map(Value::from),
+        any::<String>().prop_map(|text| Value::from(format!("{text} {KEY} \"\\{text}"))),
+    ];
+    let leaf = prop_oneof![Just(Value::Null), any::<i64>().prop_map(Value::from), text];
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::btree_map(any::<String>(), inner, 0..6)
+                .prop_map(|members| members.into_iter().collect::<serde_json::Map<_, _>>().into()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_json_breaks_and_no_key_stays(value in json()) {
+        static RULES: std::sync::LazyLock<Rules> = std::sync::LazyLock::new(rules);
+        for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+            let clean = Redactor::new(&RULES).redact(text.as_bytes()).into_owned();
+            let parsed: Value = serde_json::from_slice(&clean).unwrap();
+            prop_assert_eq!(parsed.is_object(), value.is_object());
+            prop_assert!(!String::from_utf8(clean).unwrap().contains(KEY));
+        }
+    }
+}

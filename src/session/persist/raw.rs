@@ -1,0 +1,318 @@
+//! `session_oai_raw.log`: what went to the model and what came from it, made of
+//! the trace that codex writes of each turn. One JSON object a line.
+//!
+//! ```text
+//!  trace/turn_<n>/                    codex writes it while the turn runs
+//!    trace-<uuid>-<thread>/trace.jsonl, payloads/<n>.json
+//!    log_size                         where its lines begin in the raw log
+//!  trace/turn_<n>.done/               they are all there, and this may go
+//! ```
+//!
+//! A crash at any place is made up for: what is in the log from `log_size` on is
+//! cut off and written again. Headers of requests, and with them keys and tokens, are
+//! in no trace.
+
+use std::{
+    collections::HashMap,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, BufRead as _, BufReader, BufWriter, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    id::TurnNumber,
+    time::{Timestamp, timestamp},
+};
+
+/// The file's name.
+pub(super) const NAME: &str = "session_oai_raw.log";
+/// The directory of the traces that are not in it yet.
+pub(super) const TRACES: &str = "trace";
+/// Where it came from.
+const SOURCE: &str = "rollout_trace";
+
+/// Makes the place for the trace of a turn, for its owner alone.
+pub(super) fn prepare(directory: &Path, turn: TurnNumber) -> io::Result<PathBuf> {
+    let root = directory.join(TRACES);
+    let path = root.join(format!("turn_{}", turn.0));
+    // One by one: a session's directory that is gone is not made again here.
+    for path in [&root, &path] {
+        match DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(path)
+}
+
+/// The turns but `running` whose traces are not in the raw log, in their order.
+pub(super) fn waiting(directory: &Path, running: Option<TurnNumber>) -> io::Result<Vec<u32>> {
+    let entries = match fs::read_dir(directory.join(TRACES)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut turns = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(rest) = name.to_str().and_then(|name| name.strip_prefix("turn_")) else {
+            continue;
+        };
+        if rest.ends_with(".done") {
+            fs::remove_dir_all(entry.path())?;
+        } else if let Ok(number) = rest.parse()
+            && running != Some(TurnNumber(number))
+        {
+            turns.push(number);
+        }
+    }
+    turns.sort_unstable();
+    Ok(turns)
+}
+
+/// Removes the place of the traces, where there is none.
+pub(super) fn tidy(directory: &Path) {
+    let _ = fs::remove_dir(directory.join(TRACES));
+}
+
+/// Takes the trace of a turn into the raw log; gives the number of its lines.
+pub(super) fn convert(directory: &Path, turn: u32) -> io::Result<usize> {
+    let root = directory.join(TRACES);
+    let trace = root.join(format!("turn_{turn}"));
+    let calls = calls(&trace)?;
+    if !calls.is_empty() {
+        let path = directory.join(NAME);
+        let mut log = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        let begin = begin(&trace, &log)?;
+        let written = write(&mut log, turn, &calls).and_then(|()| log.sync_data());
+        if let Err(error) = written {
+            // It is tried again, when there is room.
+            let _ = log.set_len(begin);
+            return Err(error);
+        }
+    }
+    let done = root.join(format!("turn_{turn}.done"));
+    fs::rename(trace, &done)?;
+    fs::remove_dir_all(done)?;
+    Ok(calls.len())
+}
+
+/// Where the lines of a turn begin; what an earlier attempt wrote there is cut off.
+fn begin(trace: &Path, log: &File) -> io::Result<u64> {
+    let path = trace.join("log_size");
+    let size = log.metadata()?.len();
+    if let Ok(text) = fs::read_to_string(&path)
+        && let Ok(begin) = text.trim().parse::<u64>()
+    {
+        if begin < size {
+            log.set_len(begin)?;
+        }
+        return Ok(begin.min(size));
+    }
+    let mut file = tempfile::NamedTempFile::new_in(trace)?;
+    writeln!(file, "{size}")?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(size)
+}
+
+/// What codex notes of a request to the model, or of its end.
+#[derive(Debug)]
+struct Call {
+    time_unix_ms: u64,
+    /// Its place in its trace.
+    seq: u64,
+    /// What joins a request and its end.
+    id: String,
+    direction: Direction,
+    /// How it ended; empty for a request.
+    status: String,
+    kind: &'static str,
+    thread_id: Option<String>,
+    model: Option<String>,
+    provider: Option<String>,
+    error: Option<String>,
+    payload: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Direction {
+    Request,
+    Response,
+}
+
+/// A line of a trace.
+#[derive(Debug, Deserialize)]
+struct Traced {
+    #[serde(default)]
+    seq: u64,
+    #[serde(default)]
+    wall_time_unix_ms: u64,
+    #[serde(default)]
+    thread_id: Option<String>,
+    payload: serde_json::Map<String, Value>,
+}
+
+/// The calls in the traces of a turn, in the order of their times.
+fn calls(turn: &Path) -> io::Result<Vec<Call>> {
+    let mut calls = Vec::new();
+    for entry in fs::read_dir(turn)? {
+        let trace = entry?.path();
+        let lines = match File::open(trace.join("trace.jsonl")) {
+            Ok(file) => BufReader::new(file),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        for line in lines.split(b'\n') {
+            // A codex that was killed leaves half a line.
+            let Ok(traced) = serde_json::from_slice::<Traced>(&line?) else { continue };
+            calls.extend(call(&trace, traced));
+        }
+    }
+    calls.sort_by_key(|call| (call.time_unix_ms, call.seq));
+    Ok(calls)
+}
+
+fn call(trace: &Path, traced: Traced) -> Option<Call> {
+    let Traced { seq, wall_time_unix_ms, thread_id, payload } = traced;
+    let text = |key: &str| payload.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
+    let event = text("type")?;
+    let (kind, what) = if let Some(what) = event.strip_prefix("inference_") {
+        ("inference", what)
+    } else {
+        ("compaction", event.strip_prefix("compaction_request_")?)
+    };
+    let direction = match what {
+        "started" => Direction::Request,
+        "completed" | "failed" | "cancelled" => Direction::Response,
+        _ => return None,
+    };
+    let id = payload
+        .iter()
+        .find(|(key, value)| key.starts_with(kind) && key.ends_with("_id") && value.is_string())
+        .and_then(|(_, value)| value.as_str());
+    // A request has one kind of payload, and its end another.
+    let body = payload.values().find_map(|value| {
+        let kind = value.get("kind")?.get("type")?.as_str()?;
+        let is_body = kind.ends_with("_request") || kind.ends_with("_response");
+        is_body.then(|| value.get("path")?.as_str().map(|path| trace.join(path))).flatten()
+    });
+    Some(Call {
+        time_unix_ms: wall_time_unix_ms,
+        seq,
+        id: id.unwrap_or_default().to_owned(),
+        direction,
+        status: match direction {
+            Direction::Request => String::new(),
+            Direction::Response => what.to_owned(),
+        },
+        kind,
+        thread_id: text("thread_id").or(thread_id),
+        model: text("model"),
+        provider: text("provider_name"),
+        error: text("error").or_else(|| text("reason")),
+        payload: body,
+    })
+}
+
+/// What a line says before its body.
+#[derive(Debug, Serialize)]
+struct Head<'a> {
+    time: Timestamp,
+    turn: u32,
+    request: u32,
+    direction: Direction,
+    source: &'static str,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+fn write(log: &mut File, turn: u32, calls: &[Call]) -> io::Result<()> {
+    let mut log = BufWriter::new(log);
+    let mut numbers: HashMap<&str, u32> = HashMap::new();
+    for call in calls {
+        let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let head = Head {
+            time: timestamp(UNIX_EPOCH + Duration::from_millis(call.time_unix_ms)),
+            turn,
+            request: *numbers.entry(&call.id).or_insert(next),
+            direction: call.direction,
+            source: SOURCE,
+            kind: call.kind,
+            status: &call.status,
+            thread_id: call.thread_id.as_deref(),
+            model: call.model.as_deref(),
+            provider: call.provider.as_deref(),
+            error: call.error.as_deref(),
+        };
+        let mut line = serde_json::to_vec(&head)?;
+        line.pop();
+        if let Some(payload) = &call.payload {
+            line.extend(body(payload)?);
+        }
+        line.extend(b"}\n");
+        log.write_all(&line)?;
+    }
+    log.flush()
+}
+
+/// The member that has what was sent: the text that codex wrote, without the
+/// white space between its parts, so that numbers and the order of members stay.
+fn body(payload: &Path) -> io::Result<Vec<u8>> {
+    let text = match fs::read(payload) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(br#","problem":"codex wrote no body""#.to_vec());
+        }
+        Err(error) => return Err(error),
+    };
+    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_ok();
+    let mut member = if is_json { br#","body":"#.to_vec() } else { br#","body_text":"#.to_vec() };
+    if is_json {
+        compact(&text, &mut member);
+    } else {
+        serde_json::to_writer(&mut member, &String::from_utf8_lossy(&text))?;
+    }
+    Ok(member)
+}
+
+fn compact(json: &[u8], to: &mut Vec<u8>) {
+    let (mut in_string, mut escaped) = (false, false);
+    for &byte in json {
+        if in_string {
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+        } else if byte.is_ascii_whitespace() {
+            continue;
+        } else {
+            in_string = byte == b'"';
+        }
+        to.push(byte);
+    }
+}
+
+#[cfg(test)]
+mod tests;
