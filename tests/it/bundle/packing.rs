@@ -241,6 +241,7 @@ async fn a_session_whose_turn_runs_is_packed_as_it_is() {
     start(&clients, &id, &format!("thread,turn,until:{},completed", stop.display())).await;
     Watcher::start(&clients, &id).message("100").await;
     let to = server.work().join("report.tar.zst");
+    let mut cut = Vec::new();
     for _ in 0..3 {
         let files = pack(&server.home(), &id, &to, &[]);
         let printed = text(&files["turns/turn_1.jsonl"]);
@@ -248,7 +249,16 @@ async fn a_session_whose_turn_runs_is_packed_as_it_is() {
         let whole = json_lines(&text(&files["events.jsonl"]));
         assert!(whole.len() > 100);
         assert_eq!(verified(&server.home(), &to).1, 0);
+        let manifest = manifest(&files);
+        let listed = manifest["files"].as_array().unwrap();
+        let output = listed.iter().find(|file| file["path"] == "turns/turn_1.jsonl").unwrap();
+        if let Some(at) = output["cut_at"].as_u64() {
+            // Nothing was left out of it.
+            assert_eq!(output["size"], at);
+            cut.push(at);
+        }
     }
+    assert!(!cut.is_empty(), "it grew while it was read");
     fs::write(&stop, "").unwrap();
     let session = rest(&clients, &id).await;
     ledger::check(&server, &session, &events(&clients, &id).await);
