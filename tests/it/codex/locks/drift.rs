@@ -92,7 +92,6 @@ async fn controls_that_change_later_are_refused_at_the_next_turn() {
                 filesystem_sandbox: session.filesystem_sandbox,
                 approval_policy: ApprovalPolicy::Never.into(),
                 network_access: NetworkAccess::Restricted.into(),
-                ..Controls::default()
             }),
             ..ApplyControlsRequest::default()
         };

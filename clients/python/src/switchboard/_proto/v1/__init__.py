@@ -2,6 +2,7 @@
 
 from . import (
     audit_pb2,
+    config_lock_pb2,
     controls_pb2,
     event_pb2,
     session_pb2,
@@ -12,6 +13,7 @@ from . import (
 # Every file of the contract.
 FILES = (
     audit_pb2,
+    config_lock_pb2,
     controls_pb2,
     event_pb2,
     session_pb2,

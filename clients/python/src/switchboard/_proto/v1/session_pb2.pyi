@@ -132,7 +132,7 @@ MESSAGE_ROLE_SYSTEM: MessageRole
 MESSAGE_ROLE_TOOL: MessageRole
 
 class Session(_message.Message):
-    __slots__ = ("session_id", "state", "state_reason", "agent", "source", "title", "labels", "working_directory", "model", "filesystem_sandbox", "thread_id", "codex_version", "first_prompt", "turn_count", "last_turn", "usage", "create_time", "update_time", "network_access", "archived", "system_owned", "forked_from", "etag", "queue_position", "codex_options", "approval_policy")
+    __slots__ = ("session_id", "state", "state_reason", "agent", "source", "title", "labels", "working_directory", "model", "filesystem_sandbox", "thread_id", "codex_version", "first_prompt", "turn_count", "last_turn", "usage", "create_time", "update_time", "network_access", "archived", "system_owned", "forked_from", "etag", "queue_position", "codex_options", "approval_policy", "persist_session", "config_lock")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -166,6 +166,8 @@ class Session(_message.Message):
     QUEUE_POSITION_FIELD_NUMBER: _ClassVar[int]
     CODEX_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     APPROVAL_POLICY_FIELD_NUMBER: _ClassVar[int]
+    PERSIST_SESSION_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_LOCK_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     state: SessionState
     state_reason: StateReason
@@ -192,7 +194,19 @@ class Session(_message.Message):
     queue_position: int
     codex_options: CodexOptions
     approval_policy: ApprovalPolicy
-    def __init__(self, session_id: _Optional[str] = ..., state: _Optional[_Union[SessionState, str]] = ..., state_reason: _Optional[_Union[StateReason, str]] = ..., agent: _Optional[str] = ..., source: _Optional[str] = ..., title: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., working_directory: _Optional[str] = ..., model: _Optional[str] = ..., filesystem_sandbox: _Optional[_Union[FilesystemSandbox, str]] = ..., thread_id: _Optional[str] = ..., codex_version: _Optional[str] = ..., first_prompt: _Optional[str] = ..., turn_count: _Optional[int] = ..., last_turn: _Optional[_Union[Turn, _Mapping[str, object]]] = ..., usage: _Optional[_Union[Usage, _Mapping[str, object]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ..., network_access: _Optional[_Union[NetworkAccess, str]] = ..., archived: _Optional[bool] = ..., system_owned: _Optional[bool] = ..., forked_from: _Optional[str] = ..., etag: _Optional[str] = ..., queue_position: _Optional[int] = ..., codex_options: _Optional[_Union[CodexOptions, _Mapping[str, object]]] = ..., approval_policy: _Optional[_Union[ApprovalPolicy, str]] = ...) -> None: ...
+    persist_session: bool
+    config_lock: SessionLock
+    def __init__(self, session_id: _Optional[str] = ..., state: _Optional[_Union[SessionState, str]] = ..., state_reason: _Optional[_Union[StateReason, str]] = ..., agent: _Optional[str] = ..., source: _Optional[str] = ..., title: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., working_directory: _Optional[str] = ..., model: _Optional[str] = ..., filesystem_sandbox: _Optional[_Union[FilesystemSandbox, str]] = ..., thread_id: _Optional[str] = ..., codex_version: _Optional[str] = ..., first_prompt: _Optional[str] = ..., turn_count: _Optional[int] = ..., last_turn: _Optional[_Union[Turn, _Mapping[str, object]]] = ..., usage: _Optional[_Union[Usage, _Mapping[str, object]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ..., network_access: _Optional[_Union[NetworkAccess, str]] = ..., archived: _Optional[bool] = ..., system_owned: _Optional[bool] = ..., forked_from: _Optional[str] = ..., etag: _Optional[str] = ..., queue_position: _Optional[int] = ..., codex_options: _Optional[_Union[CodexOptions, _Mapping[str, object]]] = ..., approval_policy: _Optional[_Union[ApprovalPolicy, str]] = ..., persist_session: _Optional[bool] = ..., config_lock: _Optional[_Union[SessionLock, _Mapping[str, object]]] = ...) -> None: ...
+
+class SessionLock(_message.Message):
+    __slots__ = ("sha256", "codex_version", "allow_codex_version_mismatch")
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    CODEX_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_CODEX_VERSION_MISMATCH_FIELD_NUMBER: _ClassVar[int]
+    sha256: str
+    codex_version: str
+    allow_codex_version_mismatch: bool
+    def __init__(self, sha256: _Optional[str] = ..., codex_version: _Optional[str] = ..., allow_codex_version_mismatch: _Optional[bool] = ...) -> None: ...
 
 class CodexOptions(_message.Message):
     __slots__ = ("config", "output_schema", "add_directories", "profile", "web_search", "environment", "full_danger", "strict_config")
@@ -267,18 +281,22 @@ class Usage(_message.Message):
     def __init__(self, input_tokens: _Optional[int] = ..., cached_input_tokens: _Optional[int] = ..., cache_write_input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., reasoning_output_tokens: _Optional[int] = ...) -> None: ...
 
 class CreateSessionRequest(_message.Message):
-    __slots__ = ("session", "session_id", "prompt", "request_id", "images")
+    __slots__ = ("session", "session_id", "prompt", "request_id", "images", "config_lock", "allow_codex_version_mismatch")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_LOCK_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_CODEX_VERSION_MISMATCH_FIELD_NUMBER: _ClassVar[int]
     session: Session
     session_id: str
     prompt: str
     request_id: str
     images: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, session: _Optional[_Union[Session, _Mapping[str, object]]] = ..., session_id: _Optional[str] = ..., prompt: _Optional[str] = ..., request_id: _Optional[str] = ..., images: _Optional[_Iterable[str]] = ...) -> None: ...
+    config_lock: str
+    allow_codex_version_mismatch: bool
+    def __init__(self, session: _Optional[_Union[Session, _Mapping[str, object]]] = ..., session_id: _Optional[str] = ..., prompt: _Optional[str] = ..., request_id: _Optional[str] = ..., images: _Optional[_Iterable[str]] = ..., config_lock: _Optional[str] = ..., allow_codex_version_mismatch: _Optional[bool] = ...) -> None: ...
 
 class CreateSessionResponse(_message.Message):
     __slots__ = ("session",)
