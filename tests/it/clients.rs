@@ -391,6 +391,7 @@ async fn reflection_tells_of_every_service_in_both_versions() {
             "grpc.health.v1.Health",
             format!("grpc.reflection.{version}.ServerReflection"),
             "switchboard.v1.AuditService",
+            "switchboard.v1.ConfigLockService",
             "switchboard.v1.ControlsService",
             "switchboard.v1.EventService",
             "switchboard.v1.SessionService",

@@ -34,7 +34,7 @@ async fn what_is_not_there_is_unimplemented_with_its_reason() {
         "/switchboard.v1.EventService/Nothing",
         "/switchboard.v1.SessionService/Nothing",
         "/switchboard.v1.SystemService/",
-        "/switchboard.v1.ConfigLockService/ExportConfigLock",
+        "/switchboard.v1.ApprovalService/ListApprovals",
         "/switchboard.v2.EventService/WatchEvents",
         "/grpc.health.v1.Health/Nothing",
     ] {
