@@ -34,8 +34,10 @@ def before_call(context, case, kwargs):
         if method == "delete":
             # The session shall stay.
             parameters["session_id"] = parameters["session_id"].replace(SESSION, "x")
-        # The scripted agent does not tell what it would run with.
-        elif len(parameters["session_id"]) % 2 == 0 and not path.endswith("/config-lock"):
+        elif path.endswith("/config-lock"):
+            # The scripted agent does not tell what it would run with.
+            parameters["session_id"] = parameters["session_id"].replace("-", "")
+        elif len(parameters["session_id"]) % 2 == 0:
             parameters["session_id"] = SESSION
     # Nobody waits for hours here.
     if path.endswith("/wait"):
