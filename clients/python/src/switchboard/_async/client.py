@@ -9,6 +9,7 @@ from switchboard._async.audit import AsyncAudit
 from switchboard._async.chat import AsyncChat
 from switchboard._async.controls import AsyncControls
 from switchboard._async.driver import AsyncDriver
+from switchboard._async.locks import AsyncConfigLocks
 from switchboard._async.sessions import AsyncSessions
 from switchboard._async.settings import AsyncSettings
 from switchboard._async.transport import AsyncTransport
@@ -80,6 +81,8 @@ class AsyncSwitchboard:
         self.sessions = AsyncSessions(self._driver)
         #: Who changed which settings and controls.
         self.audit = AsyncAudit(self._driver)
+        #: What sessions run with, written down and compared.
+        self.lock = AsyncConfigLocks(self._driver)
         #: What new sessions begin with.
         self.defaults = AsyncDefaults(self._driver)
 

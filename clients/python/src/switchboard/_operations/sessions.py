@@ -16,8 +16,10 @@ from switchboard import _words as words
 from switchboard import types
 from switchboard._operations.call import Limits, Pauses, call, pages
 from switchboard._operations.effects import Open, Operation, Read, Sleep
+from switchboard._operations.locks import Lock, of_session, telling_drift
+from switchboard._operations.locks import text as lock_text
+from switchboard._proto.v1 import config_lock_pb2, system_pb2
 from switchboard._proto.v1 import session_pb2 as pb
-from switchboard._proto.v1 import system_pb2
 from switchboard._status import lost
 from switchboard.errors import SwitchboardError, WaitTimeout
 
@@ -40,6 +42,7 @@ def _described(
     filesystem_sandbox: str | None,
     codex: types.Codex | None,
     system_owned: bool,
+    persist_session: bool,
 ) -> pb.Session:
     """What a session shall be. What is None is left to the server."""
     return pb.Session(
@@ -56,6 +59,7 @@ def _described(
         ),
         codex_options=convert.codex_options(codex),
         system_owned=system_owned,
+        persist_session=persist_session,
     )
 
 
@@ -68,16 +72,51 @@ def create(
     prompt: str,
     images: Sequence[Path],
     session_id: str,
+    config_lock: Lock | None,
+    allow_codex_version_mismatch: bool,
+    *,
+    cwd: Path | None,
     **described: Any,
 ) -> Operation[types.Session]:
+    if cwd is None and config_lock is None:
+        cwd = "."
     request = pb.CreateSessionRequest(
-        session=_described(**described),
+        session=_described(cwd=cwd, **described),
         session_id=session_id,
         prompt=prompt,
         images=[words.absolute(image) for image in images],
+        config_lock=lock_text(config_lock),
+        allow_codex_version_mismatch=allow_codex_version_mismatch,
     )
-    answer = yield from call(limits, request, pb.CreateSessionResponse)
+
+    def compared() -> config_lock_pb2.VerifyConfigLockRequest | None:
+        # The lock that the server is configured with is not there to be compared.
+        if not request.config_lock:
+            return None
+        return config_lock_pb2.VerifyConfigLockRequest(
+            config_lock=request.config_lock,
+            session=request.session,
+            allow_codex_version_mismatch=request.allow_codex_version_mismatch,
+        )
+
+    creating = call(limits, request, pb.CreateSessionResponse)
+    answer = yield from telling_drift(limits, creating, compared)
     return convert.session(answer.session)
+
+
+def compared(session_id: str, **described: Any) -> pb.Session | None:
+    """What a new session would be, to be compared with a lock; None where there is one."""
+    session = _described(
+        agent=None,
+        source="",
+        title="",
+        labels=None,
+        system_owned=False,
+        persist_session=False,
+        **described,
+    )
+    # What is chosen beside a session is for the server to refuse.
+    return None if session_id and session == pb.Session() else session
 
 
 def fork(
@@ -198,7 +237,8 @@ def send(
         prompt=prompt,
         images=[words.absolute(image) for image in images],
     )
-    answer = yield from call(limits, request, pb.StartTurnResponse)
+    starting = call(limits, request, pb.StartTurnResponse)
+    answer = yield from telling_drift(limits, starting, lambda: of_session(session_id))
     return convert.turn(answer.session.last_turn)
 
 

@@ -12,6 +12,7 @@ from switchboard._operations import watch
 from switchboard._operations.watch import OnReconnect
 from switchboard._sync.controls import SessionControls
 from switchboard._sync.driver import Driver
+from switchboard._sync.locks import ChatLock
 from switchboard._sync.settings import Settings
 from switchboard.types import (
     ApprovalPolicy,
@@ -39,6 +40,8 @@ class Chat:
         self.settings = Settings(driver, session_id)
         #: Its controls.
         self.controls = SessionControls(driver, session_id)
+        #: What it runs with, written down and compared.
+        self.lock = ChatLock(driver, session_id)
         self._driver = driver
 
     def __repr__(self) -> str:
@@ -142,11 +145,13 @@ class Chat:
         labels: Mapping[str, str] | None = None,
         source: str = "",
         system_owned: bool = False,
+        persist_session: bool = False,
         session_id: str = "",
     ) -> Session:
         """Make a new session that begins with the history of this one.
 
-        What is not given is as in this one, but for title and labels.
+        What is not given is as in this one, but for title and labels. It is held to the config
+        lock of this one, and persisted where this one is.
         """
         operation = operations.fork(
             self._driver.limits,
@@ -164,6 +169,7 @@ class Chat:
             filesystem_sandbox=filesystem_sandbox,
             codex=codex,
             system_owned=system_owned,
+            persist_session=persist_session,
         )
         return self._driver.run(operation)
 

@@ -12,6 +12,7 @@ from switchboard._sync.audit import Audit
 from switchboard._sync.chat import Chat
 from switchboard._sync.controls import SessionControls
 from switchboard._sync.driver import Driver
+from switchboard._sync.locks import ConfigLocks
 from switchboard._sync.sessions import Sessions
 from switchboard._sync.settings import Settings
 from switchboard._sync.transport import Transport
@@ -81,6 +82,8 @@ class Switchboard:
         self.sessions = Sessions(self._driver)
         #: Who changed which settings and controls.
         self.audit = Audit(self._driver)
+        #: What sessions run with, written down and compared.
+        self.lock = ConfigLocks(self._driver)
         #: What new sessions begin with.
         self.defaults = Defaults(self._driver)
 
