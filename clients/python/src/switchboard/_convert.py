@@ -108,7 +108,7 @@ def codex_options(codex: types.Codex | None) -> session_pb2.CodexOptions | None:
     return session_pb2.CodexOptions(
         config=codex.config,
         output_schema=words.absolute(codex.output_schema) if codex.output_schema else "",
-        add_directories=[words.absolute(path) for path in codex.add_directories],
+        add_directories=words.paths(codex.add_directories, "codex.add_directories"),
         profile=codex.profile,
         web_search=words.number(words.WEB_SEARCH, codex.web_search, "codex.web_search"),
         environment=codex.environment,
@@ -231,6 +231,8 @@ def controls_message(given: types.Controls | Mapping[str, Any]) -> controls_pb2.
             raise words.invalid(
                 "controls", f"there is no {unknown[0]!r}; there are: {', '.join(_CONTROLS)}"
             )
+        if len({_CONTROLS[name] for name in given}) < len(given):
+            raise words.invalid("controls", f"one is given twice: {', '.join(given)}")
         given = types.Controls(**{_CONTROLS[name]: value for name, value in given.items()})
     field = "controls."
     return controls_pb2.Controls(

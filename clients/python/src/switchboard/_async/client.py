@@ -76,7 +76,7 @@ class AsyncSwitchboard:
     def _set_up(self, connection: Connection, timeout: float, connect_timeout: float) -> None:
         limits = Limits(timeout, connect_timeout)
         self._connection = connection
-        self._driver = AsyncDriver(AsyncTransport(connection), limits)
+        self._driver = AsyncDriver(AsyncTransport(connection, connect_timeout), limits)
         #: All sessions.
         self.sessions = AsyncSessions(self._driver)
         #: Who changed which settings and controls.

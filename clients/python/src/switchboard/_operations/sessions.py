@@ -67,6 +67,14 @@ def _states(states: Sequence[str] | None) -> list[Any]:
     return [words.number(words.STATE, state, "states") for state in states or ()]
 
 
+def _turn(turn: int | None) -> int:
+    return words.count(turn or 0, "turn", 32)
+
+
+def _images(images: Sequence[Path]) -> list[str]:
+    return words.paths(images, "images")
+
+
 def create(
     limits: Limits,
     prompt: str,
@@ -84,7 +92,7 @@ def create(
         session=_described(cwd=cwd, **described),
         session_id=session_id,
         prompt=prompt,
-        images=[words.absolute(image) for image in images],
+        images=_images(images),
         config_lock=lock_text(config_lock),
         allow_codex_version_mismatch=allow_codex_version_mismatch,
     )
@@ -132,7 +140,7 @@ def fork(
         session=_described(agent=None, **described),
         new_session_id=session_id,
         prompt=prompt,
-        images=[words.absolute(image) for image in images],
+        images=_images(images),
     )
     answer = yield from call(limits, request, pb.ForkSessionResponse)
     return convert.session(answer.session)
@@ -235,7 +243,7 @@ def send(
     request = pb.StartTurnRequest(
         session_id=session_id,
         prompt=prompt,
-        images=[words.absolute(image) for image in images],
+        images=_images(images),
     )
     starting = call(limits, request, pb.StartTurnResponse)
     answer = yield from telling_drift(limits, starting, lambda: of_session(session_id))
@@ -258,12 +266,18 @@ def wait(
     limits: Limits, session_id: str, states: Sequence[str] | None, timeout: float | None
 ) -> Operation[types.Session]:
     until = None if timeout is None else time.monotonic() + timeout
+    request = pb.WaitSessionRequest(session_id=session_id, states=_states(states))
+
+    def part() -> float:
+        return _WAIT if until is None else max(0.0, min(_WAIT, until - time.monotonic()))
+
+    def prepare() -> None:
+        # A server that was started again waits for what is left of it.
+        request.timeout.FromNanoseconds(round(part() * 1e9))
+
     while True:
-        part = _WAIT if until is None else max(0.0, min(_WAIT, until - time.monotonic()))
-        request = pb.WaitSessionRequest(
-            session_id=session_id, states=_states(states), timeout=words.duration(part)
-        )
-        answer = yield from call(limits, request, pb.WaitSessionResponse, part + limits.timeout)
+        longest = part() + limits.timeout
+        answer = yield from call(limits, request, pb.WaitSessionResponse, longest, prepare)
         if answer.reached:
             return convert.session(answer.session)
         if until is not None and time.monotonic() >= until:
@@ -283,7 +297,7 @@ def turns(limits: Limits, session_id: str) -> Operation[list[types.Turn]]:
 
 
 def messages(limits: Limits, session_id: str, turn: int | None) -> Operation[list[types.Message]]:
-    request = pb.ListMessagesRequest(session_id=session_id, turn=turn or 0)
+    request = pb.ListMessagesRequest(session_id=session_id, turn=_turn(turn))
     found = yield from pages(limits, request, pb.ListMessagesResponse, lambda page: page.messages)
     return [convert.said(each) for each in found]
 
@@ -292,7 +306,10 @@ def trajectory(
     limits: Limits, session_id: str, turn: int | None, full: bool, max_characters: int | None
 ) -> Operation[list[types.Step]]:
     request = pb.GetTrajectoryRequest(
-        session_id=session_id, turn=turn or 0, full=full, max_characters=max_characters or 0
+        session_id=session_id,
+        turn=_turn(turn),
+        full=full,
+        max_characters=words.count(max_characters or 0, "max_characters", 32),
     )
     found = yield from pages(limits, request, pb.GetTrajectoryResponse, lambda page: page.steps)
     return [convert.step(each) for each in found]
@@ -308,9 +325,11 @@ def output(
 ) -> Operation[bytes]:
     request = pb.ReadOutputRequest(
         session_id=session_id,
-        turn=turn or 0,
+        turn=_turn(turn),
         stream=words.number(words.OUTPUT_STREAM, stream, "stream"),
     )
+    words.count(offset, "offset")
+    words.count(length or 0, "length")
     read = bytearray()
     pauses, begun = Pauses(), time.monotonic()
     while length is None or len(read) < length:
@@ -327,6 +346,7 @@ def output(
                 pauses, begun = Pauses(), time.monotonic()
             break
         except SwitchboardError as error:
+            limits.reached = limits.reached or bool(error.reason)
             pause = pauses.next(error.retry_after)
             is_over = time.monotonic() + pause >= begun + limits.patience(limits.timeout)
             if lost(error) is None or is_over:

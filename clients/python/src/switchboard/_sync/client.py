@@ -77,7 +77,7 @@ class Switchboard:
     def _set_up(self, connection: Connection, timeout: float, connect_timeout: float) -> None:
         limits = Limits(timeout, connect_timeout)
         self._connection = connection
-        self._driver = Driver(Transport(connection), limits)
+        self._driver = Driver(Transport(connection, connect_timeout), limits)
         #: All sessions.
         self.sessions = Sessions(self._driver)
         #: Who changed which settings and controls.
