@@ -434,15 +434,15 @@ HEADER = event_pb2.WatchEventsResponse(header=event_pb2.WatchHeader(start_seq=1,
 BROKEN = SwitchboardError("broken", code=grpc.StatusCode.UNAVAILABLE)
 
 
-def test_a_connection_that_breaks_before_anything_comes_is_made_ever_less_often() -> None:
+def test_a_connection_that_breaks_before_anything_comes_is_made_less_often() -> None:
     event = event_pb2.Event(seq=1, session_created=event_pb2.SessionCreated())
     useless: list[Message | SwitchboardError] = [HEADER, BROKEN] * 8
     played = Script(
         *useless, HEADER, event_pb2.WatchEventsResponse(event=event), BROKEN, limits=Limits()
     )
     pauses = [each.pause for each in played.news]
-    assert pauses[7] > 4 * pauses[0]
-    assert pauses[7] > 4 * pauses[8], "an event came"
+    assert pauses[7] >= 2 * pauses[0]
+    assert pauses[7] >= 2 * pauses[8], "an event came"
     assert {each.attempt for each in played.news} == {1}
     assert [each.seq for each in played.told] == [1]
     assert [each.start_seq for each in played.requests] == [0, *[1] * 8, 2]

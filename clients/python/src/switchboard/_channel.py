@@ -68,8 +68,8 @@ def options(connection: Connection, connect_timeout: float) -> Sequence[tuple[st
         # A connection whose other end is gone without a word is noticed.
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 10_000),
-        # Also where nothing is sent meanwhile, as in a stream of events.
-        ("grpc.http2.max_pings_without_data", 0),
+        # Without it gRPC waits for a minute all the same.
+        ("grpc.http2.ping_timeout_ms", 10_000),
         # Every client has connections of its own, so that it ends them too.
         ("grpc.use_local_subchannel_pool", 1),
     ]

@@ -57,9 +57,9 @@ class Pauses:
     def __init__(self) -> None:
         self.attempt = 0
 
-    def begin_again(self) -> None:
-        """Something came of it: the next pause is short."""
-        self.attempt = 0
+    def shorten(self, attempt: int = 0) -> None:
+        """Something came of it: the next pause is not longer than that after so many attempts."""
+        self.attempt = min(self.attempt, attempt)
 
     def next(self, least: float | None = None) -> float:
         """The next pause; not shorter than the server asks for."""

@@ -37,6 +37,10 @@ _HEARTBEAT = 15.0
 # anything comes of it may not, or every client would do so all the time.
 _STEADY = 5.0
 
+# The pauses of a server that answers, and whose connections break then, grow no further than those
+# after so many attempts: a bad line brings an event now and then.
+_ANSWERED = 2
+
 
 class Cursor(Protocol):
     """Where a stream is."""
@@ -200,8 +204,9 @@ def follow(
                 if attempt:
                     log.info("connected again")
                 limits.reached, lost_since, attempt = True, None, 0
+                pauses.shorten(_ANSWERED)
                 for item in cursor.take(message):
-                    pauses.begin_again()
+                    pauses.shorten()
                     yield Emit(item)
                 if cursor.is_over:
                     return
@@ -222,7 +227,7 @@ def follow(
         attempt += 1
         log.debug("attempt %d: %s", attempt, error)
         if time.monotonic() - opened >= _STEADY:
-            pauses.begin_again()
+            pauses.shorten()
         pause = pauses.next(error.retry_after)
         news = types.Reconnect(why, attempt, pause, cursor.resume_at())
         if news.attempt == 1:
