@@ -113,7 +113,7 @@ def test_a_connection_that_is_cut_anywhere_costs_no_event(shared: Server, collec
             )
 
         with running(follow):
-            until("many cuts", lambda: proxy.cuts >= 12)
+            until("many cuts", lambda: proxy.cuts >= 8)
             proxy.cut_after(None)
             go_on.touch()
         check(told, chat)

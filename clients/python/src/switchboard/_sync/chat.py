@@ -97,7 +97,8 @@ class Chat:
         It goes on where it was when the connection is lost and when the server is started again.
         Each time, `on_reconnect` is called with a `Reconnect`, and the log `switchboard` has a
         line. `patience` is how long the server may be away, in seconds; None is for ever.
-        Events above `max_event_bytes` (3 MiB by default) come `elided`.
+        Events above `max_event_bytes` (3 MiB by default) come `elided`. Whoever interrupts or
+        cancels a step of it ends it, and goes on with another, `since` the last seq.
         """
         cursor = watch.EventCursor(self.id, since, kinds, follow, stop_at_end, max_event_bytes)
         operation = watch.follow(self._driver.limits, cursor, on_reconnect, patience)
