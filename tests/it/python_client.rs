@@ -3,10 +3,20 @@
 
 use std::process::{Command, Stdio};
 
-use crate::toolchain;
+use crate::{
+    codex_home::CodexHome,
+    harness::Setup,
+    model::{Model, Reply},
+    toolchain,
+};
 
 /// Runs a file of the client's tests, all of which must pass.
 fn check(file: &str) {
+    check_with(file, []);
+}
+
+/// The same with variables for the file.
+fn check_with<const N: usize>(file: &str, variables: [(&str, String); N]) {
     let client = toolchain::tests_dir().parent().unwrap().join("clients/python");
     let output = Command::new(toolchain::python())
         .args(["-m", "pytest"])
@@ -14,13 +24,14 @@ fn check(file: &str) {
         .env("PYTHONPATH", client.join("src"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("SWITCHBOARD_BINARY", env!("CARGO_BIN_EXE_switchboard"))
+        .envs(variables)
         .current_dir(&client)
         .stdin(Stdio::null())
         .output()
         .unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(printed.contains(" passed"), "{printed}");
+    assert!(printed.contains(" passed") && !printed.contains(" skipped"), "{printed}");
 }
 
 #[test]
@@ -56,6 +67,20 @@ fn what_changes_something_is_done_once_however_often_it_is_sent() {
 #[test]
 fn both_clients_have_one_surface_and_nothing_generated_or_typed_has_drifted() {
     check("test_surface.py");
+}
+
+#[test]
+fn a_run_of_the_real_codex_is_written_down_and_sessions_are_held_to_it() {
+    let model = Model::start();
+    let home = CodexHome::temporary(&model);
+    let server = Setup::new().codex(&toolchain::codex()).codex_home(&home).start();
+    // More turns than the file has.
+    model.script((0..8).map(|_| Reply::new().message("done")));
+    let variables = [
+        ("SWITCHBOARD_TEST_SERVER", format!("unix:{}", server.socket().display())),
+        ("SWITCHBOARD_TEST_WORK", server.work().display().to_string()),
+    ];
+    check_with("test_locks.py", variables);
 }
 
 #[test]

@@ -77,7 +77,7 @@ def report(results: list[Result]) -> None:
     total = Usage()
     for number, result in enumerate(results, 1):
         state = result.session.state if result.session else "not started"
-        print(f"== {number}. {result.prompt.splitlines()[0][:80]}: {state}")
+        print(f"== {number}. {result.prompt.strip().splitlines()[0][:80]}: {state}")
         print(result.problem if not result.ok else result.answer)
         if result.session and result.session.usage:
             usage = result.session.usage
@@ -100,9 +100,11 @@ async def main() -> int:
     parser.add_argument("--sandbox", choices=["read-only", "workspace-write", "danger-full-access"])
     parser.add_argument("--at-once", type=int, default=8, help="how many run at the same time")
     options = parser.parse_args()
-    prompts = options.prompts or [line.strip() for line in sys.stdin if line.strip()]
+    prompts = [each for each in options.prompts or map(str.strip, sys.stdin) if each.strip()]
     if not prompts:
         parser.error("give at least one prompt")
+    if options.at_once < 1:
+        parser.error("--at-once: at least one at a time")
 
     places = asyncio.Semaphore(options.at_once)
 

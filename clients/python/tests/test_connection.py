@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
+import socket
 import ssl
 import subprocess
 import tomllib
@@ -215,6 +217,51 @@ def test_a_unix_socket_needs_no_token_and_tcp_does(shared: Server, tmp_path: Pat
         assert sb.info().home == str(shared.home)
     with pytest.raises(RuntimeError, match="closed"):
         sb.info()
+
+
+def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        # Before the time of the call is up, which would be another error.
+        with Switchboard(url, timeout=4, connect_timeout=0.2) as sb:
+            for call in (sb.info, lambda: next(sb.session("x").events())):
+                with pytest.raises(SwitchboardError, match="no server answers") as raised:
+                    call()
+                assert raised.value.reason == ""
+
+
+def test_a_call_may_take_for_ever(shared: Server) -> None:
+    with Switchboard(f"unix:{shared.socket}", timeout=math.inf) as sb:
+        assert sb.info().home == str(shared.home)
+
+
+def test_a_client_that_another_thread_closes_says_so(
+    shared: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sb = Switchboard(f"unix:{shared.socket}")
+    channel = sb._driver._transport._open()
+    sb.close()
+    # As if it was closed just now.
+    monkeypatch.setattr(sb._driver._transport, "_open", lambda: channel)
+    for call in (sb.info, lambda: next(sb.session("x").events())):
+        with pytest.raises(RuntimeError, match="closed"):
+            call()
+
+
+def test_a_client_of_another_event_loop_says_so(shared: Server) -> None:
+    sb = AsyncSwitchboard(f"unix:{shared.socket}")
+
+    async def info(close: bool) -> str:
+        found = await sb.info()
+        if close:
+            await sb.close()
+        return found.home
+
+    with asyncio.Runner() as runner:
+        assert runner.run(info(False)) == str(shared.home)
+        with pytest.raises(RuntimeError, match="another event loop"):
+            asyncio.run(info(False))
+        assert runner.run(info(True)) == str(shared.home)
 
 
 def test_an_encrypted_connection_is_trusted_by_its_certificates(

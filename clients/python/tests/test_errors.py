@@ -19,10 +19,11 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 from harness import FAKE_AGENT, ROOT, Server, until
 
-from switchboard import Chat, Controls, Switchboard, SwitchboardError, errors
+from switchboard import Chat, ConfigDrift, Controls, Switchboard, SwitchboardError, errors
 from switchboard._channel import Method
 from switchboard.errors import BY_REASON
 
+TWICE = {"networkAccess": "enabled", "network_access": "restricted"}
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
@@ -117,6 +118,36 @@ def test_a_request_id_that_was_used(
     chat.settings.set("a", 1)
     refused(errors.IdempotencyConflict, lambda: chat.settings.set("a", 2))
     assert chat.settings.set("a", 1).changed
+
+
+@pytest.mark.parametrize(
+    ("field", "call"),
+    [
+        ("limit", lambda chat, sb: sb.sessions.list(limit=-1)),
+        ("limit", lambda chat, sb: sb.audit.list(limit=-1)),
+        ("after_seq", lambda chat, sb: sb.audit.list(after_seq=-1)),
+        ("known_seq", lambda chat, sb: sb.audit.verify(-1)),
+        ("turn", lambda chat, sb: chat.messages(-1)),
+        ("turn", lambda chat, sb: chat.trajectory(2**32)),
+        ("max_characters", lambda chat, sb: chat.trajectory(max_characters=-1)),
+        ("offset", lambda chat, sb: chat.output(offset=-1)),
+        ("length", lambda chat, sb: chat.output(length=-1)),
+        ("max_event_bytes", lambda chat, sb: chat.events(max_event_bytes=-1)),
+        ("since", lambda chat, sb: chat.events(2**64)),
+        ("since", lambda chat, sb: chat.events("later")),
+        ("images", lambda chat, sb: chat.send("look", images="a.png")),
+        ("mode", lambda chat, sb: chat.settings.set("a", 1, mode="replace")),
+        ("value", lambda chat, sb: chat.settings.set("a", "\ud800")),
+        ("request", lambda chat, sb: chat.send("\udcff")),
+        ("controls", lambda chat, sb: chat.controls.apply(TWICE)),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_as_what_the_server_refuses(
+    sb: Switchboard, chat: Chat, field: str, call: Callable[[Chat, Switchboard], Any]
+) -> None:
+    assert refused(errors.InvalidArgument, lambda: call(chat, sb)).field == field
+    assert chat.settings.get() == {}
+    assert chat.get().turn_count == 0
 
 
 def test_who_is_let_in(shared: Server) -> None:
@@ -327,6 +358,19 @@ def test_what_a_config_lock_is_refused_for() -> None:
     assert (drift.diff, drift.keys) == ("-a\n+b\n", ["config.model", "cwd"])
     assert drift.violations == {"config_lock": "x"}
     assert not drift.is_truncated
+    assert drift.drift == []
+    # A comma in quotes is a part of a key.
+    sent = details(
+        "CONFIG_LOCK_DRIFT",
+        keys=r'cwd,instructions."./a,\"b/AGENTS.md",config.model',
+        drift='[{"key":"cwd","locked":null,"actual":"\\"/b\\"","origin":"codex"}]',
+    )
+    several = answered(errors.ConfigLockDrift, sent)
+    assert several.keys == ["cwd", r'instructions."./a,\"b/AGENTS.md"', "config.model"]
+    assert several.drift == [ConfigDrift("cwd", "", '"/b"', "codex")]
+    cut = details("CONFIG_LOCK_DRIFT", keys="cwd", drift='[{"key":"c', truncated="true")
+    assert answered(errors.ConfigLockDrift, cut).drift == []
+    assert pickle.loads(pickle.dumps(several)).drift == several.drift
     sent = details(
         "CONFIG_LOCK_INVALID",
         error_details_pb2.BadRequest(field_violations=[field]),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import grpc
 import pytest
 from conftest import script
+from google.protobuf.message import Message
 from harness import GIVE_UP, Proxy, Server, seeded, until
 
 from switchboard import (
@@ -25,6 +28,10 @@ from switchboard import (
     Switchboard,
     SwitchboardError,
 )
+from switchboard._operations.call import Limits
+from switchboard._operations.effects import Emit, Notify, Open, Read
+from switchboard._operations.watch import EventCursor, follow
+from switchboard._proto.v1 import event_pb2
 
 #: Runs `events()` of one of the two clients to its end, in a thread.
 Collect = Callable[..., list[Event]]
@@ -106,7 +113,7 @@ def test_a_connection_that_is_cut_anywhere_costs_no_event(shared: Server, collec
             )
 
         with running(follow):
-            until("many cuts", lambda: proxy.cuts >= 12)
+            until("many cuts", lambda: proxy.cuts >= 8)
             proxy.cut_after(None)
             go_on.touch()
         check(told, chat)
@@ -349,3 +356,103 @@ def test_a_task_that_is_cancelled_leaves_its_stream(shared: Server, chat: Chat) 
             assert [e.seq async for e in sb.session(chat.id).events(follow=False)] == [1]
 
     asyncio.run(asyncio.wait_for(cancel(), GIVE_UP))
+
+
+def test_a_task_that_is_cancelled_when_the_client_is_closed_is_cancelled(
+    shared: Server, chat: Chat
+) -> None:
+    async def both() -> None:
+        client = AsyncSwitchboard(f"unix:{shared.socket}")
+        told = asyncio.Event()
+
+        async def follow() -> None:
+            async for _ in client.session(chat.id).events():
+                told.set()
+
+        task = asyncio.create_task(follow())
+        await asyncio.wait_for(told.wait(), GIVE_UP)
+        task.cancel()
+        await client.close()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, GIVE_UP)
+
+    asyncio.run(both())
+
+
+def test_ctrl_c_ends_it_and_its_stream(sb: Switchboard, chat: Chat) -> None:
+    before = sb.info().open_watches
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupt() -> None:
+        with Switchboard(sb.url) as other:
+            until("the watch", lambda: other.info().open_watches > before)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    with running(interrupt):
+        with pytest.raises(KeyboardInterrupt):
+            for _ in chat.events():
+                pass
+        until("its end", lambda: sb.info().open_watches == before)
+    # The client goes on.
+    assert [event.seq for event in chat.events(follow=False)] == [1]
+
+
+class Script:
+    """Plays the server to the operation of a stream: what connections bring until they break."""
+
+    def __init__(self, *answers: Message | SwitchboardError | None, limits: Limits) -> None:
+        self.news: list[Reconnect] = []
+        self.told: list[Any] = []
+        self.requests: list[Any] = []
+        cursor = EventCursor("x", None, None, True, False, None)
+        operation = follow(limits, cursor, self.news.append, 300.0)
+        script, answer = iter(answers), None
+        try:
+            effect = next(operation)
+            while True:
+                match effect:
+                    case Read():
+                        answer = next(script)
+                    case Notify(callback, news):
+                        callback(news)
+                    case Open(request):
+                        self.requests.append(request)
+                    case Emit(value):
+                        self.told.append(value)
+                given, answer = answer, None
+                if isinstance(given, SwitchboardError):
+                    effect = operation.throw(given)
+                    continue
+                effect = operation.send(given)
+        except StopIteration:
+            # The script is at its end.
+            operation.close()
+
+
+HEADER = event_pb2.WatchEventsResponse(header=event_pb2.WatchHeader(start_seq=1, epoch="e"))
+BROKEN = SwitchboardError("broken", code=grpc.StatusCode.UNAVAILABLE)
+
+
+def test_a_connection_that_breaks_before_anything_comes_is_made_less_often() -> None:
+    event = event_pb2.Event(seq=1, session_created=event_pb2.SessionCreated())
+    useless: list[Message | SwitchboardError] = [HEADER, BROKEN] * 8
+    played = Script(
+        *useless, HEADER, event_pb2.WatchEventsResponse(event=event), BROKEN, limits=Limits()
+    )
+    pauses = [each.pause for each in played.news]
+    assert pauses[7] >= 2 * pauses[0]
+    assert pauses[7] >= 2 * pauses[8], "an event came"
+    assert {each.attempt for each in played.news} == {1}
+    assert [each.seq for each in played.told] == [1]
+    assert [each.start_seq for each in played.requests] == [0, *[1] * 8, 2]
+    # So are those that end without an error.
+    ended = Script(*[None] * 8, limits=Limits())
+    assert ended.news[7].pause > 4 * ended.news[0].pause
+    assert [each.attempt for each in ended.news] == list(range(1, 9))
+
+
+def test_a_server_that_says_why_it_does_not_serve_is_there() -> None:
+    busy = SwitchboardError("busy", reason="OVERLOADED", retry_after=7.0)
+    never = Limits(connect_timeout=0.0)
+    assert [each.pause for each in Script(busy, busy, limits=never).news] == [7.0, 7.0]

@@ -137,6 +137,8 @@ def test_the_example_runs_many_and_fails_where_one_failed(
     assert replayed.returncode == 0, replayed.stderr
     assert "== 2 of 2 completed" in replayed.stdout
 
+    for wrong in (["--at-once", "0", "x"], ["", "  "]):
+        assert run(installed, example, *wrong, env=own.environment()).returncode == 2
     refused = run(installed, example, "--cwd", "/nowhere", "x", env=own.environment())
     assert refused.returncode == 1
     assert "not started" in refused.stdout

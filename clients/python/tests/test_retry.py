@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import threading
 import time
 
+import grpc
 from conftest import script
 from harness import Proxy, Server, seeded
 
 from switchboard import Switchboard, SwitchboardError
+from switchboard._operations import sessions
+from switchboard._operations.call import Limits
+from switchboard._operations.effects import Sleep, Unary
+from switchboard._proto.v1.session_pb2 import WaitSessionRequest
 
 
 def test_a_change_whose_answer_is_lost_is_done_once(shared: Server) -> None:
@@ -89,3 +95,19 @@ def test_a_server_that_stays_away_is_given_up_when_the_time_is_up() -> None:
             assert time.monotonic() - begun < 30
     finally:
         own.close()
+
+
+def test_a_wait_that_is_sent_again_waits_for_what_is_left() -> None:
+    waiting = sessions.wait(Limits(), "x", None, 20.0)
+    first = next(waiting)
+    assert isinstance(first, Unary)
+    asked = copy.deepcopy(first.request)
+    gone = SwitchboardError("gone", code=grpc.StatusCode.UNAVAILABLE)
+    assert isinstance(waiting.throw(gone), Sleep)
+    again = next(waiting)
+    assert isinstance(again, Unary)
+    assert isinstance(asked, WaitSessionRequest)
+    assert isinstance(again.request, WaitSessionRequest)
+    assert again.request.timeout.ToNanoseconds() < asked.timeout.ToNanoseconds()
+    assert again.timeout < first.timeout
+    waiting.close()

@@ -25,6 +25,8 @@ PAIRS = [
     (switchboard.AsyncNamespace, switchboard.Namespace),
     (switchboard.AsyncControls, switchboard.SessionControls),
     (switchboard.AsyncAudit, switchboard.Audit),
+    (switchboard.AsyncConfigLocks, switchboard.ConfigLocks),
+    (switchboard.AsyncChatLock, switchboard.ChatLock),
 ]
 
 

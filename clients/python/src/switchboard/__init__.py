@@ -15,12 +15,14 @@ from switchboard._async.audit import AsyncAudit
 from switchboard._async.chat import AsyncChat
 from switchboard._async.client import AsyncDefaults, AsyncSwitchboard
 from switchboard._async.controls import AsyncControls
+from switchboard._async.locks import AsyncChatLock, AsyncConfigLocks
 from switchboard._async.sessions import AsyncSessions
 from switchboard._async.settings import AsyncNamespace, AsyncSettings
 from switchboard._sync.audit import Audit
 from switchboard._sync.chat import Chat
 from switchboard._sync.client import Defaults, Switchboard
 from switchboard._sync.controls import SessionControls
+from switchboard._sync.locks import ChatLock, ConfigLocks
 from switchboard._sync.sessions import Sessions
 from switchboard._sync.settings import Namespace, Settings
 from switchboard.errors import *  # noqa: F403
@@ -30,6 +32,8 @@ from switchboard.types import *  # noqa: F403
 __all__ = [
     "AsyncAudit",
     "AsyncChat",
+    "AsyncChatLock",
+    "AsyncConfigLocks",
     "AsyncControls",
     "AsyncDefaults",
     "AsyncNamespace",
@@ -38,6 +42,8 @@ __all__ = [
     "AsyncSwitchboard",
     "Audit",
     "Chat",
+    "ChatLock",
+    "ConfigLocks",
     "Connection",
     "Defaults",
     "Namespace",

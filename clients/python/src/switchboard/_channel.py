@@ -54,7 +54,7 @@ def target(connection: Connection) -> str:
     return urlsplit(connection.url).netloc
 
 
-def options(connection: Connection) -> Sequence[tuple[str, Any]]:
+def options(connection: Connection, connect_timeout: float) -> Sequence[tuple[str, Any]]:
     """The options of a channel."""
     found: list[tuple[str, Any]] = [
         ("grpc.max_receive_message_length", _MAX_MESSAGE),
@@ -63,11 +63,13 @@ def options(connection: Connection) -> Sequence[tuple[str, Any]]:
         ("grpc.initial_reconnect_backoff_ms", 50),
         ("grpc.max_reconnect_backoff_ms", 250),
         # This one is how long a connection may take to be made.
-        ("grpc.min_reconnect_backoff_ms", 5_000),
+        ("grpc.min_reconnect_backoff_ms", round(1_000 * min(max(connect_timeout, 0.1), 60.0))),
         ("grpc.enable_retries", 0),
         # A connection whose other end is gone without a word is noticed.
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 10_000),
+        # Without it gRPC waits for a minute all the same.
+        ("grpc.http2.ping_timeout_ms", 10_000),
         # Every client has connections of its own, so that it ends them too.
         ("grpc.use_local_subchannel_pool", 1),
     ]

@@ -8,7 +8,14 @@ from typing import Any
 
 from switchboard import _json, types
 from switchboard import _words as words
-from switchboard._proto.v1 import audit_pb2, controls_pb2, event_pb2, session_pb2, system_pb2
+from switchboard._proto.v1 import (
+    audit_pb2,
+    config_lock_pb2,
+    controls_pb2,
+    event_pb2,
+    session_pb2,
+    system_pb2,
+)
 
 
 def usage(message: session_pb2.Usage) -> types.Usage:
@@ -68,6 +75,16 @@ def session(message: session_pb2.Session, disk_bytes: int | None = None) -> type
         etag=message.etag,
         queue_position=message.queue_position,
         disk_bytes=disk_bytes,
+        persist_session=message.persist_session,
+        config_lock=_held(message.config_lock) if message.HasField("config_lock") else None,
+    )
+
+
+def _held(message: session_pb2.SessionLock) -> types.SessionLock:
+    return types.SessionLock(
+        sha256=message.sha256,
+        codex_version=message.codex_version,
+        allow_codex_version_mismatch=message.allow_codex_version_mismatch,
     )
 
 
@@ -91,7 +108,7 @@ def codex_options(codex: types.Codex | None) -> session_pb2.CodexOptions | None:
     return session_pb2.CodexOptions(
         config=codex.config,
         output_schema=words.absolute(codex.output_schema) if codex.output_schema else "",
-        add_directories=[words.absolute(path) for path in codex.add_directories],
+        add_directories=words.paths(codex.add_directories, "codex.add_directories"),
         profile=codex.profile,
         web_search=words.number(words.WEB_SEARCH, codex.web_search, "codex.web_search"),
         environment=codex.environment,
@@ -214,6 +231,8 @@ def controls_message(given: types.Controls | Mapping[str, Any]) -> controls_pb2.
             raise words.invalid(
                 "controls", f"there is no {unknown[0]!r}; there are: {', '.join(_CONTROLS)}"
             )
+        if len({_CONTROLS[name] for name in given}) < len(given):
+            raise words.invalid("controls", f"one is given twice: {', '.join(given)}")
         given = types.Controls(**{_CONTROLS[name]: value for name, value in given.items()})
     field = "controls."
     return controls_pb2.Controls(
@@ -280,6 +299,33 @@ def verification(message: audit_pb2.VerifyAuditResponse) -> types.AuditVerificat
         problem=message.first_break.problem,
         last_seq=message.last_seq,
         last_hash=message.last_hash,
+    )
+
+
+def config_lock(message: config_lock_pb2.ExportConfigLockResponse) -> types.ConfigLock:
+    """A lock that was written down."""
+    return types.ConfigLock(
+        text=message.config_lock,
+        path=message.path,
+        sha256=message.sha256,
+        notes=list(message.notes),
+    )
+
+
+def lock_verification(
+    message: config_lock_pb2.VerifyConfigLockResponse,
+) -> types.ConfigLockVerification:
+    """How something compares with a lock."""
+    return types.ConfigLockVerification(
+        matches=message.matches,
+        drift=[
+            types.ConfigDrift(each.key, each.locked, each.actual, each.origin)
+            for each in message.drift
+        ],
+        diff=message.diff,
+        notes=list(message.notes),
+        codex_version=message.codex_version,
+        locked_codex_version=message.locked_codex_version,
     )
 
 

@@ -47,7 +47,10 @@ def loads(text: str) -> Any:
 def dumps(value: Any, field: str) -> str:
     """The JSON text of a value; `field` is what a value that has none is blamed on."""
     try:
-        return _text(value)
+        text = _text(value)
+        # Half of a surrogate pair cannot be sent.
+        text.encode()
+        return text
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidArgument(
             f"{field}: is not JSON: {error}", reason="INVALID_ARGUMENT", metadata={"field": field}

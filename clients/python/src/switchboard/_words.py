@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,6 +83,20 @@ OPERATION = _enum("AuditOperation")
 def absolute(path: str | os.PathLike[str]) -> str:
     """A path of this machine, absolute: the server's own directory means nothing here."""
     return os.path.abspath(os.fspath(path))  # noqa: PTH100 - Path.absolute() keeps `..`
+
+
+def paths(given: Iterable[str | os.PathLike[str]], field: str) -> list[str]:
+    """Several paths, absolute. One alone would be taken for its characters."""
+    if isinstance(given, str):
+        raise invalid(field, f"{given!r}: expected a list")
+    return [absolute(path) for path in given]
+
+
+def count(value: int, field: str, bits: int = 64) -> int:
+    """A number, where the contract has one of so many bits without a sign."""
+    if not 0 <= value < 2**bits:
+        raise invalid(field, f"{value}: expected a number from 0 to {2**bits - 1}")
+    return value
 
 
 def timestamp(time: datetime | None) -> Timestamp | None:

@@ -9,6 +9,7 @@ details, such as that of a refused connection or of a proxy, is one whose `reaso
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 if TYPE_CHECKING:
-    from switchboard.types import Controls
+    from switchboard.types import ConfigDrift, Controls
 
 __all__ = [
     "AgentNotFound",
@@ -325,8 +326,10 @@ class DeadlineExceeded(SwitchboardError, TimeoutError):
 class ConfigLockDrift(SwitchboardError):
     """What would run is not what the config lock has.
 
-    `keys` are those that differ, and `diff` shows how.
+    `keys` are those that differ, `diff` shows how, and `drift` has each with where it comes from.
     """
+
+    _whole: list[ConfigDrift] | None = None
 
     @property
     def diff(self) -> str:
@@ -336,7 +339,40 @@ class ConfigLockDrift(SwitchboardError):
     @property
     def keys(self) -> list[str]:
         """The keys that differ, dotted; the first of them where `is_truncated`."""
-        return [key for key in self.metadata.get("keys", "").split(",") if key]
+        # A comma in quotes is a part of a key, such as that of a file's name.
+        return re.findall(r'(?:"(?:\\.|[^"\\])*"|[^,"])+', self.metadata.get("keys", ""))
+
+    @property
+    def drift(self) -> list[ConfigDrift]:
+        """What differs, key by key; empty where `is_truncated`."""
+        if self._whole is None:
+            self._whole = self._told()
+        return self._whole
+
+    def _told(self) -> list[ConfigDrift]:
+        from switchboard.types import ConfigDrift
+
+        try:
+            return [
+                ConfigDrift(
+                    key=str(each["key"]),
+                    locked=each["locked"] or "",
+                    actual=each["actual"] or "",
+                    origin=str(each["origin"]),
+                )
+                for each in json.loads(self.metadata.get("drift", "[]"))
+            ]
+        except (ValueError, TypeError, KeyError):
+            # It was cut.
+            return []
+
+    def _set(self, drift: list[ConfigDrift], diff: str) -> None:
+        """Tell all of it, as it was asked for."""
+        self._whole = drift
+        told = dict(self.metadata)
+        for cut in ("truncated", "drift"):
+            told.pop(cut, None)
+        self.metadata = {**told, "keys": ",".join(each.key for each in drift), "diff": diff}
 
     @property
     def is_truncated(self) -> bool:

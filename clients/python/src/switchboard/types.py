@@ -21,6 +21,9 @@ __all__ = [
     "AuditEntry",
     "AuditVerification",
     "Codex",
+    "ConfigDrift",
+    "ConfigLock",
+    "ConfigLockVerification",
     "Controls",
     "ControlsChange",
     "ControlsDict",
@@ -37,6 +40,7 @@ __all__ = [
     "ServerInfo",
     "Session",
     "SessionChange",
+    "SessionLock",
     "SessionState",
     "SettingChange",
     "SettingsChange",
@@ -152,6 +156,18 @@ class Codex:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionLock:
+    """The config lock that each turn of a session is held to."""
+
+    #: The SHA-256 of its text, in hexadecimal.
+    sha256: str
+    #: The version of codex that it was made with.
+    codex_version: str
+    #: Whether turns may run with another version.
+    allow_codex_version_mismatch: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A session as it was when the server answered."""
 
@@ -189,6 +205,10 @@ class Session:
     queue_position: int
     #: What its files take on the disk; only `get` asks for it.
     disk_bytes: int | None = None
+    #: Whether what one needs to understand it later is kept.
+    persist_session: bool = False
+    #: None where its turns are held to none.
+    config_lock: SessionLock | None = None
 
     @property
     def at_rest(self) -> bool:
@@ -435,6 +455,51 @@ class AuditVerification:
     #: The last entry and its hash: keep both, and verify by them later.
     last_seq: int
     last_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigLock:
+    """What a session runs with, written down."""
+
+    #: The lock itself, as TOML.
+    text: str
+    #: The file on the server's machine that has it too.
+    path: str
+    #: The SHA-256 of the text, in hexadecimal.
+    sha256: str
+    #: What one should know about it, each a whole sentence.
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigDrift:
+    """One value that is not as a config lock has it."""
+
+    #: Dotted, such as `"config.model"`.
+    key: str
+    #: What the lock has, as TOML; empty for nothing.
+    locked: str
+    #: What would be used, as TOML; empty for nothing.
+    actual: str
+    #: Where that comes from, such as `"controls.model"`, or a file.
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigLockVerification:
+    """How what would run compares with a config lock."""
+
+    matches: bool
+    #: What differs, key by key.
+    drift: list[ConfigDrift]
+    #: The same as a unified diff; empty where nothing differs.
+    diff: str
+    #: What one should know about the comparison, each a whole sentence.
+    notes: list[str]
+    #: The version that the server starts.
+    codex_version: str
+    #: The version that the lock was made with.
+    locked_codex_version: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from switchboard._async.controls import AsyncControls
 from switchboard._async.driver import AsyncDriver
+from switchboard._async.locks import AsyncChatLock
 from switchboard._async.settings import AsyncSettings
 from switchboard._operations import sessions as operations
 from switchboard._operations import watch
@@ -38,6 +39,8 @@ class AsyncChat:
         self.settings = AsyncSettings(driver, session_id)
         #: Its controls.
         self.controls = AsyncControls(driver, session_id)
+        #: What it runs with, written down and compared.
+        self.lock = AsyncChatLock(driver, session_id)
         self._driver = driver
 
     def __repr__(self) -> str:
@@ -95,7 +98,8 @@ class AsyncChat:
         It goes on where it was when the connection is lost and when the server is started again.
         Each time, `on_reconnect` is called with a `Reconnect`, and the log `switchboard` has a
         line. `patience` is how long the server may be away, in seconds; None is for ever.
-        Events above `max_event_bytes` (3 MiB by default) come `elided`.
+        Events above `max_event_bytes` (3 MiB by default) come `elided`. Whoever interrupts or
+        cancels a step of it ends it, and goes on with another, `since` the last seq.
         """
         cursor = watch.EventCursor(self.id, since, kinds, follow, stop_at_end, max_event_bytes)
         operation = watch.follow(self._driver.limits, cursor, on_reconnect, patience)
@@ -143,11 +147,13 @@ class AsyncChat:
         labels: Mapping[str, str] | None = None,
         source: str = "",
         system_owned: bool = False,
+        persist_session: bool = False,
         session_id: str = "",
     ) -> Session:
         """Make a new session that begins with the history of this one.
 
-        What is not given is as in this one, but for title and labels.
+        What is not given is as in this one, but for title and labels. It is held to the config
+        lock of this one, and persisted where this one is.
         """
         operation = operations.fork(
             self._driver.limits,
@@ -165,6 +171,7 @@ class AsyncChat:
             filesystem_sandbox=filesystem_sandbox,
             codex=codex,
             system_owned=system_owned,
+            persist_session=persist_session,
         )
         return await self._driver.run(operation)
 

@@ -9,6 +9,7 @@ from switchboard._async.audit import AsyncAudit
 from switchboard._async.chat import AsyncChat
 from switchboard._async.controls import AsyncControls
 from switchboard._async.driver import AsyncDriver
+from switchboard._async.locks import AsyncConfigLocks
 from switchboard._async.sessions import AsyncSessions
 from switchboard._async.settings import AsyncSettings
 from switchboard._async.transport import AsyncTransport
@@ -75,11 +76,13 @@ class AsyncSwitchboard:
     def _set_up(self, connection: Connection, timeout: float, connect_timeout: float) -> None:
         limits = Limits(timeout, connect_timeout)
         self._connection = connection
-        self._driver = AsyncDriver(AsyncTransport(connection), limits)
+        self._driver = AsyncDriver(AsyncTransport(connection, connect_timeout), limits)
         #: All sessions.
         self.sessions = AsyncSessions(self._driver)
         #: Who changed which settings and controls.
         self.audit = AsyncAudit(self._driver)
+        #: What sessions run with, written down and compared.
+        self.lock = AsyncConfigLocks(self._driver)
         #: What new sessions begin with.
         self.defaults = AsyncDefaults(self._driver)
 

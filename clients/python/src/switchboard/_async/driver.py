@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any, TypeVar
 
+from switchboard import _words as words
 from switchboard._async.transport import AsyncTransport
 from switchboard._operations.call import Limits
 from switchboard._operations.effects import (
@@ -75,6 +76,8 @@ class _Running:
             except StopIteration as over:
                 self.result = over.value
                 return
+            except UnicodeError as error:
+                raise words.invalid("request", f"a text in it is not Unicode: {error}") from error
             answer, failure = None, None
             if isinstance(effect, Emit):
                 yield effect.value

@@ -32,7 +32,7 @@ class AsyncSessions:
 
     async def create(
         self,
-        cwd: str | os.PathLike[str] = ".",
+        cwd: str | os.PathLike[str] | None = None,
         prompt: str = "",
         *,
         agent: str = "codex",
@@ -46,18 +46,30 @@ class AsyncSessions:
         labels: Mapping[str, str] | None = None,
         source: str = "",
         system_owned: bool = False,
+        persist_session: bool = False,
+        config_lock: str | os.PathLike[str] | None = None,
+        allow_codex_version_mismatch: bool = False,
         session_id: str = "",
     ) -> Session:
         """Create a session whose agent works in `cwd`, and start its first turn with a prompt.
 
-        Relative paths are those of this process. What is not given is copied from the defaults,
-        or left to the agent. `agent` is `"codex"` or `"replay:FILE"`, a recorded transcript.
+        Relative paths are those of this process, whose directory is the default. What is not
+        given is copied from the defaults, or left to the agent. `agent` is `"codex"` or
+        `"replay:FILE"`, a recorded transcript. `persist_session` keeps what one needs to
+        understand the session later.
+
+        `config_lock` is the text of a lock, or the `pathlib.Path` of its file on this machine:
+        each turn runs with what it has, or not at all (`ConfigLockDrift`), and what is not given,
+        `cwd` included, is the lock's. With another version of codex than it was made with:
+        `CodexVersionMismatch`, unless that is allowed.
         """
         operation = operations.create(
             self._driver.limits,
             prompt,
             images,
             session_id,
+            config_lock,
+            allow_codex_version_mismatch,
             cwd=cwd,
             agent=agent,
             source=source,
@@ -69,6 +81,7 @@ class AsyncSessions:
             filesystem_sandbox=filesystem_sandbox,
             codex=codex,
             system_owned=system_owned,
+            persist_session=persist_session,
         )
         return await self._driver.run(operation)
 

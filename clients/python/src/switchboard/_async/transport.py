@@ -21,19 +21,26 @@ from switchboard.types import Reconnect
 class AsyncTransport:
     """One connection, made with the first call and again whenever it is lost."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, connect_timeout: float) -> None:
         self._connection = connection
+        self._connect_timeout = connect_timeout
         self._metadata = _channel.metadata(connection)
         self._credentials = _channel.credentials(connection)
         self._channel: grpc.aio.Channel | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
 
     def _open(self) -> grpc.aio.Channel:
         # Only now, because it belongs to the event loop that runs then.
-        self._say_closed()
+        if self._is_closed:
+            raise RuntimeError("the client is closed")
+        loop = asyncio.get_running_loop()
+        if self._loop not in (None, loop):
+            raise RuntimeError("the client belongs to another event loop; make one for each")
+        self._loop = loop
         if self._channel is None:
             target = _channel.target(self._connection)
-            options = _channel.options(self._connection)
+            options = _channel.options(self._connection, self._connect_timeout)
             if self._credentials is None:
                 self._channel = grpc.aio.insecure_channel(target, options)
             else:
@@ -98,8 +105,10 @@ class AsyncTransport:
             await self._channel.close()
 
     def _say_closed(self) -> None:
-        # Whoever closes the client cancels its calls, and not the tasks that wait for them.
-        if self._is_closed:
+        # Whoever closes the client cancels its calls, and not the tasks that wait for them. A
+        # task that is cancelled as well is told of that.
+        task = asyncio.current_task()
+        if self._is_closed and not (task and task.cancelling()):
             raise RuntimeError("the client is closed") from None
 
     def _converted(self, error: grpc.aio.AioRpcError) -> SwitchboardError:

@@ -36,7 +36,7 @@ def list_entries(
             written_after=words.timestamp(written_after),
             written_before=words.timestamp(written_before),
         ),
-        after_seq=after_seq,
+        after_seq=words.count(after_seq, "after_seq"),
         page_size=0 if limit is None else max(1, min(limit, 1000)),
         newest_first=newest_first,
     )
@@ -47,6 +47,8 @@ def list_entries(
 
 
 def verify(limits: Limits, known_seq: int, known_hash: str) -> Operation[types.AuditVerification]:
-    request = pb.VerifyAuditRequest(known_seq=known_seq, known_hash=known_hash)
+    request = pb.VerifyAuditRequest(
+        known_seq=words.count(known_seq, "known_seq"), known_hash=known_hash
+    )
     answer = yield from call(limits, request, pb.VerifyAuditResponse)
     return convert.verification(answer)

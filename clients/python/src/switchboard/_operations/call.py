@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from switchboard import _words as words
 from switchboard._operations.effects import Operation, Sleep, Unary
 from switchboard._status import lost
 from switchboard.errors import DeadlineExceeded, SwitchboardError
@@ -29,6 +30,9 @@ T = TypeVar("T")
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
+
+# More than gRPC can count is as if no time was left.
+_LONGEST_CALL = 1e7
 
 
 @dataclass(slots=True)
@@ -53,6 +57,10 @@ class Pauses:
     def __init__(self) -> None:
         self.attempt = 0
 
+    def shorten(self, attempt: int = 0) -> None:
+        """Something came of it: the next pause is not longer than that after so many attempts."""
+        self.attempt = min(self.attempt, attempt)
+
     def next(self, least: float | None = None) -> float:
         """The next pause; not shorter than the server asks for."""
         self.attempt += 1
@@ -61,9 +69,16 @@ class Pauses:
 
 
 def call(
-    limits: Limits, request: Message, answer: type[R], timeout: float | None = None
+    limits: Limits,
+    request: Message,
+    answer: type[R],
+    timeout: float | None = None,
+    prepare: Callable[[], None] = lambda: None,
 ) -> Operation[R]:
-    """Make a call; its answer is of the type `answer`."""
+    """Make a call; its answer is of the type `answer`.
+
+    `prepare` is called before each attempt.
+    """
     # The same for all attempts.
     if "request_id" in request.DESCRIPTOR.fields_by_name and not getattr(request, "request_id"):  # noqa: B009
         request.request_id = str(uuid.uuid4())  # type: ignore[attr-defined]
@@ -74,8 +89,9 @@ def call(
         remaining = begun + usual - time.monotonic()
         if remaining <= 0:
             raise _too_late(usual)
+        prepare()
         try:
-            result: R = yield Unary(request, remaining)
+            result: R = yield Unary(request, min(remaining, _LONGEST_CALL))
         except SwitchboardError as error:
             if error.reason and not isinstance(error, DeadlineExceeded):
                 limits.reached = True
@@ -108,6 +124,8 @@ def pages(
 ) -> Operation[list[T]]:
     """All items of all pages, or the first `limit` of them."""
     found: list[T] = []
+    if limit is not None:
+        words.count(limit, "limit")
     while True:
         page = yield from call(limits, request, answer)
         found.extend(items(page))

@@ -16,8 +16,10 @@ from switchboard import _words as words
 from switchboard import types
 from switchboard._operations.call import Limits, Pauses, call, pages
 from switchboard._operations.effects import Open, Operation, Read, Sleep
+from switchboard._operations.locks import Lock, of_session, telling_drift
+from switchboard._operations.locks import text as lock_text
+from switchboard._proto.v1 import config_lock_pb2, system_pb2
 from switchboard._proto.v1 import session_pb2 as pb
-from switchboard._proto.v1 import system_pb2
 from switchboard._status import lost
 from switchboard.errors import SwitchboardError, WaitTimeout
 
@@ -40,6 +42,7 @@ def _described(
     filesystem_sandbox: str | None,
     codex: types.Codex | None,
     system_owned: bool,
+    persist_session: bool,
 ) -> pb.Session:
     """What a session shall be. What is None is left to the server."""
     return pb.Session(
@@ -56,6 +59,7 @@ def _described(
         ),
         codex_options=convert.codex_options(codex),
         system_owned=system_owned,
+        persist_session=persist_session,
     )
 
 
@@ -63,21 +67,64 @@ def _states(states: Sequence[str] | None) -> list[Any]:
     return [words.number(words.STATE, state, "states") for state in states or ()]
 
 
+def _turn(turn: int | None) -> int:
+    return words.count(turn or 0, "turn", 32)
+
+
+def _images(images: Sequence[Path]) -> list[str]:
+    return words.paths(images, "images")
+
+
 def create(
     limits: Limits,
     prompt: str,
     images: Sequence[Path],
     session_id: str,
+    config_lock: Lock | None,
+    allow_codex_version_mismatch: bool,
+    *,
+    cwd: Path | None,
     **described: Any,
 ) -> Operation[types.Session]:
+    if cwd is None and config_lock is None:
+        cwd = "."
     request = pb.CreateSessionRequest(
-        session=_described(**described),
+        session=_described(cwd=cwd, **described),
         session_id=session_id,
         prompt=prompt,
-        images=[words.absolute(image) for image in images],
+        images=_images(images),
+        config_lock=lock_text(config_lock),
+        allow_codex_version_mismatch=allow_codex_version_mismatch,
     )
-    answer = yield from call(limits, request, pb.CreateSessionResponse)
+
+    def compared() -> config_lock_pb2.VerifyConfigLockRequest | None:
+        # The lock that the server is configured with is not there to be compared.
+        if not request.config_lock:
+            return None
+        return config_lock_pb2.VerifyConfigLockRequest(
+            config_lock=request.config_lock,
+            session=request.session,
+            allow_codex_version_mismatch=request.allow_codex_version_mismatch,
+        )
+
+    creating = call(limits, request, pb.CreateSessionResponse)
+    answer = yield from telling_drift(limits, creating, compared)
     return convert.session(answer.session)
+
+
+def compared(session_id: str, **described: Any) -> pb.Session | None:
+    """What a new session would be, to be compared with a lock; None where there is one."""
+    session = _described(
+        agent=None,
+        source="",
+        title="",
+        labels=None,
+        system_owned=False,
+        persist_session=False,
+        **described,
+    )
+    # What is chosen beside a session is for the server to refuse.
+    return None if session_id and session == pb.Session() else session
 
 
 def fork(
@@ -93,7 +140,7 @@ def fork(
         session=_described(agent=None, **described),
         new_session_id=session_id,
         prompt=prompt,
-        images=[words.absolute(image) for image in images],
+        images=_images(images),
     )
     answer = yield from call(limits, request, pb.ForkSessionResponse)
     return convert.session(answer.session)
@@ -196,9 +243,10 @@ def send(
     request = pb.StartTurnRequest(
         session_id=session_id,
         prompt=prompt,
-        images=[words.absolute(image) for image in images],
+        images=_images(images),
     )
-    answer = yield from call(limits, request, pb.StartTurnResponse)
+    starting = call(limits, request, pb.StartTurnResponse)
+    answer = yield from telling_drift(limits, starting, lambda: of_session(session_id))
     return convert.turn(answer.session.last_turn)
 
 
@@ -218,12 +266,18 @@ def wait(
     limits: Limits, session_id: str, states: Sequence[str] | None, timeout: float | None
 ) -> Operation[types.Session]:
     until = None if timeout is None else time.monotonic() + timeout
+    request = pb.WaitSessionRequest(session_id=session_id, states=_states(states))
+
+    def part() -> float:
+        return _WAIT if until is None else max(0.0, min(_WAIT, until - time.monotonic()))
+
+    def prepare() -> None:
+        # A server that was started again waits for what is left of it.
+        request.timeout.FromNanoseconds(round(part() * 1e9))
+
     while True:
-        part = _WAIT if until is None else max(0.0, min(_WAIT, until - time.monotonic()))
-        request = pb.WaitSessionRequest(
-            session_id=session_id, states=_states(states), timeout=words.duration(part)
-        )
-        answer = yield from call(limits, request, pb.WaitSessionResponse, part + limits.timeout)
+        longest = part() + limits.timeout
+        answer = yield from call(limits, request, pb.WaitSessionResponse, longest, prepare)
         if answer.reached:
             return convert.session(answer.session)
         if until is not None and time.monotonic() >= until:
@@ -243,7 +297,7 @@ def turns(limits: Limits, session_id: str) -> Operation[list[types.Turn]]:
 
 
 def messages(limits: Limits, session_id: str, turn: int | None) -> Operation[list[types.Message]]:
-    request = pb.ListMessagesRequest(session_id=session_id, turn=turn or 0)
+    request = pb.ListMessagesRequest(session_id=session_id, turn=_turn(turn))
     found = yield from pages(limits, request, pb.ListMessagesResponse, lambda page: page.messages)
     return [convert.said(each) for each in found]
 
@@ -252,7 +306,10 @@ def trajectory(
     limits: Limits, session_id: str, turn: int | None, full: bool, max_characters: int | None
 ) -> Operation[list[types.Step]]:
     request = pb.GetTrajectoryRequest(
-        session_id=session_id, turn=turn or 0, full=full, max_characters=max_characters or 0
+        session_id=session_id,
+        turn=_turn(turn),
+        full=full,
+        max_characters=words.count(max_characters or 0, "max_characters", 32),
     )
     found = yield from pages(limits, request, pb.GetTrajectoryResponse, lambda page: page.steps)
     return [convert.step(each) for each in found]
@@ -268,9 +325,11 @@ def output(
 ) -> Operation[bytes]:
     request = pb.ReadOutputRequest(
         session_id=session_id,
-        turn=turn or 0,
+        turn=_turn(turn),
         stream=words.number(words.OUTPUT_STREAM, stream, "stream"),
     )
+    words.count(offset, "offset")
+    words.count(length or 0, "length")
     read = bytearray()
     pauses, begun = Pauses(), time.monotonic()
     while length is None or len(read) < length:
@@ -287,6 +346,7 @@ def output(
                 pauses, begun = Pauses(), time.monotonic()
             break
         except SwitchboardError as error:
+            limits.reached = limits.reached or bool(error.reason)
             pause = pauses.next(error.retry_after)
             is_over = time.monotonic() + pause >= begun + limits.patience(limits.timeout)
             if lost(error) is None or is_over:

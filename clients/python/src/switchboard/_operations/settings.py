@@ -86,6 +86,8 @@ def update(
 ) -> Operation[types.SettingsChange]:
     if (key is None) == (settings is None) or (key is None) != (value is types.ABSENT):
         raise words.invalid("settings", "give either key= and value=, or settings=")
+    if key is not None and mode != "merge":
+        raise words.invalid("mode", "it is for settings=")
     modes = {
         "merge": settings_pb2.UPDATE_MODE_MERGE,
         "replace": settings_pb2.UPDATE_MODE_REPLACE,

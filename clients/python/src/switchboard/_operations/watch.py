@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Literal, Protocol
 
 from google.protobuf.message import Message
+from grpc import StatusCode
 
 from switchboard import _convert as convert
 from switchboard import _words as words
@@ -31,6 +32,14 @@ _LAST: Final = event_pb2.EVENT_KIND_SESSION_DELETED
 
 # The longest silence of a server that is there, in seconds.
 _HEARTBEAT = 15.0
+
+# A connection that held for so long may be made again at once, in seconds. One that breaks before
+# anything comes of it may not, or every client would do so all the time.
+_STEADY = 5.0
+
+# The pauses of a server that answers, and whose connections break then, grow no further than those
+# after so many attempts: a bad line brings an event now and then.
+_ANSWERED = 2
 
 
 class Cursor(Protocol):
@@ -66,8 +75,10 @@ class EventCursor:
         stop_at_end: bool,
         max_event_bytes: int | None,
     ) -> None:
-        if isinstance(since, int) and since < 0:
-            raise words.invalid("since", f"{since}: expected the seq of an event, or 0 for all")
+        if isinstance(since, int):
+            words.count(since, "since", 63)
+        elif since not in (None, "now"):
+            raise words.invalid("since", f'{since!r}: expected the seq of an event, or "now"')
         self.is_over = False
         self.ends_with_stream = stop_at_end
         self._session_id = session_id
@@ -77,7 +88,7 @@ class EventCursor:
         self._kinds = {words.number(words.EVENT_KIND, kind, "kinds") for kind in kinds or ()}
         self._unwanted = set() if _LAST in self._kinds or not kinds else {"session_deleted"}
         self._follow = follow
-        self._max_event_bytes = max_event_bytes or 0
+        self._max_event_bytes = words.count(max_event_bytes or 0, "max_event_bytes", 32)
         self._epoch = ""
         # The last event that was there at first; None before that is known.
         self._latest: int | None = None
@@ -182,35 +193,43 @@ def follow(
     patience: float | None,
 ) -> Operation[None]:
     """Emit everything from the cursor on, each once and in order."""
-    pauses = Pauses()
-    lost_since: float | None = None
+    pauses, attempt = Pauses(), 0
+    # A server that never answered is waited for from now on.
+    lost_since = None if limits.reached else time.monotonic()
     while True:
-        retry_after = None
+        opened = time.monotonic()
         try:
             yield Open(cursor.request())
             while (message := (yield Read())) is not None:
-                if pauses.attempt:
+                if attempt:
                     log.info("connected again")
-                limits.reached, lost_since, pauses = True, None, Pauses()
+                limits.reached, lost_since, attempt = True, None, 0
+                pauses.shorten(_ANSWERED)
                 for item in cursor.take(message):
+                    pauses.shorten()
                     yield Emit(item)
                 if cursor.is_over:
                     return
             if cursor.ends_with_stream:
                 return
-            why = "it ended the stream"
-        except SwitchboardError as error:
-            if cursor.starts_over(error):
+            why: str | None = "it ended the stream"
+            error = SwitchboardError(f"the server is of no use: {why}", code=StatusCode.UNAVAILABLE)
+        except SwitchboardError as failed:
+            if cursor.starts_over(failed):
                 continue
-            lost_since = lost_since or time.monotonic()
-            usual = float("inf") if patience is None else patience
-            because = lost(error)
-            if because is None or time.monotonic() - lost_since >= limits.patience(usual):
-                raise
-            why, retry_after = because, error.retry_after
-            log.debug("attempt %d: %s", pauses.attempt + 1, error)
-        pause = pauses.next(retry_after)
-        news = types.Reconnect(why, pauses.attempt, pause, cursor.resume_at())
+            # One that says why is there.
+            limits.reached = limits.reached or bool(failed.reason)
+            why, error = lost(failed), failed
+        lost_since = lost_since or time.monotonic()
+        usual = float("inf") if patience is None else patience
+        if why is None or time.monotonic() - lost_since >= limits.patience(usual):
+            raise error
+        attempt += 1
+        log.debug("attempt %d: %s", attempt, error)
+        if time.monotonic() - opened >= _STEADY:
+            pauses.shorten()
+        pause = pauses.next(error.retry_after)
+        news = types.Reconnect(why, attempt, pause, cursor.resume_at())
         if news.attempt == 1:
             log.warning("lost the server (%s); going on at %s", why, news.resume_at)
         if on_reconnect is not None:

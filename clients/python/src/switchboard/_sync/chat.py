@@ -12,6 +12,7 @@ from switchboard._operations import watch
 from switchboard._operations.watch import OnReconnect
 from switchboard._sync.controls import SessionControls
 from switchboard._sync.driver import Driver
+from switchboard._sync.locks import ChatLock
 from switchboard._sync.settings import Settings
 from switchboard.types import (
     ApprovalPolicy,
@@ -39,6 +40,8 @@ class Chat:
         self.settings = Settings(driver, session_id)
         #: Its controls.
         self.controls = SessionControls(driver, session_id)
+        #: What it runs with, written down and compared.
+        self.lock = ChatLock(driver, session_id)
         self._driver = driver
 
     def __repr__(self) -> str:
@@ -94,7 +97,8 @@ class Chat:
         It goes on where it was when the connection is lost and when the server is started again.
         Each time, `on_reconnect` is called with a `Reconnect`, and the log `switchboard` has a
         line. `patience` is how long the server may be away, in seconds; None is for ever.
-        Events above `max_event_bytes` (3 MiB by default) come `elided`.
+        Events above `max_event_bytes` (3 MiB by default) come `elided`. Whoever interrupts or
+        cancels a step of it ends it, and goes on with another, `since` the last seq.
         """
         cursor = watch.EventCursor(self.id, since, kinds, follow, stop_at_end, max_event_bytes)
         operation = watch.follow(self._driver.limits, cursor, on_reconnect, patience)
@@ -142,11 +146,13 @@ class Chat:
         labels: Mapping[str, str] | None = None,
         source: str = "",
         system_owned: bool = False,
+        persist_session: bool = False,
         session_id: str = "",
     ) -> Session:
         """Make a new session that begins with the history of this one.
 
-        What is not given is as in this one, but for title and labels.
+        What is not given is as in this one, but for title and labels. It is held to the config
+        lock of this one, and persisted where this one is.
         """
         operation = operations.fork(
             self._driver.limits,
@@ -164,6 +170,7 @@ class Chat:
             filesystem_sandbox=filesystem_sandbox,
             codex=codex,
             system_owned=system_owned,
+            persist_session=persist_session,
         )
         return self._driver.run(operation)
 

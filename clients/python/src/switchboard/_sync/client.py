@@ -12,6 +12,7 @@ from switchboard._sync.audit import Audit
 from switchboard._sync.chat import Chat
 from switchboard._sync.controls import SessionControls
 from switchboard._sync.driver import Driver
+from switchboard._sync.locks import ConfigLocks
 from switchboard._sync.sessions import Sessions
 from switchboard._sync.settings import Settings
 from switchboard._sync.transport import Transport
@@ -76,11 +77,13 @@ class Switchboard:
     def _set_up(self, connection: Connection, timeout: float, connect_timeout: float) -> None:
         limits = Limits(timeout, connect_timeout)
         self._connection = connection
-        self._driver = Driver(Transport(connection), limits)
+        self._driver = Driver(Transport(connection, connect_timeout), limits)
         #: All sessions.
         self.sessions = Sessions(self._driver)
         #: Who changed which settings and controls.
         self.audit = Audit(self._driver)
+        #: What sessions run with, written down and compared.
+        self.lock = ConfigLocks(self._driver)
         #: What new sessions begin with.
         self.defaults = Defaults(self._driver)
 

@@ -20,8 +20,9 @@ from switchboard.types import Reconnect
 class Transport:
     """One connection, made with the first call and again whenever it is lost."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, connect_timeout: float) -> None:
         self._connection = connection
+        self._connect_timeout = connect_timeout
         self._metadata = _channel.metadata(connection)
         self._credentials = _channel.credentials(connection)
         self._channel: grpc.Channel | None = None
@@ -30,11 +31,10 @@ class Transport:
 
     def _open(self) -> grpc.Channel:
         with self._lock:
-            if self._is_closed:
-                raise RuntimeError("the client is closed")
+            self._say_closed()
             if self._channel is None:
                 target = _channel.target(self._connection)
-                options = _channel.options(self._connection)
+                options = _channel.options(self._connection, self._connect_timeout)
                 if self._credentials is None:
                     self._channel = grpc.insecure_channel(target, options)
                 else:
@@ -53,6 +53,10 @@ class Transport:
             answer: Message = multicallable(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._converted(error) from None
+        except ValueError:
+            # Another thread closed it since.
+            self._say_closed()
+            raise
         return answer
 
     def stream(self, request: Message) -> Any:
@@ -63,7 +67,11 @@ class Transport:
             request_serializer=type(request).SerializeToString,
             response_deserializer=method.answer.FromString,
         )
-        return multicallable(request, metadata=self._metadata)
+        try:
+            return multicallable(request, metadata=self._metadata)
+        except ValueError:
+            self._say_closed()
+            raise
 
     def read(self, stream: Any) -> Message | None:
         """The next message of a stream; None at its end."""
@@ -88,6 +96,10 @@ class Transport:
             self._is_closed = True
             if self._channel is not None:
                 self._channel.close()
+
+    def _say_closed(self) -> None:
+        if self._is_closed:
+            raise RuntimeError("the client is closed") from None
 
     def _converted(self, error: Any) -> SwitchboardError:
         trailers = error.trailing_metadata() or ()
