@@ -46,10 +46,28 @@ pub(super) trait Transport {
     fn open(&mut self, method: &str, request: &Request) -> Result<Watch, Refusal>;
 }
 
-/// All that an error tells but its code, which is each transport's own.
+/// All that an error tells but its code, which is each transport's own, and the
+/// names of fields, which are in the manner of the proto files here.
 pub(super) fn told(refusal: Refusal) -> Value {
-    let Refusal { code: _, reason, message, metadata } = refusal;
-    json!({"reason": reason, "message": message, "metadata": metadata})
+    let Refusal { code: _, reason, message, mut metadata } = refusal;
+    if let Some(field) = metadata.get_mut("field") {
+        *field = in_proto(field.as_str().expect("a text")).into();
+    }
+    json!({"reason": reason, "message": in_proto(&message), "metadata": metadata})
+}
+
+/// A text whose names in lowerCamelCase are in snake_case.
+fn in_proto(text: &str) -> String {
+    let mut written = String::new();
+    for c in text.chars() {
+        if c.is_ascii_uppercase() && written.ends_with(|c: char| c.is_ascii_lowercase()) {
+            written.push('_');
+            written.push(c.to_ascii_lowercase());
+        } else {
+            written.push(c);
+        }
+    }
+    written
 }
 
 /// All messages, and the error at their end.
