@@ -12,6 +12,7 @@
 //! `serve`, `demo` and every test come through [`bind`] and [`run`].
 
 mod descriptors;
+mod eager;
 mod first_bytes;
 mod listen;
 

@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Error, MAX_STREAMS_PER_CONNECTION, first_bytes::FirstBytes};
+use super::{Error, MAX_STREAMS_PER_CONNECTION, eager::Eager, first_bytes::FirstBytes};
 use crate::{
     config::ListenAddr,
     home::{self, Lock},
@@ -228,7 +228,7 @@ impl Place {
         if let Some(permit) = &permit {
             router = router.layer(Extension(Arc::clone(permit)));
         }
-        let service = TowerToHyperService::new(router);
+        let service = Eager(TowerToHyperService::new(router));
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
         builder

@@ -84,8 +84,10 @@ impl Engine {
                 None => None,
             };
             // What a notification would begin would have no name.
-            if !is_watch(&call.method) {
-                let _ = self.carry_out(call, link).await;
+            if !is_watch(&call.method)
+                && let Err(error) = self.carry_out(call, link).await
+            {
+                tracing::debug!(%error, "a notification failed, which nobody is told");
             }
             return None;
         };

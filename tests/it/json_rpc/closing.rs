@@ -21,23 +21,34 @@ fn write(key: &str) -> String {
     json!({"jsonrpc": "2.0", "method": "settings/update", "params": params}).to_string()
 }
 
-/// Waits until so many settings were written.
-fn written(rpc: &Rpc, count: usize) {
-    let mut socket = rpc.socket();
-    let audit = socket.subscribe("audit/watch", &json!({"afterSeq": "0"}));
-    let mut entries = 0;
-    while entries < count {
-        let told = socket.told(&audit);
-        let messages = told["messages"].as_array().unwrap().iter();
-        entries += messages.filter(|message| message.get("entry").is_some()).count();
+/// What is written from here on.
+struct Written(Socket, String);
+
+impl Written {
+    fn watch(rpc: &Rpc) -> Self {
+        let mut socket = rpc.socket();
+        let audit = socket.subscribe("audit/watch", &json!({}));
+        socket.until(&audit, "synced");
+        Self(socket, audit)
     }
-    let settings = rpc.ok("settings/get", &json!({"scope": "SCOPE_DEFAULT"}));
-    assert_eq!(settings["settings"].as_object().unwrap().len(), count);
+
+    /// Waits until so many settings are.
+    fn are(mut self, rpc: &Rpc, count: usize) {
+        let mut entries = 0;
+        while entries < count {
+            let told = self.0.told(&self.1);
+            let messages = told["messages"].as_array().unwrap().iter();
+            entries += messages.filter(|message| message.get("entry").is_some()).count();
+        }
+        let settings = rpc.ok("settings/get", &json!({"scope": "SCOPE_DEFAULT"}));
+        assert_eq!(settings["settings"].as_object().unwrap().len(), count);
+    }
 }
 
 #[test]
 fn notifications_are_carried_out_however_the_websocket_ends() {
     let (_server, rpc) = start();
+    let written = Written::watch(&rpc);
     let ends: [fn(Socket); 3] = [
         drop,
         |mut socket| socket.write(&websocket::frame(0x88, &1000_u16.to_be_bytes())),
@@ -56,12 +67,13 @@ fn notifications_are_carried_out_however_the_websocket_ends() {
             end(socket);
         }
     }
-    written(&rpc, 10 * 3 * 5);
+    written.are(&rpc, 10 * 3 * 5);
 }
 
 #[test]
 fn a_notification_by_post_is_carried_out_whoever_waits_for_its_end() {
     let (server, rpc) = start();
+    let written = Written::watch(&rpc);
     for key in 0..20 {
         let body = write(&key.to_string());
         let mut stream = TcpStream::connect(server.tcp()).unwrap();
@@ -74,7 +86,7 @@ fn a_notification_by_post_is_carried_out_whoever_waits_for_its_end() {
         );
         stream.write_all(request.as_bytes()).unwrap();
     }
-    written(&rpc, 20);
+    written.are(&rpc, 20);
 }
 
 #[test]

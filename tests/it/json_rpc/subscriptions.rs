@@ -263,7 +263,7 @@ fn an_end_says_where_to_go_on_although_no_event_was_told() {
     assert_eq!(seqs(&messages), [] as [u64; 0]);
     assert_eq!((&closed["reason"], &closed["lastSeqs"]), (&json!("END"), &json!({&id: latest})));
     // Of what the filter leaves out as well.
-    let some = json!({"sessionIds": [id], "startSeq": "1", "kinds": ["error"], "stopAtEnd": true});
+    let some = json!({"sessionIds": [id], "startSeq": "1", "kinds": ["EVENT_KIND_ERROR"], "stopAtEnd": true});
     let events = socket.subscribe("events/watch", &some);
     let (messages, closed) = socket.rest_of(&events);
     assert_eq!(seqs(&messages), [] as [u64; 0]);

@@ -46,14 +46,20 @@ pub(super) trait Transport {
     fn open(&mut self, method: &str, request: &Request) -> Result<Watch, Refusal>;
 }
 
-/// All that an error tells but its code, which is each transport's own, and the
-/// names of fields, which are in the manner of the proto files here.
+/// All that an error tells but its code, which is each transport's own.
 pub(super) fn told(refusal: Refusal) -> Value {
-    let Refusal { code: _, reason, message, mut metadata } = refusal;
-    if let Some(field) = metadata.get_mut("field") {
-        *field = in_proto(field.as_str().expect("a text")).into();
+    let Refusal { code: _, reason, message, metadata } = refusal;
+    json!({"reason": reason, "message": message, "metadata": metadata})
+}
+
+/// The same with the names of fields as the proto files have them.
+pub(super) fn named(mut told: Value) -> Value {
+    for at in ["/message", "/metadata/field"] {
+        if let Some(text) = told.pointer_mut(at) {
+            *text = in_proto(text.as_str().expect("a text")).into();
+        }
     }
-    json!({"reason": reason, "message": in_proto(&message), "metadata": metadata})
+    told
 }
 
 /// A text whose names in lowerCamelCase are in snake_case.
