@@ -177,6 +177,28 @@ pub struct JsonRpcConfig {
     pub ping_interval: Duration,
 }
 
+/// What it is bounded by besides, whatever the configuration says.
+impl JsonRpcConfig {
+    /// The most calls under way of one WebSocket.
+    pub const MAX_CALLS: u32 = 256;
+    /// The most messages of one WebSocket that were read and whose answers were not
+    /// sent: more than there may be calls under way, so that one too many is told so.
+    pub const MAX_UNANSWERED: u32 = 320;
+    /// The most bytes of those messages.
+    pub const MAX_UNANSWERED_BYTES: u32 = 32 << 20;
+    /// The most bytes of answers and notifications that one WebSocket holds unsent. A
+    /// larger one is made when nothing else is held.
+    pub const MAX_UNSENT_BYTES: u32 = 8 << 20;
+    /// The most notifications that one WebSocket holds unsent.
+    pub const MAX_UNSENT_NOTIFICATIONS: u32 = 8;
+    /// The most of them that are of one subscription.
+    pub const MAX_UNSENT_OF_SUBSCRIPTION: u32 = 4;
+    /// The bytes of answers after which no more calls of a batch are carried out.
+    pub const MAX_BATCH_ANSWER_BYTES: u32 = 64 << 20;
+    /// The most bytes of output in one answer of `session/readOutput`.
+    pub const MAX_CHUNK_BYTES: u32 = 1 << 20;
+}
+
 impl Default for JsonRpcConfig {
     fn default() -> Self {
         Self {

@@ -190,13 +190,22 @@ const PAGE_BYTES: usize = 1 << 10;
 ///
 /// [`Error::InvalidArgument`] below 64 KiB and above 64 MiB.
 pub fn parse_max_event_bytes(field: &'static str, bytes: u32) -> Result<usize> {
+    parse_bytes(field, bytes, DEFAULT_MAX_EVENT_BYTES)
+}
+
+/// The same where another bound is meant by 0.
+///
+/// # Errors
+///
+/// As [`parse_max_event_bytes`].
+pub fn parse_bytes(field: &'static str, bytes: u32, default: usize) -> Result<usize> {
     match bytes as usize {
-        0 => Ok(DEFAULT_MAX_EVENT_BYTES),
+        0 => Ok(default),
         bytes if (MIN_MAX_EVENT_BYTES..=MAX_MAX_EVENT_BYTES).contains(&bytes) => Ok(bytes),
         bytes => Err(Error::invalid(
             field,
             format!(
-                "{bytes} is out of bounds: expected {MIN_MAX_EVENT_BYTES} to {MAX_MAX_EVENT_BYTES}, or 0 for {DEFAULT_MAX_EVENT_BYTES}"
+                "{bytes} is out of bounds: expected {MIN_MAX_EVENT_BYTES} to {MAX_MAX_EVENT_BYTES}, or 0 for {default}"
             ),
         )),
     }

@@ -12,9 +12,8 @@
 //! `serve`, `demo` and every test come through [`bind`] and [`run`].
 
 mod descriptors;
+mod eager;
 mod first_bytes;
-mod frames;
-mod going_away;
 mod listen;
 
 use std::{fs, io, path::PathBuf, sync::Arc};
@@ -206,7 +205,7 @@ fn open(config: &Config, stages: &Stages, descriptors: Descriptors) -> Result<Se
     Ok(Sessions::new(Shared {
         database,
         hub: Hub::default(),
-        replays: Replays::default(),
+        replays: Replays::new(stages.tasks.clone()),
         follower,
         agents,
         directory,

@@ -465,6 +465,7 @@ impl Merge {
         for (key, most) in [
             ("json_rpc.max_connections", config.json_rpc.max_connections),
             ("json_rpc.max_batch", config.json_rpc.max_batch),
+            ("json_rpc.max_subscriptions", config.json_rpc.max_subscriptions),
         ] {
             if most == 0 {
                 return Err(self.wrong(key, "expected at least 1"));

@@ -24,14 +24,11 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Error, MAX_STREAMS_PER_CONNECTION, first_bytes::FirstBytes, going_away::GoingAway};
+use super::{Error, MAX_STREAMS_PER_CONNECTION, eager::Eager, first_bytes::FirstBytes};
 use crate::{
     config::ListenAddr,
     home::{self, Lock},
-    wire::{
-        auth::{Connection, Peer},
-        json_rpc::Upgraded,
-    },
+    wire::auth::{Connection, Peer},
 };
 
 /// How often an idle HTTP/2 connection is asked whether it lives.
@@ -227,14 +224,11 @@ impl Place {
         let stream = FirstBytes::new(stream, HEAD_TIMEOUT);
         // What is no HTTP any more outlives the connection as it is served here.
         let permit = permit.map(|permit| Arc::new(Connection::new(permit)));
-        let upgraded = Upgraded::default();
-        let stream =
-            GoingAway::new(stream, permit.clone(), upgraded.clone(), self.draining.clone());
-        let mut router = self.router.clone().layer(Extension(peer)).layer(Extension(upgraded));
+        let mut router = self.router.clone().layer(Extension(peer));
         if let Some(permit) = &permit {
             router = router.layer(Extension(Arc::clone(permit)));
         }
-        let service = TowerToHyperService::new(router);
+        let service = Eager(TowerToHyperService::new(router));
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
         builder
@@ -250,6 +244,7 @@ impl Place {
             builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let draining = self.draining.clone();
         self.connections.spawn(async move {
+            let _permit = permit;
             let mut connection = pin!(connection);
             let served = tokio::select! {
                 served = connection.as_mut() => served,

@@ -11,6 +11,7 @@ use std::{
 };
 
 use tokio::sync::OnceCell;
+use tokio_util::task::TaskTracker;
 
 use crate::{
     Error, Result,
@@ -32,6 +33,8 @@ pub(crate) struct Replays {
     /// In the order in which they began. Held to look and to exchange entries
     /// only, never over a read.
     reads: Arc<Mutex<VecDeque<Read>>>,
+    /// Where reads are tracked, so that the server ends after them.
+    tasks: TaskTracker,
 }
 
 /// A read that was done, or is being done by whoever came first.
@@ -56,6 +59,11 @@ impl Read {
 }
 
 impl Replays {
+    /// None yet.
+    pub(crate) fn new(tasks: TaskTracker) -> Self {
+        Self { reads: Arc::default(), tasks }
+    }
+
     /// Events of a log, among them `seq`, which the log has.
     ///
     /// # Errors
@@ -69,7 +77,7 @@ impl Replays {
         // In a task of its own: whoever came first may be looked after again only when
         // its client reads on, and the others must not wait for that.
         let (replays, reader) = (self.clone(), reader.clone());
-        let reading = tokio::spawn(async move {
+        let reading = self.tasks.spawn(async move {
             let read = slot.get_or_try_init(|| async {
                 let chunk = blocking(move || reader.read(seq, READ_BYTES)).await??;
                 chunk.ok_or_else(|| Error::internal("the log ends before what was published"))

@@ -36,8 +36,14 @@ pub(crate) async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> R
     let mut size = 0_usize;
     let is_wanted = declared <= limit || !is_asked_for;
     while let Some(frame) = if is_wanted { body.frame().await } else { None } {
-        let frame = frame
-            .map_err(|error| Error::invalid("body", format!("it could not be read: {error}")))?;
+        let frame = match frame {
+            Ok(frame) => frame,
+            // All of it came, and then its client went.
+            Err(_) if size > 0 && size == declared => break,
+            Err(error) => {
+                return Err(Error::invalid("body", format!("it could not be read: {error}")));
+            }
+        };
         let Ok(data) = frame.into_data() else { continue };
         size = size.saturating_add(data.len());
         if size > limit + DRAINED {

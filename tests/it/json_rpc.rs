@@ -1,6 +1,7 @@
 //! `/rpc`: JSON-RPC 2.0, as a client without any library of ours sees it.
 
 mod calls;
+mod closing;
 mod discovery;
 mod errors;
 mod limits;

@@ -34,7 +34,7 @@ use serde_json::{Value, json};
 
 use self::{
     compare::{differing, plain},
-    transport::{Refusal, Transport, Watch, told},
+    transport::{Refusal, Transport, Watch, named, told},
 };
 use crate::{
     harness::Server,
@@ -193,7 +193,7 @@ fn judged<T: Transport>(step: &Step<'_>, answer: Result<Value, Refusal>, work: &
             if matches!(step.mark, "soon" | "rpc" | "reason") {
                 return Err(Value::Null);
             }
-            Err(plain(told(refusal), work))
+            Err(named(plain(told(refusal), work)))
         }
     }
 }

@@ -2,6 +2,8 @@
 //! and of the descriptors with their comments: there is nothing to keep up to
 //! date.
 
+mod errors;
+
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use super::{
@@ -13,7 +15,7 @@ use crate::{
     json::Json,
     wire::{
         schema::{Field, Kind, schema},
-        schemas::{self, described, many, of_field, reference, typed},
+        schemas::{self, many, of_field, reference, typed},
     },
 };
 
@@ -49,8 +51,8 @@ fn make() -> Json {
         (
             "components",
             Json::object([
-                ("schemas", schemas::all(others(), &used(), &closed())),
-                ("errors", Json::object([("Any", any_error())])),
+                ("schemas", schemas::all(errors::schemas(), &used(), &closed())),
+                ("errors", errors::all()),
             ]),
         ),
     ])
@@ -69,14 +71,40 @@ fn method(method: &Method) -> Json {
         Call::Unary(_) => (("answer", reference(&method.rpc.output)), String::new()),
         Call::Watch { unwatch, notification, .. } => {
             let more = format!(
-                "\n\nOver a WebSocket only. The result is the id of the subscription; its messages come in notifications {notification:?} whose params are {{subscription, result: {{messages, closed}}}}: messages is an array of {}, and closed is there in the last one. {unwatch} ends it.",
-                method.rpc.output
+                "\n\nOver a WebSocket only. The result is the id of the subscription; its messages come in notifications {notification:?}, as x-notification has them. {unwatch} ends it."
             );
             (("subscription", typed("string")), more)
         }
     };
     let comment = format!("{}{more}", schemas::told(&method.rpc.comment));
-    declared(method.name, &comment, params, result)
+    let mut declared = declared(method.name, &comment, params, result);
+    if let (Json::Object(members), Call::Watch { notification, .. }) = (&mut declared, &method.call)
+    {
+        let notification = self::notification(notification, &method.rpc.output);
+        members.push(("x-notification".to_owned(), notification));
+    }
+    declared
+}
+
+/// What a subscription is told by.
+fn notification(name: &str, message: &str) -> Json {
+    let result = Json::object([
+        ("type", "object".into()),
+        ("required", vec![Json::from("messages")].into()),
+        (
+            "properties",
+            Json::object([
+                ("messages", many(reference(message))),
+                ("closed", reference("SubscriptionClosed")),
+            ]),
+        ),
+    ]);
+    let params = Json::object([
+        ("type", "object".into()),
+        ("required", ["subscription", "result"].map(Json::from).to_vec().into()),
+        ("properties", Json::object([("subscription", typed("string")), ("result", result)])),
+    ]);
+    Json::object([("method", name.into()), ("params", params)])
 }
 
 fn param(field: &Field) -> Json {
@@ -108,14 +136,15 @@ fn itself() -> Json {
 
 fn declared(name: &str, comment: &str, params: Vec<Json>, result: (&str, Json)) -> Json {
     let (called, schema) = result;
-    let error = Json::object([("$ref", "#/components/errors/Any".into())]);
+    let errors = errors::ERRORS
+        .map(|(name, ..)| Json::object([("$ref", format!("#/components/errors/{name}").into())]));
     Json::object([
         ("name", name.into()),
         ("description", comment.into()),
         ("paramStructure", "by-name".into()),
         ("params", Json::Array(params)),
         ("result", Json::object([("name", called.into()), ("schema", schema)])),
-        ("errors", vec![error].into()),
+        ("errors", errors.to_vec().into()),
     ])
 }
 
@@ -139,50 +168,6 @@ fn used() -> BTreeSet<&'static str> {
         }
     }
     used
-}
-
-/// What no message of the contract is.
-fn others() -> Vec<(String, Json)> {
-    let property =
-        |name: &'static str, schema: Json, comment: &str| (name, described(schema, comment));
-    let data = Json::object([
-        ("type", "object".into()),
-        ("required", ["reason", "metadata"].map(Json::from).to_vec().into()),
-        (
-            "properties",
-            Json::object([
-                property("reason", typed("string"), "What to branch on."),
-                property(
-                    "metadata",
-                    Json::object([
-                        ("type", "object".into()),
-                        ("additionalProperties", typed("string")),
-                    ]),
-                    "What it is about, as every transport tells it.",
-                ),
-                property("retryAfter", typed("string"), "When to try again, such as \"1s\"."),
-                property("field", typed("string"), "The parameter that is wrong."),
-                property("state", typed("string"), "The state of the session."),
-                property("current", reference("ScopedControls"), "What cannot be changed."),
-                property("matches", many(typed("string")), "The ids that a prefix begins."),
-                property("oldestSeq", typed("string"), "The oldest event that is there."),
-                property("nextSeq", typed("string"), "The next event that can be read."),
-                property("lastSeq", typed("string"), "The last event that was told."),
-                property("etag", typed("string"), "The etag that there is."),
-                property("turnCount", typed("integer"), "How many turns there are."),
-                property("limit", typed("string"), "How large it may be."),
-            ]),
-        ),
-    ]);
-    vec![("ErrorData".to_owned(), data)]
-}
-
-fn any_error() -> Json {
-    Json::object([
-        ("code", Json::from(-32603_i64)),
-        ("message", "What went wrong, for people. The code is the status of HTTP, except where JSON-RPC has one of its own.".into()),
-        ("data", reference("ErrorData")),
-    ])
 }
 
 #[cfg(test)]

@@ -2,17 +2,12 @@
 //! programs.
 //!
 //! `data` has the `reason` and the `metadata` of the one table, and beside them
-//! what a client needs to act, whole and with its own types. The errors that
-//! jsonrpsee itself makes have none of that; [`own`] gives them theirs.
+//! what a client needs to act, whole and with its own types.
 
-use std::time::Duration;
-
-use jsonrpsee::types::{ErrorObjectOwned, error as codes};
-use serde_json::value::RawValue;
+use std::fmt;
 
 use crate::{
     Error,
-    config::JsonRpcConfig,
     json::Json,
     proto,
     session::registry::report,
@@ -23,51 +18,47 @@ use crate::{
     },
 };
 
-/// An error, with the code of the table.
-pub(super) fn object(error: &Error) -> ErrorObjectOwned {
-    object_with(error::row(error).json_rpc, error)
+/// The code of what is no JSON.
+pub(super) const NO_JSON: i32 = -32700;
+/// The code of what is no request.
+pub(super) const NO_REQUEST: i32 = -32600;
+
+/// An error as it is told.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// Its code.
+    pub code: i32,
+    /// What went wrong.
+    pub error: Error,
 }
 
-/// An error with another code: one of those that JSON-RPC itself defines.
-pub(super) fn object_with(code: i32, error: &Error) -> ErrorObjectOwned {
+impl From<Error> for Failure {
+    /// With the code of the table.
+    fn from(error: Error) -> Self {
+        Self { code: error::row(&error).json_rpc, error }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        object(self.code, &self.error).fmt(f)
+    }
+}
+
+/// An error with the code of the table, as JSON.
+pub(super) fn told(error: &Error) -> Json {
+    object(error::row(error).json_rpc, error)
+}
+
+fn object(code: i32, error: &Error) -> Json {
     if matches!(error, Error::Internal(_)) {
         tracing::error!(error = %report(error), "internal error");
     }
-    let data = RawValue::from_string(data(error).to_string()).ok();
-    ErrorObjectOwned::owned(code, error.to_string(), data)
-}
-
-/// What jsonrpsee made an error of, in our words.
-///
-/// | code | when | reason |
-/// |---|---|---|
-/// | -32700, -32600 | no JSON, no request | INVALID_ARGUMENT, with that code |
-/// | -32006 | too many subscriptions | OVERLOADED |
-/// | another | never: [`super::guard`] and [`super::post`] say it first | INTERNAL |
-pub(super) fn own(code: i32, limits: &JsonRpcConfig) -> ErrorObjectOwned {
-    match code {
-        codes::PARSE_ERROR_CODE => {
-            let problem = "it is no JSON: expected an object, or an array of them";
-            object_with(code, &Error::invalid("request", problem))
-        }
-        codes::INVALID_REQUEST_CODE => object_with(code, &no_request()),
-        codes::TOO_MANY_SUBSCRIPTIONS_CODE => object(&Error::Overloaded {
-            problem: format!(
-                "this connection has {} subscriptions, as many as it may (json_rpc.max_subscriptions): end one, or open another connection",
-                limits.max_subscriptions
-            ),
-            retry_after: Duration::from_secs(1),
-        }),
-        code => object(&Error::internal(format!("jsonrpsee answered {code}"))),
-    }
-}
-
-/// What is no request.
-fn no_request() -> Error {
-    Error::invalid(
-        "request",
-        "it is no request of JSON-RPC 2.0: expected {\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"server/info\", \"params\": {}}, where id is a text, null or a whole number from 0 to 2^64-1",
-    )
+    Json::object([
+        ("code", i64::from(code).into()),
+        ("message", error.to_string().into()),
+        ("data", data(error)),
+    ])
 }
 
 /// What programs go by.

@@ -2,10 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{
-    CALLER, output,
-    watch::{self, Messages},
-};
+use super::{CALLER, output, teller::Messages, watch};
 pub(super) use crate::wire::answers::Answers;
 use crate::wire::{
     answers::answers,

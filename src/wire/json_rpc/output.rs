@@ -9,12 +9,13 @@ use futures_util::TryStreamExt as _;
 use crate::{
     Error, Result,
     app::App,
+    config::JsonRpcConfig,
     proto,
     wire::operations::{self, Caller},
 };
 
 /// The most bytes that one answer holds.
-pub(super) const MAX_CHUNK_BYTES: u64 = 1 << 20;
+pub(super) const MAX_CHUNK_BYTES: u64 = JsonRpcConfig::MAX_CHUNK_BYTES as u64;
 
 /// Reads at most [`MAX_CHUNK_BYTES`] from `offset` on.
 ///

@@ -111,6 +111,16 @@ pub(crate) fn parse_limit(bytes: u32) -> Result<usize> {
     event::parse_max_event_bytes("max_event_bytes", bytes)
 }
 
+/// The field `max_event_bytes` where the transport is JSON.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT outside its bounds.
+pub(crate) fn parse_limit_in_json(bytes: u32) -> Result<usize> {
+    let default = DEFAULT_MAX_EVENT_BYTES_IN_JSON as usize;
+    event::parse_bytes("max_event_bytes", bytes, default)
+}
+
 /// A delivery that is no event as a message.
 pub(crate) fn message_of(delivery: Delivery) -> proto::WatchEventsResponse {
     let message = match delivery {
@@ -219,6 +229,15 @@ fn parse_starts(
         starts.insert(id, if seq == 0 { Start::Now } else { Start::At(Seq(seq)) });
     }
     Ok(starts)
+}
+
+/// Whether a request waits for the first event where there is none yet.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT names the field.
+pub(crate) fn waits(request: proto::ListEventsRequest) -> Result<bool> {
+    Ok(!parse_query(request)?.wait.is_zero())
 }
 
 fn parse_query(request: proto::ListEventsRequest) -> Result<EventQuery> {

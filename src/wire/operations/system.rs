@@ -70,5 +70,13 @@ fn json_rpc_limits(config: JsonRpcConfig) -> proto::JsonRpcLimits {
         max_subscriptions,
         ping_interval: Some(pbjson_types::Duration::from(ping_interval)),
         default_max_event_bytes: DEFAULT_MAX_EVENT_BYTES_IN_JSON,
+        max_calls: JsonRpcConfig::MAX_CALLS,
+        max_unanswered: JsonRpcConfig::MAX_UNANSWERED,
+        max_unanswered_bytes: JsonRpcConfig::MAX_UNANSWERED_BYTES,
+        max_unsent_bytes: JsonRpcConfig::MAX_UNSENT_BYTES,
+        max_unsent_notifications: JsonRpcConfig::MAX_UNSENT_NOTIFICATIONS,
+        max_unsent_of_subscription: JsonRpcConfig::MAX_UNSENT_OF_SUBSCRIPTION,
+        max_batch_answer_bytes: JsonRpcConfig::MAX_BATCH_ANSWER_BYTES,
+        max_chunk_bytes: JsonRpcConfig::MAX_CHUNK_BYTES,
     }
 }

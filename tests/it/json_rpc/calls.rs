@@ -132,6 +132,14 @@ fn the_server_tells_what_it_is_and_what_it_allows() {
         "maxSubscriptions": 3,
         "pingInterval": "90s",
         "defaultMaxEventBytes": 512 << 10,
+        "maxCalls": 256,
+        "maxUnanswered": 320,
+        "maxUnansweredBytes": 32 << 20,
+        "maxUnsentBytes": 8 << 20,
+        "maxUnsentNotifications": 8,
+        "maxUnsentOfSubscription": 4,
+        "maxBatchAnswerBytes": 64 << 20,
+        "maxChunkBytes": 1 << 20,
     });
     assert_eq!(info["limits"]["jsonRpc"], expected);
 }

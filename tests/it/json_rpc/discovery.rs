@@ -88,9 +88,16 @@ fn it_tells_parameters_results_and_errors_of_the_contract() {
     assert!(params.iter().any(|param| param["name"] == "settings"), "{params:#?}");
     let watch = method("events/watch");
     assert!(watch["description"].as_str().unwrap().contains("events/unwatch"));
-    assert_eq!(
-        document["components"]["errors"]["Any"]["data"]["$ref"],
-        "#/components/schemas/ErrorData"
-    );
+    let told = &watch["x-notification"];
+    assert_eq!(told["method"], "events/messages");
+    let result = &told["params"]["properties"]["result"]["properties"];
+    assert_eq!(result["messages"]["items"]["$ref"], "#/components/schemas/WatchEventsResponse");
+    assert_eq!(result["closed"]["$ref"], "#/components/schemas/SubscriptionClosed");
+    let errors = document["components"]["errors"].as_object().unwrap();
+    for error in watch["errors"].as_array().unwrap() {
+        let name = error["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+        assert_eq!(errors[name]["data"]["$ref"], "#/components/schemas/ErrorData");
+    }
+    assert_eq!(errors["DefaultsLocked"]["code"], 423);
     assert!(document["components"]["schemas"]["Event"]["properties"]["raw"].get("type").is_none());
 }

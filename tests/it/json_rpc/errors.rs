@@ -13,7 +13,22 @@ fn data_has_the_reason_and_what_a_client_needs_to_act() {
     let error = rpc.refused("session/get", &unknown, 404, "SESSION_NOT_FOUND");
     assert_eq!(error["data"]["metadata"]["session_id"], unknown["sessionId"]);
     let error = rpc.refused("session/get", &json!({"sessionId": "x"}), -32602, "INVALID_ARGUMENT");
-    assert_eq!(error["data"]["field"], "session_id");
+    assert_eq!(error["data"]["field"], "sessionId");
+    assert_eq!(error["data"]["metadata"]["field"], "sessionId");
+    let error = rpc.refused(
+        "events/list",
+        &json!({"sessionId": unknown["sessionId"], "pageSize": 10_001}),
+        -32602,
+        "INVALID_ARGUMENT",
+    );
+    assert!(error["message"].as_str().unwrap().starts_with("pageSize: "), "{error}");
+    let controls = json!({"scope": "SCOPE_DEFAULT", "controls": {"approvalPolicy": "NO"}});
+    let error = rpc.refused("controls/apply", &controls, -32602, "INVALID_ARGUMENT");
+    assert_eq!(error["data"]["field"], "controls.approvalPolicy");
+    let bounds = json!({"maxEventBytes": 1});
+    let error = rpc.socket().call("events/watch", &bounds).unwrap_err();
+    let message = error["message"].as_str().unwrap();
+    assert!(message.starts_with("maxEventBytes: ") && message.ends_with("0 for 524288"), "{error}");
 
     let gate = server.work().join("gate");
     let script = format!("thread,turn,message,wait:{},completed", gate.display());
@@ -101,6 +116,11 @@ fn what_is_refused_before_it_is_read_has_the_status_of_the_table() {
     refused(&rpc.post(&[("content-type", "text/plain")], call), 415, "UNSUPPORTED_MEDIA_TYPE");
     let packed = [JSON, ("content-encoding", "gzip")];
     refused(&rpc.post(&packed, call), 415, "UNSUPPORTED_MEDIA_TYPE");
+    for charset in ["utf-16", "\"latin1\""] {
+        let media = format!("application/json; charset={charset}");
+        let answer = rpc.post(&[("content-type", &media)], call);
+        refused(&answer, 415, "UNSUPPORTED_MEDIA_TYPE");
+    }
     let large = rpc.post(&[JSON], &vec![b' '; (1 << 20) + 1]);
     refused(&large, 413, "PAYLOAD_TOO_LARGE");
     let address = server.tcp();
@@ -109,11 +129,15 @@ fn what_is_refused_before_it_is_read_has_the_status_of_the_table() {
         let answer = crate::raw::request(address, line, &authorization, b"");
         refused(&answer, 405, "METHOD_NOT_ALLOWED");
         assert_eq!(answer.header("allow"), Some("POST, GET"));
+        assert_eq!(json_of(&answer)["error"]["data"]["metadata"]["allow"], "POST, GET");
     }
     let (status, _) = super::Socket::request(address, &[("authorization", "Bearer x")]);
     assert_eq!(status, 401);
-    for media in ["application/json; charset=utf-8", "Application/JSON;x=y", "application/json-rpc"]
-    {
+    for media in [
+        "application/json; charset=utf-8",
+        "Application/JSON;x=y;Charset=\"UTF-8\"",
+        "application/json-rpc",
+    ] {
         assert_eq!(rpc.post(&[("content-type", media)], call).status, 200, "{media}");
     }
 }

@@ -1,5 +1,10 @@
 //! What there may be of anything.
 
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
+
 use serde_json::{Value, json};
 
 use super::{
@@ -33,18 +38,71 @@ fn a_batch_has_so_many_calls_and_no_more() {
 }
 
 #[test]
-fn deviation_a_websocket_says_of_some_messages_only_the_code() {
+fn a_message_that_is_too_large_is_answered_and_ends_the_websocket() {
     let server = ledger::setup().config("[json_rpc]\nmax_message_size = \"1MiB\"\n").start();
-    let mut socket = Rpc::new(&server).socket();
-    let mut code = |text: &str| {
-        socket.send(text);
-        socket.message()["error"]["code"].as_i64().unwrap()
+    let rpc = Rpc::new(&server);
+    let large = format!("\"{}\"", "x".repeat(1 << 20));
+    let half = large.len() / 2;
+    let whole = websocket::frame(0x81, large.as_bytes());
+    let fragments = [
+        websocket::frame(0x01, &large.as_bytes()[..half]),
+        websocket::frame(0x80, &large.as_bytes()[half..]),
+    ];
+    for frames in [whole, fragments.concat()] {
+        let mut socket = rpc.socket();
+        let before = socket.begin("audit/verify", &json!({}));
+        socket.write(&frames);
+        let mut answers = [socket.message(), socket.message()];
+        answers.sort_by_key(|answer| answer["id"].is_null());
+        assert_eq!(answers[0]["id"], json!(before));
+        let error = &answers[1]["error"];
+        assert_eq!((&error["code"], &error["data"]["limit"]), (&json!(413), &json!("1048576")));
+        assert_eq!(error["data"]["reason"], "PAYLOAD_TOO_LARGE");
+        assert_eq!(socket.frame(), Frame::Close(Some(1009)));
+        assert_eq!(socket.frame(), Frame::End);
+    }
+    // As large as it may be, in fragments.
+    let mut socket = rpc.socket();
+    let blanks = " ".repeat((1 << 20) - batch(1).len());
+    socket.write(&websocket::frame(0x01, blanks.as_bytes()));
+    socket.write(&websocket::frame(0x80, batch(1).as_bytes()));
+    assert_eq!(socket.message()[0]["id"], 1);
+}
+
+#[test]
+fn answers_to_a_batch_that_are_too_large_cost_none_that_was_carried_out() {
+    let server = ledger::setup().start();
+    let rpc = Rpc::new(&server);
+    let id = rpc.create(&server, &format!("thread,turn,{}completed", "big:6000000,".repeat(3)));
+    rpc.rest(&id);
+    let page = |id: &str, n: usize| {
+        let params = json!({"sessionId": id, "maxBytes": 64 << 20});
+        json!({"jsonrpc": "2.0", "id": n, "method": "events/list", "params": params})
     };
-    assert_eq!(code("nonsense"), -32700);
-    assert_eq!(code(r#"{"jsonrpc":"2.0","id":1}"#), -32600);
-    assert_eq!(code(&batch(10_001)), -32010);
-    assert_eq!(code(&format!("\"{}\"", "x".repeat(1 << 20))), -32007);
-    assert_eq!(socket.ok("audit/verify", &json!({}))["valid"], true, "it goes on");
+    let one = rpc.send(&page(&id, 0).to_string()).to_string().len();
+    let pages = (64 << 20) / one + 1;
+    let write = |key: &str| {
+        let params = json!({"scope": "SCOPE_DEFAULT", "key": key, "value": 1});
+        json!({"jsonrpc": "2.0", "method": "settings/update", "params": params})
+    };
+    let mut last = write("called");
+    last["id"] = json!("last");
+    let mut calls: Vec<Value> = (0..pages).map(|n| page(&id, n)).collect();
+    calls.extend([write("told"), last]);
+    let batch = Value::Array(calls).to_string();
+    let mut socket = rpc.socket();
+    socket.send(&batch);
+    for answers in [rpc.send(&batch), socket.message()] {
+        let answers = answers.as_array().unwrap();
+        assert_eq!(answers.len(), pages + 1);
+        for (n, answer) in answers[..pages].iter().enumerate() {
+            assert!(answer["id"] == json!(n) && answer["result"]["events"].is_array());
+        }
+        assert_eq!(answers[pages]["id"], "last");
+        assert_eq!(answers[pages]["error"]["data"]["reason"], "PAYLOAD_TOO_LARGE");
+    }
+    let settings = rpc.ok("settings/get", &json!({"scope": "SCOPE_DEFAULT"}));
+    assert_eq!(settings["settings"], json!({"told": 1}));
 }
 
 #[test]
@@ -59,8 +117,7 @@ fn a_websocket_has_so_many_subscriptions_and_no_more() {
     assert!(error["message"].as_str().unwrap().contains("max_subscriptions"), "{error}");
     rpc.socket().subscribe("events/watch", &json!({}));
     socket.ok("sessions/unwatch", &json!({"subscription": first}));
-    // The place is free when the subscription has noticed.
-    while socket.call("events/watch", &json!({})).is_err() {}
+    socket.ok("events/watch", &json!({}));
 }
 
 #[test]
@@ -75,6 +132,40 @@ fn there_are_so_many_connections_and_no_more() {
     let authorization = [("authorization", rpc.authorization.as_str())];
     assert_eq!(Socket::request(server.tcp(), &authorization).0, 429);
     assert_eq!(socket.ok("audit/verify", &json!({}))["valid"], true);
+}
+
+#[test]
+fn a_request_is_one_of_them_before_its_body_is_there() {
+    let server = ledger::setup().config("[json_rpc]\nmax_connections = 2\n").start();
+    let rpc = Rpc::new(&server);
+    let call = br#"{"jsonrpc":"2.0","id":1,"method":"audit/verify"}"#;
+    let mut open: Vec<TcpStream> = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(server.tcp()).unwrap();
+        // It is asked for its body, and so has its place.
+        let head = format!(
+            "POST /rpc HTTP/1.1\r\nhost: {}\r\nauthorization: {}\r\ncontent-type: application/json\r\n\
+             expect: 100-continue\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            server.tcp(),
+            rpc.authorization,
+            call.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut line = [0; 12];
+        stream.read_exact(&mut line).unwrap();
+        assert_eq!(&line, b"HTTP/1.1 100");
+        open.push(stream);
+    }
+    assert_eq!(rpc.post(&[JSON], call).status, 429);
+    let authorization = [("authorization", rpc.authorization.as_str())];
+    assert_eq!(Socket::request(server.tcp(), &authorization).0, 429);
+    for mut stream in open {
+        stream.write_all(call).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains("\"valid\":true"), "{answer}");
+    }
+    assert_eq!(rpc.post(&[JSON], call).status, 200);
 }
 
 #[test]
@@ -133,6 +224,42 @@ fn a_client_that_calls_and_does_not_read_is_not_read_from() {
 }
 
 #[test]
+fn what_is_not_read_is_held_by_its_bytes() {
+    let server = ledger::setup().config("[json_rpc]\nping_interval = \"10m\"\n").start();
+    let rpc = Rpc::new(&server);
+    let id = rpc.create(&server, &format!("thread,turn,{}completed", "big:2000000,".repeat(5)));
+    rpc.rest(&id);
+    let list = json!({"sessionId": id, "maxBytes": 64 << 20});
+    let watch = json!({"sessionIds": [id], "startSeq": "1", "maxEventBytes": 64 << 20});
+    let page = rpc.ok("events/list", &list).to_string().len() as u64;
+    let (mut lists, mut watches) = (rpc.socket(), rpc.socket());
+    for socket in [&mut lists, &mut watches] {
+        socket.ok("audit/verify", &json!({}));
+    }
+    let before = resident(&server);
+    let ids: Vec<u64> = (0..40).map(|_| lists.begin("events/list", &list)).collect();
+    let watched: Vec<u64> = (0..40).map(|_| watches.begin("events/watch", &watch)).collect();
+    // All of it was read when others were answered again and again after it.
+    let mut grown = 0;
+    for _ in 0..300 {
+        rpc.ok("server/info", &json!({}));
+        grown = grown.max(resident(&server).saturating_sub(before));
+    }
+    assert!(grown < 10 * page, "{grown} bytes for pages of {page}");
+    let mut answered: Vec<u64> = Vec::new();
+    while answered.len() < ids.len() {
+        let answer = lists.message();
+        assert!(answer["result"]["events"].is_array());
+        answered.extend(answer["id"].as_u64());
+    }
+    answered.sort_unstable();
+    assert_eq!(answered, ids);
+    for _ in watched {
+        while watches.message().get("id").is_none() {}
+    }
+}
+
+#[test]
 fn nothing_is_owed_for_what_has_no_answer() {
     let server = ledger::setup().start();
     let mut socket = Rpc::new(&server).socket();
@@ -173,6 +300,42 @@ fn a_client_that_does_not_answer_is_closed() {
     assert!(pings >= 2 && matches!(end, Frame::Close(_) | Frame::End), "{pings} {end:?}");
 }
 
+#[test]
+fn a_client_that_does_not_read_is_closed_although_much_waits_for_it() {
+    let mut server = ledger::setup().config("[json_rpc]\nping_interval = \"1s\"\n").start();
+    let rpc = Rpc::new(&server);
+    let id = rpc.create(&server, &format!("thread,turn,{}completed", "big:200000,".repeat(150)));
+    rpc.rest(&id);
+    let mut sockets: Vec<Socket> = (0..3).map(|_| rpc.socket()).collect();
+    for socket in &mut sockets {
+        for _ in 0..10 {
+            socket.begin("events/watch", &json!({"sessionIds": [id], "startSeq": "1"}));
+        }
+    }
+    // They say that they are there, and read nothing.
+    let mut seen = false;
+    loop {
+        for socket in &mut sockets {
+            let _ = socket.try_write(&websocket::frame(0x8A, b""));
+        }
+        match rpc.ok("server/info", &json!({}))["openWatches"].as_u64() {
+            None | Some(0) if seen => break,
+            None => {}
+            Some(_) => seen = true,
+        }
+    }
+    // Nor do they hold up a server that goes down.
+    for socket in &mut sockets {
+        *socket = rpc.socket();
+        for _ in 0..10 {
+            socket.begin("events/watch", &json!({"sessionIds": [id], "startSeq": "1"}));
+        }
+    }
+    while rpc.ok("server/info", &json!({}))["openWatches"] != 30 {}
+    server.ask_to_stop();
+    assert!(server.stopped().success());
+}
+
 /// Numbers that look random and are the same each time: xorshift.
 struct Dice(u64);
 
@@ -187,7 +350,7 @@ impl Dice {
 
 #[test]
 fn no_frames_bring_the_server_down() {
-    let server = ledger::setup().start();
+    let server = ledger::setup().config("[json_rpc]\nmax_message_size = \"1MiB\"\n").start();
     let rpc = Rpc::new(&server);
     let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
     let texts = [
@@ -213,6 +376,20 @@ fn no_frames_bring_the_server_down() {
             frame.truncate(frame.len() - dice.below(2) * dice.below(frame.len()));
             if socket.try_write(&frame).is_err() {
                 break;
+            }
+        }
+        if round % 10 == 0 {
+            // More than it may, in fragments of any size, with others in between.
+            let mut sent = 0;
+            while sent <= 1 << 20 {
+                let size = dice.below(200_000);
+                let first = if sent == 0 { 0x01 } else { 0x00 };
+                let fragment = websocket::frame(first, &vec![b' '; size]);
+                let ping = websocket::frame(0x89, &vec![b'x'; dice.below(126)]);
+                if socket.try_write(&[fragment, ping].concat()).is_err() {
+                    break;
+                }
+                sent += size;
             }
         }
         drop(socket);

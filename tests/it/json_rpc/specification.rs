@@ -1,25 +1,28 @@
 //! The examples of the specification of JSON-RPC 2.0, section 7, with methods
-//! that there are; and where jsonrpsee does otherwise.
+//! that there are.
 
 use serde_json::{Value, json};
 
-use super::{JSON, Rpc, Socket, websocket::Frame};
+use super::{
+    JSON, Rpc, Socket,
+    websocket::{Frame, frame},
+};
 use crate::{harness::Server, ledger};
 
-/// A text sent by POST and over a WebSocket: what comes back of it, where
-/// something must.
+/// A text sent by POST and over a WebSocket: what comes back of it, which is the
+/// same.
 fn both(rpc: &Rpc, socket: &mut Socket, text: &str) -> Value {
     let posted = rpc.send(text);
     socket.send(text);
-    let told = socket.message();
-    let (mut plain, mut other) = (posted.clone(), told);
-    for answer in [&mut plain, &mut other] {
-        // Over a WebSocket jsonrpsee says some errors in words of its own.
-        if let Some(error) = answer.get_mut("error") {
-            *error = error["code"].clone();
-        }
-    }
-    assert_eq!(plain, other, "{text}");
+    assert_eq!(posted, socket.message(), "{text}");
+    posted
+}
+
+/// The same, as the text that it is.
+fn text_of(rpc: &Rpc, socket: &mut Socket, text: &str) -> String {
+    let posted = String::from_utf8(rpc.post(&[JSON], text.as_bytes()).body).unwrap();
+    socket.send(text);
+    assert_eq!(socket.frame(), Frame::Text(posted.clone()), "{text}");
     posted
 }
 
@@ -32,15 +35,46 @@ fn start() -> (Server, Rpc) {
 const INFO: &str = r#"{"jsonrpc": "2.0", "method": "audit/verify", "params": {}, "id": 3}"#;
 
 #[test]
-fn a_call_is_answered_with_its_id_as_it_was() {
+fn a_call_is_answered_once_with_its_id_as_it_was() {
     let (_server, rpc) = start();
     let mut socket = rpc.socket();
-    for id in ["1", "0", "18446744073709551615", "\"1\"", "\"\"", "\"ü\\n\"", "null"] {
+    for (nth, id) in [
+        "1",
+        "0",
+        "-7",
+        "1.0",
+        "1e3",
+        "-0.5E-7",
+        "18446744073709551615",
+        "18446744073709551616",
+        "\"1\"",
+        "\"\"",
+        "\"ü\\n\"",
+        "\"\\ud800\"",
+        "\"\\u0061\"",
+        "null",
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let text = format!(r#"{{"jsonrpc":"2.0","method":"audit/verify","id":{id}}}"#);
-        let answer = both(&rpc, &mut socket, &text);
-        assert_eq!(answer["id"], serde_json::from_str::<Value>(id).unwrap());
-        assert_eq!((&answer["jsonrpc"], &answer["result"]["valid"]), (&json!("2.0"), &json!(true)));
-        assert_eq!(answer.get("error"), None);
+        let answer = text_of(&rpc, &mut socket, &text);
+        let begins = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"valid":true"#);
+        assert!(answer.starts_with(&begins), "{answer}");
+        let batch = text_of(&rpc, &mut socket, &format!("[{text},{text}]"));
+        assert_eq!(batch, format!("[{answer},{answer}]"));
+        // An error has it as well, and what is carried out is carried out once.
+        let text = format!(r#"{{"jsonrpc":"2.0","method":"nope","id":{id}}}"#);
+        let begins = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"#);
+        assert!(text_of(&rpc, &mut socket, &text).starts_with(&begins), "{id}");
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","method":"session/create","id":{id},"params":{{"session":{{"workingDirectory":"/"}}}}}}"#
+        );
+        socket.send(&text);
+        let Frame::Text(answer) = socket.frame() else { panic!("no answer to {text}") };
+        assert!(answer.contains("sessionId") && answer.contains(&format!(r#""id":{id},"#)));
+        let sessions = rpc.ok("session/list", &json!({}))["sessions"].as_array().unwrap().len();
+        assert_eq!(sessions, nth + 1);
     }
 }
 
@@ -120,7 +154,22 @@ fn what_is_no_json_and_what_is_no_request_is_said() {
         Value::Null,
     );
     refused("nonsense", -32700, Value::Null);
-    refused("1", -32700, Value::Null);
+    refused("", -32700, Value::Null);
+    refused("[1,]", -32700, Value::Null);
+    for text in ["1", "null", "\"x\"", "{}", r#"{"a":1}"#, r#"{"jsonrpc":"2.0"}"#] {
+        refused(text, -32600, Value::Null);
+    }
+    refused(r#"{"jsonrpc":"2.0","method":1,"params":"bar"}"#, -32600, Value::Null);
+    for id in ["{}", "[1]", "true", "1,\"id\":2"] {
+        let text = format!(r#"{{"jsonrpc":"2.0","method":"audit/verify","id":{id}}}"#);
+        refused(&text, -32600, Value::Null);
+    }
+    refused(r#"{"jsonrpc":"2.0","method":"a","method":"b","id":-1}"#, -32600, json!(-1));
+    refused(
+        &format!(r#"{{"id":"{}","method":"m"}}"#, "x".repeat(2_000)),
+        -32600,
+        json!("x".repeat(2_000)),
+    );
     refused(r#"{"id": 5, "method": "server/info"}"#, -32600, json!(5));
     refused(r#"{"jsonrpc": "1.0", "id": "x", "method": "server/info"}"#, -32600, json!("x"));
     refused(r#"{"jsonrpc": "2.0", "id": 6}"#, -32600, json!(6));
@@ -162,39 +211,29 @@ fn a_batch_is_answered_as_a_batch() {
 }
 
 #[test]
-fn deviation_ids_that_are_negative_or_fractions_make_a_notification() {
+fn what_is_no_utf_8_is_no_json() {
     let (_server, rpc) = start();
-    for id in ["-1", "1.5", "{}", "[1]", "true", "1,\"id\":2"] {
-        let text = format!(r#"{{"jsonrpc":"2.0","method":"audit/verify","id":{id}}}"#);
-        assert_eq!(rpc.post(&[JSON], text.as_bytes()).body, b"", "{id}");
-    }
+    let text = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"audit/verify\",\"x\":\"\xff\"}";
+    let answer = super::json_of(&rpc.post(&[JSON], text));
+    assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(-32700), &Value::Null));
+    let mut socket = rpc.socket();
+    socket.write(&frame(0x81, text));
+    assert_eq!(socket.frame(), Frame::Close(Some(1007)));
+    assert_eq!(socket.frame(), Frame::End);
+}
+
+#[test]
+fn blanks_around_a_message_are_nothing() {
+    let (_server, rpc) = start();
+    let mut socket = rpc.socket();
+    let blanks = " \r\n\t".repeat(1_000);
+    assert_eq!(both(&rpc, &mut socket, &format!("{blanks}{INFO}{blanks}"))["id"], 3);
 }
 
 #[test]
 fn deviation_parameters_that_are_null_are_none() {
     let (_server, rpc) = start();
+    let mut socket = rpc.socket();
     let text = r#"{"jsonrpc":"2.0","method":"audit/verify","params":null,"id":1}"#;
-    assert_eq!(rpc.send(text)["result"]["valid"], true);
-}
-
-#[test]
-fn deviation_a_websocket_takes_128_blanks_for_no_json() {
-    let (_server, rpc) = start();
-    let mut socket = rpc.socket();
-    let text = format!("{}{INFO}", " ".repeat(128));
-    assert_eq!(rpc.send(&text)["id"], 3, "by POST it is read");
-    socket.send(&text);
-    assert_eq!(socket.message()["error"]["code"], -32700);
-    socket.send(&text[1..]);
-    assert_eq!(socket.message()["id"], 3);
-}
-
-#[test]
-fn deviation_a_binary_message_is_read_as_a_text() {
-    let (_server, rpc) = start();
-    let mut socket = rpc.socket();
-    socket.write(&super::websocket::frame(0x82, INFO.as_bytes()));
-    assert_eq!(socket.message()["id"], 3);
-    socket.write(&super::websocket::frame(0x89, b"x"));
-    assert_eq!(socket.frame(), Frame::Pong);
+    assert_eq!(both(&rpc, &mut socket, text)["result"]["valid"], true);
 }

@@ -88,7 +88,7 @@ fn events_come_many_in_a_notification_and_none_is_larger_than_was_asked_for() {
     let (mut notifications, mut events, mut elided) = (0, 0, 0);
     loop {
         let Frame::Text(text) = socket.frame() else { continue };
-        assert!(text.len() < 65_536 + 512, "{}", text.len());
+        assert!(text.len() <= 65_536, "{}", text.len());
         let message: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(message["params"]["subscription"], subscription);
         let result = &message["params"]["result"];
@@ -156,7 +156,9 @@ fn what_is_wrong_with_a_subscription_is_the_answer_to_it() {
     refused("events/watch", json!({"sessionId": id}), -32602, "INVALID_ARGUMENT");
     refused("sessions/watch", json!({"cursor": "x"}), -32602, "INVALID_ARGUMENT");
     refused("events/unwatch", json!({}), -32602, "INVALID_ARGUMENT");
-    refused("events/unwatch", json!({"subscription": 1}), -32602, "INVALID_ARGUMENT");
+    for params in [json!({"subscription": 1}), json!([5]), json!([]), json!(["x", "y"])] {
+        refused("events/unwatch", params, -32602, "INVALID_ARGUMENT");
+    }
     for method in ["events/watch", "sessions/watch", "audit/watch", "events/unwatch"] {
         let error = rpc.refused(method, &json!({}), -32601, "UNIMPLEMENTED");
         assert!(error["message"].as_str().unwrap().contains("WebSocket"), "{error}");
@@ -244,6 +246,41 @@ fn a_server_that_goes_down_says_so_and_closes_with_1001() {
         assert_eq!(socket.frame(), Frame::End);
     }
     // Long before its deadline, which the test would not wait for.
+    assert!(server.stopped().success());
+}
+
+#[test]
+fn an_end_says_where_to_go_on_although_no_event_was_told() {
+    let mut server = ledger::setup().start();
+    let rpc = Rpc::new(&server);
+    let id = rpc.create(&server, "thread,turn,completed");
+    rpc.rest(&id);
+    let latest = rpc.ok("events/list", &json!({"sessionId": id}))["latestSeq"].clone();
+    let mut socket = rpc.socket();
+    let from_now = json!({"sessionIds": [id], "stopAtEnd": true});
+    let events = socket.subscribe("events/watch", &from_now);
+    let (messages, closed) = socket.rest_of(&events);
+    assert_eq!(seqs(&messages), [] as [u64; 0]);
+    assert_eq!((&closed["reason"], &closed["lastSeqs"]), (&json!("END"), &json!({&id: latest})));
+    // Of what the filter leaves out as well.
+    let some = json!({"sessionIds": [id], "startSeq": "1", "kinds": ["EVENT_KIND_ERROR"], "stopAtEnd": true});
+    let events = socket.subscribe("events/watch", &some);
+    let (messages, closed) = socket.rest_of(&events);
+    assert_eq!(seqs(&messages), [] as [u64; 0]);
+    assert_eq!(closed["lastSeqs"], json!({&id: latest}));
+
+    let one = socket.subscribe("events/watch", &json!({"sessionIds": [id]}));
+    let beats = socket.subscribe("events/watch", &json!({"heartbeat": "1s"}));
+    socket.until(&one, "synced");
+    let told = socket.until(&beats, "heartbeat");
+    server.ask_to_stop();
+    let (_, closed) = socket.rest_of(&one);
+    assert_eq!(
+        (&closed["reason"], &closed["lastSeqs"]),
+        (&json!("SHUTTING_DOWN"), &json!({&id: latest}))
+    );
+    let (_, closed) = socket.rest_of(&beats);
+    assert_eq!(closed["lastSeqs"], json!({&id: latest}), "{told:#?}");
     assert!(server.stopped().success());
 }
 

@@ -105,6 +105,11 @@ impl Socket {
         stream.write_all(&std::mem::take(&mut self.unsent)).unwrap();
     }
 
+    /// Waits until something came, and leaves it where it is.
+    pub(super) fn arrives(&self) {
+        assert_eq!(self.reader.get_ref().peek(&mut [0]).unwrap(), 1);
+    }
+
     /// Sends one message.
     pub(super) fn send(&mut self, text: &str) {
         self.write(&frame(0x81, text.as_bytes()));

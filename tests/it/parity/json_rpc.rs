@@ -56,7 +56,10 @@ impl Transport for JsonRpc {
 fn refusal(error: &Value) -> Refusal {
     // What is no JSON at all has a code of JSON-RPC itself.
     let code = error["code"].to_string().replace("-32700", "-32602");
-    Refusal::of(Some(code), &error["message"], &error["data"])
+    let mut refusal = Refusal::of(Some(code), &error["message"], &error["data"]);
+    // The default of this transport.
+    refusal.message = refusal.message.replace("0 for 524288", "0 for 3145728");
+    refusal
 }
 
 fn name(method: &str) -> &'static str {

@@ -52,6 +52,30 @@ pub(super) fn told(refusal: Refusal) -> Value {
     json!({"reason": reason, "message": message, "metadata": metadata})
 }
 
+/// The same with the names of fields as the proto files have them.
+pub(super) fn named(mut told: Value) -> Value {
+    for at in ["/message", "/metadata/field"] {
+        if let Some(text) = told.pointer_mut(at) {
+            *text = in_proto(text.as_str().expect("a text")).into();
+        }
+    }
+    told
+}
+
+/// A text whose names in lowerCamelCase are in snake_case.
+fn in_proto(text: &str) -> String {
+    let mut written = String::new();
+    for c in text.chars() {
+        if c.is_ascii_uppercase() && written.ends_with(|c: char| c.is_ascii_lowercase()) {
+            written.push('_');
+            written.push(c.to_ascii_lowercase());
+        } else {
+            written.push(c);
+        }
+    }
+    written
+}
+
 /// All messages, and the error at their end.
 pub(super) fn split(
     watch: impl Iterator<Item = Result<Value, Refusal>>,

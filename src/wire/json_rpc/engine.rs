@@ -1,0 +1,287 @@
+//! Answers one text of a client, by POST or over a WebSocket alike.
+//!
+//! - A notification is carried out, and not answered.
+//! - A batch is carried out in its order, and has no subscription in it: what
+//!   begins with its answer would have to wait for all of them.
+//! - Over a WebSocket a call waits for room before it makes what may be large.
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{
+    DISCOVER, discover,
+    envelope::{self, Entry, Id, Incoming, Malformed, Message},
+    error::Failure,
+    link::{Answer, Link},
+    methods::{self, Call, Method},
+    names, page,
+    teller::{self, Begun},
+};
+use crate::{
+    Error, Result,
+    app::App,
+    config::JsonRpcConfig,
+    json::Json,
+    wire::{schema::schema, transcode},
+};
+
+/// What answers.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub app: App,
+    pub limits: JsonRpcConfig,
+}
+
+/// What a call is answered with.
+enum Outcome {
+    /// A result, and the room for it where that was taken.
+    Result(String, Option<OwnedSemaphorePermit>),
+    /// The result that says the id of a subscription.
+    Watches(Begun),
+}
+
+impl From<String> for Outcome {
+    fn from(result: String) -> Self {
+        Self::Result(result, None)
+    }
+}
+
+impl Engine {
+    /// Reads one text.
+    pub(super) fn read(&self, text: &[u8]) -> Message {
+        envelope::read(text, self.limits.max_batch as usize)
+    }
+
+    /// Carries out a message; none where there is nothing to answer.
+    pub(super) async fn answer(
+        &self,
+        message: Message,
+        link: Option<&Arc<Link>>,
+    ) -> Option<Answer> {
+        match message {
+            Message::Single(Ok(call)) => self.single(call, link).await,
+            Message::Single(Err(Malformed { id, failure })) => {
+                Some(envelope::answer(&id, Err(failure)).into())
+            }
+            Message::Batch(entries) => self.batch(entries, link).await,
+            Message::TooMany(size) => {
+                let error = Error::PayloadTooLarge {
+                    what: "the batch",
+                    size: size as u64,
+                    limit: self.limits.max_batch.into(),
+                    unit: "calls",
+                };
+                Some(envelope::answer(&Id::null(), Err(error.into())).into())
+            }
+        }
+    }
+
+    async fn single(&self, mut call: Incoming, link: Option<&Arc<Link>>) -> Option<Answer> {
+        let Some(id) = call.id.take() else {
+            let _under_way = match link {
+                Some(link) => link.call().await.ok(),
+                None => None,
+            };
+            // What a notification would begin would have no name.
+            if !is_watch(&call.method)
+                && let Err(error) = self.carry_out(call, link).await
+            {
+                tracing::debug!(%error, "a notification failed, which nobody is told");
+            }
+            return None;
+        };
+        let under_way = link.map(|link| link.try_call()).transpose();
+        let outcome = match under_way {
+            Ok(_under_way) => self.carry_out(call, link).await,
+            Err(error) => Err(error),
+        };
+        Some(match outcome {
+            Ok(Outcome::Result(result, room)) => {
+                Answer { room, ..envelope::answer(&id, Ok(result)).into() }
+            }
+            Ok(Outcome::Watches(begun)) => {
+                let result = Json::from(begun.id).to_string();
+                let text = envelope::answer(&id, Ok(result));
+                Answer { then: Some(begun.then), ..text.into() }
+            }
+            Err(error) => envelope::answer(&id, Err(error.into())).into(),
+        })
+    }
+
+    async fn batch(&self, entries: Vec<Entry>, link: Option<&Arc<Link>>) -> Option<Answer> {
+        let is_answered =
+            entries.iter().any(|entry| !matches!(entry, Ok(Incoming { id: None, .. })));
+        let mut held = Vec::new();
+        if let Some(link) = link {
+            if is_answered {
+                held.extend(link.batch().await.ok());
+            }
+            held.extend(link.call().await.ok());
+        }
+        let mut answers = String::new();
+        for entry in entries {
+            let Some(answer) = self.one_of_batch(entry, link, answers.len()).await else {
+                continue;
+            };
+            answers.push(if answers.is_empty() { '[' } else { ',' });
+            answers.push_str(&answer);
+        }
+        if answers.is_empty() {
+            return None;
+        }
+        answers.push(']');
+        // It is not under way any more, but unsent.
+        held.truncate(1);
+        Some(Answer { held, ..answers.into() })
+    }
+
+    /// Answers a call of a batch, of which there are so many bytes of answers already.
+    async fn one_of_batch(
+        &self,
+        entry: Entry,
+        link: Option<&Arc<Link>>,
+        before: usize,
+    ) -> Option<String> {
+        let mut call = match entry {
+            Ok(call) => call,
+            Err(Malformed { id, failure }) => return Some(envelope::answer(&id, Err(failure))),
+        };
+        let id = call.id.take();
+        let limit = JsonRpcConfig::MAX_BATCH_ANSWER_BYTES;
+        let outcome = if is_watch(&call.method) {
+            Err(Error::invalid("method", "subscribe by a call of its own, not in a batch"))
+        } else if id.is_some() && before >= limit as usize {
+            Err(Error::PayloadTooLarge {
+                what: "what answers this batch before this call, which was not carried out,",
+                size: before as u64,
+                limit: limit.into(),
+                unit: "bytes",
+            })
+        } else {
+            self.carry_out(call, link).await
+        };
+        let result = match outcome {
+            // Its room is free again: the batch has one for all.
+            Ok(Outcome::Result(result, _)) => Ok(result),
+            Ok(Outcome::Watches(_)) => Err(Error::internal("a batch subscribed").into()),
+            Err(error) => Err(Failure::from(error)),
+        };
+        Some(envelope::answer(&id?, result))
+    }
+
+    /// Looks for the method, and calls it.
+    async fn carry_out(&self, call: Incoming, link: Option<&Arc<Link>>) -> Result<Outcome> {
+        let Incoming { id: _, method: name, params, size } = call;
+        if name == DISCOVER {
+            return Ok(discover::document().to_owned().into());
+        }
+        if let Some(method) = methods::find(&name) {
+            let input = schema().message(&method.rpc.input);
+            let outcome = match &method.call {
+                Call::Unary(call) => {
+                    let message = message(method, params, size)?;
+                    self.unary(method, *call, message, link).await
+                }
+                Call::Watch { notification, open, .. } => {
+                    let link = link.ok_or_else(|| only_sockets(method.name))?;
+                    // Before anything is opened: else it would have to be closed.
+                    let place = link.subscription()?;
+                    let message = message(method, params, size)?;
+                    let opened = open(self.app.clone(), method.rpc, message).await;
+                    opened.map(|messages| {
+                        let method = method.name;
+                        Outcome::Watches(teller::begin(link, method, notification, messages, place))
+                    })
+                }
+            };
+            return outcome.map_err(|error| names::renamed(input, error));
+        }
+        let Some(watched) = methods::ended_by(&name) else {
+            let what = format!("the method {name:?}, which is not among those of rpc.discover,");
+            return Err(Error::Unimplemented { what });
+        };
+        let link = link.ok_or_else(|| only_sockets(&name))?;
+        let ended = link.end(&subscription(params.as_deref())?, watched.name).await;
+        Ok(ended.to_string().into())
+    }
+
+    async fn unary(
+        &self,
+        method: &'static Method,
+        call: methods::Answers<String>,
+        message: Json,
+        link: Option<&Arc<Link>>,
+    ) -> Result<Outcome> {
+        let app = || self.app.clone();
+        let (Some(link), true) = (link, method.is_page()) else {
+            return Ok(call(app(), method.rpc, message).await?.into());
+        };
+        // Whoever waits for the first event of a page holds no room meanwhile.
+        let message = match page::split(method, &message)? {
+            Some((wait, page)) => {
+                call(app(), method.rpc, wait).await?;
+                page
+            }
+            None => message,
+        };
+        let room = link.room(usize::MAX).await?;
+        let result = call(app(), method.rpc, message).await?;
+        Ok(Outcome::Result(result, Some(room)))
+    }
+}
+
+fn is_watch(name: &str) -> bool {
+    methods::find(name).is_some_and(|method| matches!(method.call, Call::Watch { .. }))
+}
+
+fn only_sockets(name: &str) -> Error {
+    let instead = match name.split_once('/') {
+        Some(("sessions", _)) => "session/list",
+        Some(("audit", _)) => "audit/list",
+        Some(_) | None => "events/list with wait",
+    };
+    let what = format!(
+        "{name} by POST: subscribe over a WebSocket at /rpc, or read by {instead} again and again; it"
+    );
+    Error::Unimplemented { what }
+}
+
+/// The message of a call, of its parameters.
+fn message(method: &Method, params: Option<String>, size: usize) -> Result<Json> {
+    let limit = transcode::most_bytes(schema().message(&method.rpc.input));
+    if size > limit {
+        let (size, limit) = (size as u64, limit as u64);
+        return Err(Error::PayloadTooLarge { what: "the call", size, limit, unit: "bytes" });
+    }
+    let invalid = |problem: String| Error::invalid("params", problem);
+    match Json::parse_within(params.as_deref().unwrap_or("{}"), transcode::MAX_DEPTH) {
+        Ok(message @ Json::Object(_)) => Ok(message),
+        Ok(other) => Err(invalid(format!(
+            "expected an object, since parameters are given by their names; found {}",
+            other.kind()
+        ))),
+        Err(error) => Err(invalid(error.to_string())),
+    }
+}
+
+/// The one parameter of a method that ends a subscription, by its name or, as some
+/// clients have it, by its place.
+fn subscription(params: Option<&str>) -> Result<String> {
+    let params = Json::parse(params.unwrap_or("{}"));
+    let id = match &params {
+        Ok(Json::Object(members)) => match members.as_slice() {
+            [(name, id)] if name == "subscription" => id.as_str(),
+            _ => None,
+        },
+        Ok(Json::Array(elements)) => match elements.as_slice() {
+            [id] => id.as_str(),
+            _ => None,
+        },
+        Ok(_) | Err(_) => None,
+    };
+    id.map(str::to_owned).ok_or_else(|| {
+        let problem = "expected {\"subscription\": ID}, with the result of the call that began it";
+        Error::invalid("subscription", problem)
+    })
+}

@@ -1,0 +1,86 @@
+//! Errors in the names that parameters have here: an operation names fields as
+//! the proto files do.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Error,
+    wire::{
+        schema::{Kind, Message, Shape, schema},
+        schemas::reachable,
+    },
+};
+
+/// The error of a call with this message.
+pub(super) fn renamed(input: &Message, error: Error) -> Error {
+    let Error::InvalidArgument { field, problem } = error else { return error };
+    let field = path(input, &field);
+    let problem = words(input, &problem);
+    Error::InvalidArgument { field: field.into(), problem }
+}
+
+/// A path of fields, as far as it is one.
+fn path(input: &Message, path: &str) -> String {
+    let mut message = Some(input);
+    let steps = path.split('.').map(|step| {
+        let (name, index) = step.split_at(step.find('[').unwrap_or(step.len()));
+        let field =
+            message.and_then(|message| message.proto_field(name).or_else(|| message.field(name)));
+        let Some(field) = field else {
+            message = None;
+            return step.to_owned();
+        };
+        message = match (&field.kind, field.shape) {
+            (Kind::Message(inner), Shape::One | Shape::Many) => Some(schema().message(inner)),
+            _ => None,
+        };
+        format!("{}{index}", field.json)
+    });
+    steps.collect::<Vec<_>>().join(".")
+}
+
+/// A text with the names of fields in it, those that no other word is.
+fn words(input: &Message, text: &str) -> String {
+    if !text.contains('_') {
+        return text.to_owned();
+    }
+    let messages = reachable([input.name.as_str()].into_iter()).into_iter();
+    let fields = messages.flat_map(|name| &schema().message(name).fields);
+    let names: BTreeMap<&str, &str> = fields
+        .flat_map(|field| {
+            [field.name.as_str(), field.called()].map(|name| (name, field.json.as_str()))
+        })
+        .filter(|(name, _)| name.contains('_'))
+        .collect();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut renamed = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (word, after) = rest.split_at(rest.find(|c| !is_word(c)).unwrap_or(rest.len()));
+        renamed.push_str(names.get(word).copied().unwrap_or(word));
+        let (between, after) = after.split_at(after.find(is_word).unwrap_or(after.len()));
+        renamed.push_str(between);
+        rest = after;
+    }
+    renamed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_have_the_names_of_parameters() {
+        let names = |message: &str, field: &'static str, problem: &str| {
+            renamed(schema().message(message), Error::invalid(field, problem)).to_string()
+        };
+        let told = names("ListSessionsRequest", "page_size", "2 is above 1");
+        assert!(told.starts_with("pageSize: "), "{told}");
+        let told = names("ApplyControlsRequest", "controls.approval_policy", "no");
+        assert!(told.starts_with("controls.approvalPolicy: "), "{told}");
+        let told = names("WatchEventsRequest", "start_seqs[0].x_y", "use start_seq, not x_y");
+        assert_eq!(told, "startSeqs[0].x_y: use startSeq, not x_y");
+        let told = names("UpdateSettingsRequest", "settings_json", "not beside value_json");
+        assert_eq!(told, "settings: not beside value");
+    }
+}

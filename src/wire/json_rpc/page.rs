@@ -1,0 +1,93 @@
+//! Answers that may be large: pages of what there is, and chunks of output.
+
+use super::methods::{Call, Method};
+use crate::{
+    Result,
+    json::Json,
+    proto,
+    wire::{
+        operations::event::waits,
+        schema::{Kind, Shape, schema},
+        transcode,
+    },
+};
+
+/// The bounds of what is only waited for: one event, however it is cut.
+const LEAST: [(&str, u32); 2] = [("pageSize", 1), ("maxBytes", 64 << 10)];
+
+impl Method {
+    /// Whether its answer is a page or a chunk: it has many of something, or bytes.
+    pub(super) fn is_page(&self) -> bool {
+        let output = schema().message(&self.rpc.output);
+        let may_be_large = output.fields.iter().any(|field| {
+            let is_message = matches!(field.kind, Kind::Message(_));
+            (field.shape == Shape::Many && is_message) || field.kind == Kind::Bytes
+        });
+        matches!(self.call, Call::Unary(_)) && may_be_large
+    }
+}
+
+/// A page that is waited for: the call that waits, and the one that reads.
+///
+/// # Errors
+///
+/// As its operation has them: nobody waits for what is refused then.
+pub(super) fn split(method: &Method, message: &Json) -> Result<Option<(Json, Json)>> {
+    let Some(members) = message.as_object() else { return Ok(None) };
+    if method.name != "events/list" || message.get("wait").is_none() {
+        return Ok(None);
+    }
+    let input = schema().message(&method.rpc.input);
+    let request: proto::ListEventsRequest = transcode::read(input, message.clone())?;
+    if !waits(request)? {
+        return Ok(None);
+    }
+    let without = |names: &[&str]| {
+        let is_named = |name: &str| {
+            input.field(name).is_some_and(|field| names.contains(&field.json.as_str()))
+        };
+        members.iter().filter(|(name, _)| !is_named(name)).cloned().collect::<Vec<_>>()
+    };
+    let mut wait = without(&LEAST.map(|(name, _)| name));
+    wait.extend(LEAST.map(|(name, least)| (name.to_owned(), least.into())));
+    Ok(Some((Json::Object(wait), Json::Object(without(&["wait"])))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::methods::find, *};
+
+    #[test]
+    fn pages_and_chunks_are_those_that_may_be_large() {
+        for (name, is_page) in [
+            ("events/list", true),
+            ("session/list", true),
+            ("session/listMessages", true),
+            ("session/getTrajectory", true),
+            ("session/readOutput", true),
+            ("audit/list", true),
+            ("session/wait", false),
+            ("session/get", false),
+            ("server/info", false),
+            ("events/watch", false),
+        ] {
+            assert_eq!(find(name).unwrap().is_page(), is_page, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_long_poll_is_a_wait_and_a_page() {
+        let method = find("events/list").unwrap();
+        let id = "00000000-0000-4000-8000-000000000000";
+        let text = format!(r#"{{"sessionId":"{id}","page_size":9,"wait":"5s"}}"#);
+        let (wait, page) = split(method, &Json::parse(&text).unwrap()).unwrap().unwrap();
+        let least = format!(r#"{{"sessionId":"{id}","wait":"5s","pageSize":1,"maxBytes":65536}}"#);
+        assert_eq!(wait, Json::parse(&least).unwrap());
+        let whole = format!(r#"{{"sessionId":"{id}","page_size":9}}"#);
+        assert_eq!(page, Json::parse(&whole).unwrap());
+        let text = text.replace("5s", "0s");
+        assert!(split(method, &Json::parse(&text).unwrap()).unwrap().is_none());
+        let text = text.replace("0s", "9000s");
+        assert!(split(method, &Json::parse(&text).unwrap()).is_err());
+    }
+}
