@@ -42,8 +42,8 @@ pub(super) fn check(lock: &Lock) -> Result<()> {
 /// [`Error::ConfigLockInvalid`] with the rule `reference`.
 pub(super) fn check_references(config: &Table, prefix: &str) -> Result<()> {
     let references = leaves(config).into_iter();
-    let mut references = references
-        .filter_map(|(path, value)| Some((path, secrets::variable(value.as_str()?)?.to_owned())));
+    let mut references =
+        references.filter_map(|(path, value)| Some((path, reference(value.as_str()?)?.to_owned())));
     let Some((path, name)) = references.next() else { return Ok(()) };
     let key = format!("{prefix}{}", dotted_path(&path));
     let problem = format!(
@@ -51,6 +51,12 @@ pub(super) fn check_references(config: &Table, prefix: &str) -> Result<()> {
          the variable by env_key, bearer_token_env_var, env_http_headers or env_vars"
     );
     Err(Error::ConfigLockInvalid { rule: "reference", key: Some(key), problem })
+}
+
+/// The variable that a value is meant to stand for, alone or behind the scheme of a
+/// header.
+fn reference(value: &str) -> Option<&str> {
+    secrets::variable(value.strip_prefix("Bearer ").unwrap_or(value))
 }
 
 #[cfg(test)]
@@ -90,6 +96,7 @@ mod tests {
         let expected = Some(("reference", "config.model_providers.a.http_headers.X-Key"));
         check_that(true, header, expected);
         check_that(false, header, expected);
+        check_that(true, &header.replace("env:", "Bearer env:"), expected);
         let server = "[mcp_servers.a.env]\nKEY = 'env:TOKEN'\n";
         check_that(true, server, Some(("reference", "config.mcp_servers.a.env.KEY")));
         for config in [
