@@ -16,7 +16,7 @@ use rustix::fs::{Mode, OFlags, open};
 /// # Errors
 ///
 /// Why it cannot be read.
-pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     // A terminal must not become this server's own either.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::from(open(path, flags, Mode::empty())?);
@@ -34,7 +34,7 @@ pub(super) fn open_regular(path: &Path) -> io::Result<File> {
 /// # Errors
 ///
 /// As [`open_regular`].
-pub(super) fn read_at_most(path: &Path, most: usize) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_at_most(path: &Path, most: usize) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     open_regular(path)?.take(limit).read_to_end(&mut bytes)?;

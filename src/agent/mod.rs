@@ -24,7 +24,7 @@ use crate::{
 };
 
 pub(crate) mod codex;
-mod file;
+pub(crate) mod file;
 pub mod lines;
 
 /// The largest prompt in bytes, whatever the agent.

@@ -128,7 +128,7 @@ impl App {
         let (held, directory) = (source.lock.clone(), self.sessions.directory(of));
         if let (Some(held), None) = (held, &new.lock) {
             let any_version = held.any_version;
-            let text = blocking(move || locking::read_file(&directory.lock())).await??;
+            let text = blocking(move || locking::text_of(&held, &directory)).await??;
             new.lock = Some(NewLock { text, any_version });
         }
         let fork = Fork { session: of, thread_id };

@@ -1,7 +1,7 @@
 //! `switchboard lock …`: what a session runs with, written down and compared.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, Read as _},
     path::Path,
 };
@@ -17,9 +17,12 @@ use super::{
     run::absolute,
     scope::session_id,
 };
-use crate::proto::{
-    ConfigDrift, CreateSessionRequest, ExportConfigLockRequest, FilesystemSandbox, NetworkAccess,
-    Session, VerifyConfigLockRequest, VerifyConfigLockResponse,
+use crate::{
+    lock::MAX_BYTES,
+    proto::{
+        ConfigDrift, CreateSessionRequest, ExportConfigLockRequest, FilesystemSandbox,
+        NetworkAccess, Session, VerifyConfigLockRequest, VerifyConfigLockResponse,
+    },
 };
 
 pub(super) async fn lock(cx: &Context, command: LockCommand) -> Result<(), Failure> {
@@ -152,6 +155,9 @@ pub(super) fn chosen(choices: ChoiceArgs, has_lock: bool) -> Result<Session, Fai
     })
 }
 
+/// How much of a file is read: one byte more than a lock may have.
+const MOST: u64 = MAX_BYTES as u64 + 1;
+
 /// Reads a lock that was named.
 ///
 /// # Errors
@@ -159,11 +165,13 @@ pub(super) fn chosen(choices: ChoiceArgs, has_lock: bool) -> Result<Session, Fai
 pub(super) fn read(path: &Path) -> Result<String, Failure> {
     let text = if path == Path::new("-") {
         let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map(|_| text)
+        io::stdin().take(MOST).read_to_string(&mut text).map(|_| text)
     } else {
-        fs::read_to_string(path)
+        let mut text = String::new();
+        File::open(path).and_then(|file| file.take(MOST).read_to_string(&mut text)).map(|_| text)
     };
     let problem = match text {
+        Ok(text) if text.len() > MAX_BYTES => format!("it is larger than {MAX_BYTES} bytes"),
         Ok(text) if !text.is_empty() => return Ok(text),
         Ok(_) => "it is empty".to_owned(),
         Err(error) => error.to_string(),
@@ -193,6 +201,12 @@ fn told(answer: &VerifyConfigLockResponse) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_is_read_than_a_lock_may_have() {
+        let Err(Failure::Usage(problem)) = read(Path::new("/dev/zero")) else { panic!() };
+        assert!(problem.ends_with("it is larger than 1048576 bytes"), "{problem}");
+    }
 
     #[test]
     fn what_differs_is_told_with_the_place_that_it_comes_from() {

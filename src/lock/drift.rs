@@ -1,6 +1,6 @@
 //! What of two configurations differs, value by value.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
 use toml::{Table, Value};
 
@@ -17,11 +17,15 @@ const HIDDEN_OF_LOCK: &str = "(a secret, locked)";
 /// What differs; `origin` says where an actual value comes from, by its key.
 ///
 /// What a lock of codex itself [lacks](Effective::lacks) is not compared. Arrays
-/// are compared as a whole, tables value by value. No secret is shown.
+/// are compared as a whole, tables value by value. Directories are the same where
+/// the links and dots of their names lead to one. No secret is shown.
 #[must_use]
 pub fn drift(locked: &Effective, actual: &Effective, origin: impl Fn(&str) -> String) -> Drift {
     let mut locked = locked.clone();
     locked.fill(actual);
+    if is_same_directory(&locked, actual) {
+        locked.working_directory.clone_from(&actual.working_directory);
+    }
     let tables = [table(&locked), table(actual)];
     let mut found = Vec::new();
     compare(&mut found, "", [Some(&tables[0]), Some(&tables[1])]);
@@ -50,6 +54,12 @@ pub fn drift(locked: &Effective, actual: &Effective, origin: impl Fn(&str) -> St
         key,
     });
     Drift { values: values.collect(), diff }
+}
+
+/// Whether both work in one directory, by whatever name.
+fn is_same_directory(one: &Effective, other: &Effective) -> bool {
+    let real = |effective: &Effective| fs::canonicalize(effective.working_directory.as_ref()?).ok();
+    real(one).is_some_and(|directory| real(other) == Some(directory))
 }
 
 /// All that is compared, as one table.
@@ -167,6 +177,29 @@ mod tests {
             ],
         );
         check(&locked, &locked, &[]);
+    }
+
+    #[test]
+    fn a_directory_is_the_same_by_each_of_its_names() {
+        let place = tempfile::tempdir().unwrap();
+        let [project, link, other] =
+            ["project", "link", "other"].map(|name| place.path().join(name));
+        std::fs::create_dir(&project).unwrap();
+        std::fs::create_dir(&other).unwrap();
+        std::os::unix::fs::symlink(&project, &link).unwrap();
+        let of = |path: &std::path::Path| Effective {
+            working_directory: Some(path.to_owned()),
+            ..effective("")
+        };
+        for name in [project.join(""), project.join("."), other.join("../project"), link] {
+            check(&of(&project), &of(&name), &[]);
+            check(&of(&name), &of(&project), &[]);
+        }
+        let differs = drift(&of(&project), &of(&other), |_| String::new());
+        assert_eq!(differs.values[0].key, "working_directory");
+        let gone =
+            drift(&of(&place.path().join("a")), &of(&place.path().join("b")), |_| String::new());
+        assert_eq!(gone.values.len(), 1);
     }
 
     #[test]

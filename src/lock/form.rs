@@ -21,7 +21,7 @@ const HEAD: &str = "\
 #     switchboard lock verify FILE
 # Run with it and nothing else; any difference is an error before a turn starts:
 #     switchboard run --config-lock FILE PROMPT
-# It holds no secrets: a value \"env:NAME\" stands for the variable NAME.
+# It holds no secrets: env_key and the like name the variables that have them.
 
 ";
 
@@ -40,7 +40,7 @@ const FIELDS: [&str; 9] = [
 
 /// What may not be in a lock, and what to do.
 const SECRET: &str = "holds a secret, which a config lock never does; have codex take it from the \
-    environment by env_key, bearer_token_env_var, env_http_headers or env_vars, or write env:NAME";
+    environment by env_key, bearer_token_env_var, env_http_headers or env_vars";
 
 pub(super) fn parse(text: &str) -> Result<Lock> {
     check_size(text)?;

@@ -207,7 +207,7 @@ fn each_fault_of_a_file_has_its_own_rule_and_text() {
             Some("config.model_providers.a.api_key"),
             "config.model_providers.a.api_key holds a secret, which a config lock never does; have \
              codex take it from the environment by env_key, bearer_token_env_var, \
-             env_http_headers or env_vars, or write env:NAME",
+             env_http_headers or env_vars",
         ),
         (
             format!("{TEXT}#{}", " ".repeat(MAX_BYTES)),

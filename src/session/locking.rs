@@ -5,20 +5,26 @@
 //! are read and written, and codex is asked what it would run with.
 
 use std::{
-    fs, io,
+    fs::DirBuilder,
+    io,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
 use crate::{
     Error, Result,
-    agent::{Agents, Kind, Prompt, Resolved},
+    agent::{Agents, Kind, Prompt, Resolved, file::read_at_most},
     config::LocksConfig,
     home::write_atomically,
     id::TurnNumber,
-    lock::{CatalogueFields, DriftedValue, Lock, MadeOf},
+    lock::{CatalogueFields, DriftedValue, Lock, MAX_BYTES, MadeOf},
     proto,
     row::{Session, SessionLock},
-    session::{directory::SessionDirectory, registry::storage_error, turn},
+    session::{
+        directory::SessionDirectory,
+        registry::{is_full, storage_error},
+        turn,
+    },
 };
 
 /// A lock that was written down.
@@ -38,16 +44,30 @@ pub(crate) struct Exported {
 ///
 /// CONFIG_LOCK_INVALID where it cannot be read; what it says is not looked at.
 pub(crate) fn read_file(path: &Path) -> Result<String> {
-    let problem = match fs::read_to_string(path) {
-        Ok(text) => return Ok(text),
+    let problem = match read_at_most(path, MAX_BYTES) {
+        Ok(Some(text)) => match String::from_utf8(text) {
+            Ok(text) => return Ok(text),
+            Err(_) => "it is not UTF-8".to_owned(),
+        },
+        Ok(None) => format!("larger than {MAX_BYTES} bytes"),
         Err(error) if error.kind() == io::ErrorKind::NotFound => "there is no such file".to_owned(),
         Err(error) => format!("cannot be read: {error}"),
     };
-    Err(Error::ConfigLockInvalid {
-        rule: "file",
-        key: None,
-        problem: format!("{}: {problem}", path.display()),
-    })
+    Err(of_no_use(path, &problem))
+}
+
+/// A file that is no lock, or cannot be made one.
+fn of_no_use(path: &Path, problem: &str) -> Error {
+    let problem = format!("{}: {problem}", path.display());
+    Error::ConfigLockInvalid { rule: "file", key: None, problem }
+}
+
+/// Why a lock was not written, with the file: it is a place that somebody chose.
+fn unwritten(error: io::Error, path: &Path) -> Error {
+    if is_full(&error) {
+        return storage_error(error, path);
+    }
+    of_no_use(path, &format!("cannot be written: {error}"))
 }
 
 /// The lock that a session is held to, if it has one.
@@ -56,20 +76,25 @@ pub(crate) fn read_file(path: &Path) -> Result<String> {
 ///
 /// CONFIG_LOCK_INVALID where its file is gone or not what it was.
 pub(crate) fn held_to(session: &Session, directory: &SessionDirectory) -> Result<Option<Lock>> {
-    let Some(SessionLock { sha256, .. }) = &session.lock else { return Ok(None) };
+    let Some(lock) = &session.lock else { return Ok(None) };
+    Lock::parse(&text_of(lock, directory)?).map(Some)
+}
+
+/// The text of that.
+///
+/// # Errors
+///
+/// As [`held_to`].
+pub(crate) fn text_of(lock: &SessionLock, directory: &SessionDirectory) -> Result<String> {
     let path = directory.lock();
     let text = read_file(&path)?;
-    if Lock::sha256(&text) != *sha256 {
-        return Err(Error::ConfigLockInvalid {
-            rule: "file",
-            key: None,
-            problem: format!(
-                "{}: it was changed since the session was created with it; sha256 was {sha256}",
-                path.display()
-            ),
-        });
+    let sha256 = &lock.sha256;
+    if Lock::sha256(&text) == *sha256 {
+        return Ok(text);
     }
-    Lock::parse(&text).map(Some)
+    let problem =
+        format!("it was changed since the session was created with it; sha256 was {sha256}");
+    Err(of_no_use(&path, &problem))
 }
 
 /// Resolves what the session's next turn would run with, and writes it down.
@@ -95,7 +120,9 @@ pub(crate) fn export(
     let Resolved { effective, mut notes } = agents.resolve(&kind, &request, catalogue)?;
     if let Some(thread) = &session.thread_id {
         let ran = agents.check_after(&kind, thread, &effective).map_err(Error::system)?;
-        notes.extend(ran.iter().map(|value| format!("The latest turn ran {}.", otherwise(value))));
+        // What only the catalogue says is not recorded.
+        let ran = ran.iter().filter(|value| value.actual.is_some());
+        notes.extend(ran.map(|value| format!("The latest turn ran {}.", otherwise(value))));
     }
     let made_of = MadeOf {
         switchboard_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
@@ -107,9 +134,12 @@ pub(crate) fn export(
     let path = export_path(session, directory, config);
     let parent = path.parent().unwrap_or(Path::new("/"));
     if config.export_dir.is_some() {
-        fs::create_dir_all(parent).map_err(|error| storage_error(error, parent))?;
+        // What a session runs with is its owner's.
+        let mut folder = DirBuilder::new();
+        folder.recursive(true).mode(0o700);
+        folder.create(parent).map_err(|error| unwritten(error, parent))?;
     }
-    write_atomically(&path, text.as_bytes()).map_err(|error| storage_error(error, &path))?;
+    write_atomically(&path, text.as_bytes()).map_err(|error| unwritten(error, &path))?;
     Ok(Exported { text, path, notes })
 }
 

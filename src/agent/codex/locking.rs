@@ -14,6 +14,7 @@ use super::{
     held::{self, Fitted},
     options,
     resolve::{self, Picture, Question, instructions},
+    untrusted,
 };
 use crate::{
     agent::{Compared, Resolved, TurnRequest, file::read_at_most},
@@ -46,11 +47,12 @@ impl Codex {
         let Picture { effective, notes, .. } = self.picture(turn, &stage, held, catalogue)?;
         if let Some(key) = secrets::find(&effective.config).into_iter().next() {
             let problem = format!(
-                "{key}: a secret, which no lock may hold; have codex take it from its environment, \
-                 or write env:NAME for the variable NAME"
+                "{key}: a secret, which no lock may hold; have codex take it from its environment \
+                 by env_key, bearer_token_env_var, env_http_headers or env_vars"
             );
             return Err(Error::ConfigLockInvalid { rule: "secret", key: Some(key), problem });
         }
+        untrusted::check_references(&effective.config, "")?;
         Ok(Resolved { effective, notes })
     }
 
@@ -59,6 +61,8 @@ impl Codex {
         let Some((lock, any_version)) = turn.lock else {
             return Err(Error::invalid("config_lock", "there is none to compare with"));
         };
+        // Before anything is started.
+        untrusted::check(lock)?;
         let (config, binary, met) = self.prepare(turn)?;
         let (compared, _) =
             self.compare(turn, (lock, any_version), &stage(&binary, &met, &config))?;
@@ -104,8 +108,12 @@ impl Codex {
     /// The lock as this codex is told it.
     fn fitted(&self, turn: &TurnRequest<'_>, stage: &Stage<'_>) -> Result<Option<Fitted>> {
         let Some((lock, _)) = turn.lock else { return Ok(None) };
+        untrusted::check(lock)?;
         let features = held::is_foreign(lock, stage.version)
-            .then(|| resolve::features(stage.binary, turn.working_directory))
+            .then(|| {
+                let _place = self.questions.place();
+                resolve::features(stage.binary, turn.working_directory)
+            })
             .transpose()
             .map_err(|problem| Error::AgentUnavailable { problem })?;
         Ok(Some(held::fit(lock, features.as_ref())))
@@ -168,6 +176,7 @@ impl Codex {
             add_directories,
             profile: self.profile(turn)?.map(|(table, _)| table),
         };
+        let _place = self.questions.place();
         resolve::resolve(question, catalogue)
     }
 

@@ -8,7 +8,8 @@
 //!
 //! What it would run with is found out by [`resolve`]; turns that are held to a
 //! config lock are compared with it by [`held`], and with what they [`chosen`];
-//! [`locking`] is where both meet.
+//! [`untrusted`] is what no lock may have, [`locking`] is where all of that meets,
+//! and [`questions`] how often that may be at once.
 
 use std::{
     ffi::OsString,
@@ -36,17 +37,20 @@ mod locking;
 mod options;
 pub(crate) mod parse;
 mod probe;
+mod questions;
 mod resolve;
 mod rollout;
 mod settings;
 mod stderr;
 mod tree;
 mod unhonoured;
+mod untrusted;
 
 use binary::Binary;
 use command::Retries;
 use config::AgentConfig;
 pub(super) use options::{check as check_options, check_images};
+use questions::Questions;
 pub(crate) use stderr::last_error;
 
 /// The longest prompt that codex takes; beyond it, it exits with status 1.
@@ -74,6 +78,7 @@ pub(super) struct Codex {
     /// together do not all ask: a lock of the standard library, because callers
     /// may block.
     known: Mutex<Option<Known>>,
+    questions: Questions,
 }
 
 /// What a binary said about itself.
@@ -128,8 +133,16 @@ impl Codex {
             codex_config: config,
             unbounded_connection_retries,
         } = options;
-        let known = Mutex::new(None);
-        Self { explicit, path_var, home, default_home, config, unbounded_connection_retries, known }
+        Self {
+            explicit,
+            path_var,
+            home,
+            default_home,
+            config,
+            unbounded_connection_retries,
+            known: Mutex::new(None),
+            questions: Questions::default(),
+        }
     }
 
     /// Says how to start a turn.

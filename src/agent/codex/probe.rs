@@ -76,8 +76,11 @@ pub(super) fn answer(
         .ok_or_else(|| format!("{what}: did not answer within {} s", TIME_LIMIT.as_secs()))?;
     if !answer.status.success() {
         let said = super::last_error(answer.stderr.as_bytes()).unwrap_or_default();
-        let first = said.lines().next().unwrap_or_default();
-        return Err(format!("{what}: {}: {first}", answer.status));
+        // The reason is behind the first line, and the places in its code behind that.
+        let lines = said.lines().map(str::trim).take_while(|line| *line != "Stack backtrace:");
+        let lines: Vec<_> =
+            lines.filter(|line| !line.is_empty() && *line != "Caused by:").take(3).collect();
+        return Err(format!("{what}: {}: {}", answer.status, lines.join(": ")));
     }
     Ok(answer.stdout)
 }

@@ -15,7 +15,8 @@
 //! The binary, its environment, the directory and the flags are those of the turn.
 //! The thread that the app-server starts is ephemeral, has no MCP server, no
 //! plugin, no hook and no shell, and ends with it: nothing stays of it, and no
-//! model is asked. [`server`] talks to it, [`layers`] says who says what,
+//! model is asked. [`quiet`] sees to it that nobody else is either, and that no
+//! command runs. [`server`] talks to it, [`layers`] says who says what,
 //! [`mod@features`] and [`left_out`] what can be said again, [`canonical`] makes a
 //! configuration of it all, and [`instructions`] the hashes of what it reads beside.
 
@@ -36,11 +37,13 @@ use crate::{
 };
 
 mod canonical;
+mod catalogue;
 pub(super) mod features;
 pub(super) mod instructions;
 mod layers;
 pub(super) mod left_out;
 mod origins;
+mod quiet;
 mod server;
 
 use layers::Layers;
@@ -103,7 +106,8 @@ struct Answers {
 /// [`Error::ConfigLockInvalid`] for a value that is none of TOML.
 pub(super) fn resolve(question: Question<'_>, catalogue: CatalogueFields) -> Result<Picture> {
     let unavailable = |problem| Error::AgentUnavailable { problem };
-    let mut question = question;
+    let binary = quiet::binary(question.binary);
+    let mut question = Question { binary: &binary, ..question };
     if let Some(profile) = question.profile.take() {
         lay_profile(&mut question, profile).map_err(unavailable)?;
     }
@@ -136,26 +140,29 @@ fn lay_profile(question: &mut Question<'_>, mut profile: Table) -> Result<(), St
 fn ask(question: &Question<'_>, catalogue: CatalogueFields) -> Result<Answers, String> {
     let mut server = start(question)?;
     let mut config = read_config(&mut server, question)?;
-    let thread = start_thread(&mut server, question, &config["config"])?;
+    let mut thread = start_thread(&mut server, question, &config["config"])?;
     let requirements = server.ask("configRequirements/read", &json!({}))?;
     let ignored = server.warnings().iter().flat_map(|text| ignored(text)).collect();
     drop(server);
-    let arguments = arguments(&question.settings)?;
     let (binary, directory) = (question.binary, question.directory);
-    let list = probe::answer(binary, &arguments, &["features", "list"], directory)?;
+    // It asks nobody, and refuses a provider that there is not.
+    let truth = arguments(&question.settings)?;
+    let list = probe::answer(binary, &truth, &["features", "list"], directory)?;
+    let mut layers = Layers::read(&config);
+    let Some(Value::Table(mut config)) = toml_of(&config["config"].take()) else {
+        return Err("codex app-server: its configuration is no table".to_owned());
+    };
+    quiet::restore(&mut config, &mut layers, &question.settings);
+    thread["modelProvider"] = config.get("model_provider").and_then(Value::as_str).into();
     let model = match catalogue {
         CatalogueFields::LeftOut => None,
         CatalogueFields::Saved => {
+            let arguments = arguments(&quiet::settings(&question.settings)?)?;
             let list = probe::answer(binary, &arguments, &["debug", "models"], directory)?;
-            model(&list, &thread["model"])
+            let name = &thread["model"];
+            catalogue::fetched(question.home, question.version, &config, name)
+                .or_else(|| catalogue::model(&list, name))
         }
-    };
-    let mut layers = Layers::read(&config);
-    if question.settings.get(PLUGINS).is_none() {
-        layers.forget_flag(PLUGINS);
-    }
-    let Some(Value::Table(config)) = toml_of(&config["config"].take()) else {
-        return Err("codex app-server: its configuration is no table".to_owned());
     };
     let features = features::parse(&list);
     Ok(Answers { config, layers, ignored, thread, requirements, features, model })
@@ -165,8 +172,7 @@ fn ask(question: &Question<'_>, catalogue: CatalogueFields) -> Result<Answers, S
 const PLUGINS: &str = "features.plugins";
 
 fn start(question: &Question<'_>) -> Result<Server, String> {
-    let mut settings = question.settings.clone();
-    settings.set(PLUGINS, false.into())?;
+    let settings = quiet::settings(&question.settings)?;
     Server::start(question.binary, &arguments(&settings)?, question.directory)
 }
 
@@ -253,13 +259,6 @@ fn ignored(warning: &str) -> Vec<String> {
     let named = parts.windows(2).skip(1).step_by(2);
     let named = named.filter(|pair| pair[1].starts_with(" is ignored"));
     named.map(|pair| pair[0].to_owned()).collect()
-}
-
-/// A model in the catalogue, as JSON.
-fn model(catalogue: &str, name: &Json) -> Option<Json> {
-    let catalogue: Json = serde_json::from_str(catalogue).ok()?;
-    let models = catalogue["models"].as_array()?;
-    models.iter().find(|model| model["slug"] == *name).cloned()
 }
 
 /// A value of JSON as one of TOML; none for null, which is left out of tables and

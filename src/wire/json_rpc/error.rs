@@ -64,13 +64,17 @@ fn object(code: i32, error: &Error) -> Json {
 /// What programs go by.
 fn data(error: &Error) -> Json {
     let row = error::row(error);
-    let metadata = error::metadata(error).into_iter();
+    let needed = needed(error);
+    // What there is as a value is not there once more as a text.
+    let is_told =
+        |key: &str| needed.as_ref().is_some_and(|(name, _)| *name == key && key == "drift");
+    let metadata = error::metadata(error).into_iter().filter(|(key, _)| !is_told(key));
     let metadata = metadata.map(|(key, value)| (key, Json::String(value)));
     let mut data = vec![("reason", row.reason.into()), ("metadata", Json::object(metadata))];
     if let Detail::Retry(after) = row.detail {
         data.push(("retryAfter", format!("{}s", after.as_secs_f64()).into()));
     }
-    data.extend(needed(error));
+    data.extend(needed);
     Json::object(data)
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use super::toml_of;
-use crate::agent::codex::tree::{dotted_path, leaves, merge, remove};
+use crate::agent::codex::tree::{dotted_path, leaves, merge, put, remove};
 
 /// What one place says.
 #[derive(Debug, Clone)]
@@ -64,11 +64,14 @@ impl Layers {
         merged
     }
 
-    /// Takes one setting out of what the flags say.
-    pub(super) fn forget_flag(&mut self, key: &str) {
+    /// Has the flags say this at a dotted key, or nothing.
+    pub(super) fn say_by_flag(&mut self, key: &str, value: Option<&Value>) {
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
         for layer in self.0.iter_mut().filter(|layer| layer.from == Place::Flags) {
             remove(&mut layer.table, &path);
+            if let Some(value) = value {
+                put(&mut layer.table, &path, value.clone());
+            }
         }
     }
 

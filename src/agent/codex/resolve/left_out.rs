@@ -65,6 +65,11 @@ const LEFT_OUT: [(&str, &str); 46] = [
 const RENAMED: [([&str; 2], [&str; 2]); 1] =
     [(["agents", "max_threads"], ["agents", "max_concurrent_threads_per_session"])];
 
+/// The first key that is left out and is there nevertheless, with the reason.
+pub(in crate::agent::codex) fn first(table: &Table) -> Option<(&'static str, &'static str)> {
+    LEFT_OUT.into_iter().find(|(key, _)| table.contains_key(*key))
+}
+
 /// Takes out what is left out, and tells what that was.
 pub(in crate::agent::codex) fn take(table: &mut Table) -> Vec<&'static str> {
     let taken = LEFT_OUT.iter().filter(|(key, _)| table.remove(*key).is_some());

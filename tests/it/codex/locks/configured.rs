@@ -1,5 +1,7 @@
 //! What the server does with locks by its configuration.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use switchboard::proto::SessionState;
 
 use super::*;
@@ -20,7 +22,11 @@ async fn every_session_that_starts_is_written_down_where_that_is_configured() {
         ledger::there(&file).await;
         let lock = fs::read_to_string(file).unwrap();
         assert_eq!(stage.drift(&lock, Session::default()).await, []);
+        // An ordinary session ran with what it would run with.
+        assert_eq!(stage.export(&session).await.notes, [""; 0]);
     }
+    let mode = fs::metadata(&directory).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,6 +46,13 @@ async fn what_cannot_be_written_down_is_warned_of_and_the_turn_goes_on() {
     watcher.until("the warning", is_warned).await;
     let session = ledger::rest(&stage.clients, &session.session_id).await;
     assert_eq!(session.state(), SessionState::Completed);
+    // Who asks for it is told which place is in the way.
+    let refused = stage.try_export(&session).await.unwrap_err();
+    assert_eq!(
+        (reason(&refused), &*metadata(&refused)["rule"]),
+        ("CONFIG_LOCK_INVALID".to_owned(), "file")
+    );
+    assert!(refused.message().contains(directory.to_str().unwrap()), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,6 +85,11 @@ async fn every_new_session_is_held_to_the_lock_that_is_configured() {
     let replay = Session { agent: "replay:/x".to_owned(), ..same() };
     assert!(create(replay).await.unwrap().config_lock.is_none());
     fs::remove_file(&file).unwrap();
+    let refused = create(same()).await.unwrap_err();
+    assert_eq!(metadata(&refused)["rule"], "file");
+    // A pipe that nobody writes into is none either, and nobody waits for it.
+    let kind = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &file, kind, 0o600.into(), 0).unwrap();
     let refused = create(same()).await.unwrap_err();
     assert_eq!(
         (reason(&refused), metadata(&refused)["rule"].as_str()),

@@ -50,6 +50,10 @@ async fn a_lock_that_somebody_changed_is_not_believed() {
         let refused = stage.clients.sessions.clone().start_turn(next.clone()).await.unwrap_err();
         assert_eq!(reason(&refused), "CONFIG_LOCK_INVALID");
         assert_eq!(metadata(&refused)["rule"], "file");
+        // Nor would a fork be held to another one.
+        let fork = ForkSessionRequest { session_id: next.session_id.clone(), ..Default::default() };
+        let refused = stage.clients.sessions.clone().fork_session(fork).await.unwrap_err();
+        assert_eq!(reason(&refused), "CONFIG_LOCK_INVALID");
     }
     fs::write(&file, lock).unwrap();
     stage.model.script([Reply::new().message("done")]);

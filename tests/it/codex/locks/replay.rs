@@ -104,6 +104,7 @@ async fn the_same_over_json_rpc_and_rest() {
         "origin": "controls.model",
     }]);
     assert_eq!(error["data"]["drift"], drift);
+    assert_eq!(error["data"]["metadata"].get("drift"), None, "once is enough");
     let message = error["message"].as_str().unwrap();
     assert!(message.contains("\n-model = \"gpt-5.5\"\n+model = \"gpt-5.4\"\n"), "{message}");
     let (status, refused) = rest.call("POST /v1/sessions", &create);
