@@ -71,6 +71,12 @@ pub(in crate::agent::codex) fn take(table: &mut Table) -> Vec<&'static str> {
     taken.map(|(key, _)| *key).collect()
 }
 
+/// Whether a setting is left out, which is then as its layers have it, beside a
+/// lock too.
+pub(in crate::agent::codex) fn is_left_out(path: &[String]) -> bool {
+    path.first().is_some_and(|first| LEFT_OUT.iter().any(|(key, _)| key == first))
+}
+
 /// The path by which codex tells of a setting.
 pub(in crate::agent::codex) fn renamed(path: &[String]) -> Vec<String> {
     let found = RENAMED.iter().find(|(from, _)| path.iter().eq(from.iter()));
