@@ -13,7 +13,7 @@ use super::{
     command::{FULL_DANGER, UNBOUNDED_RETRIES, says_sandbox},
     resolve::{
         Picture,
-        features::{Features, Stage},
+        features::{Aliases, Features, Stage},
         left_out,
     },
     tree::{dotted_path, get, leaves, put, remove},
@@ -117,7 +117,8 @@ pub(super) fn compare(
     choices: &[Choice],
     below: &[Choice],
 ) -> Compared {
-    let Picture { effective: mut actual, mut origins, above, notes } = picture;
+    let Picture { effective: mut actual, mut origins, aliases, above, notes } = picture;
+    let [choices, below] = [choices, below].map(|choices| renamed(choices, &aliases));
     let version = actual.codex_version.clone();
     let mut notes: Vec<String> = told.notes.drain(..).chain(notes).collect();
     if is_foreign(lock, &version) {
@@ -158,7 +159,7 @@ pub(super) fn compare(
     }
     // What it leaves to the turn is as it would be without a lock.
     let leaves_sandbox = !says_sandbox(&told.config);
-    for choice in choices {
+    for choice in &choices {
         let key = dotted_path(&choice.path);
         let is_lost = !(leaves_sandbox && is_of_sandbox(&choice.path))
             && is_lost(choice, &locked.config, &actual.config);
@@ -169,7 +170,7 @@ pub(super) fn compare(
             origins.know(&key, &choice.origin);
         }
     }
-    for choice in below {
+    for choice in &below {
         let key = dotted_path(&choice.path);
         if origins.of(&key).is_none() {
             origins.know(&key, &choice.origin);
@@ -194,6 +195,20 @@ fn is_lost(choice: &Choice, locked: &Table, actual: &Table) -> bool {
     let is_empty = value.as_table().is_some_and(Table::is_empty);
     let has_effect = get(actual, path).is_some_and(|actual| is_same(actual, value));
     !is_empty && !has_effect && !left_out::is_left_out(path) && !is_granted(choice, locked)
+}
+
+/// The same choices, with the canonical names of features.
+fn renamed(choices: &[Choice], aliases: &Aliases) -> Vec<Choice> {
+    let mut choices = choices.to_vec();
+    for Choice { path, .. } in &mut choices {
+        if let [table, name, ..] = &mut path[..]
+            && table == "features"
+            && let Some(canonical) = aliases.get(name)
+        {
+            name.clone_from(canonical);
+        }
+    }
+    choices
 }
 
 /// Whether a setting is one of those that say what commands may do.

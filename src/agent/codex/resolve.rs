@@ -75,6 +75,8 @@ pub(super) struct Question<'a> {
 pub(super) struct Picture {
     pub(super) effective: Effective,
     pub(super) origins: Origins,
+    /// The old names of features that some layer says.
+    pub(super) aliases: features::Aliases,
     /// What beats the flags, where something does.
     pub(super) above: &'static str,
     /// What one should know about it, each a whole sentence.
@@ -91,6 +93,8 @@ struct Answers {
     thread: Json,
     requirements: Json,
     features: features::Features,
+    /// The old names of features that some layer says.
+    aliases: features::Aliases,
     /// The model in the catalogue, where that was asked for and knows it.
     model: Option<Json>,
 }
@@ -158,7 +162,18 @@ fn ask(question: &Question<'_>, catalogue: CatalogueFields) -> Result<Answers, S
         return Err("codex app-server: its configuration is no table".to_owned());
     };
     let features = features::parse(&list);
-    Ok(Answers { config, layers, ignored, thread, requirements, features, model })
+    let merged = layers.merged();
+    let said = merged.get("features").and_then(Value::as_table);
+    let lists = |name: &str, is_on: bool| {
+        let flags = ["-c".to_owned(), format!("features.{name}={is_on}")];
+        let list = probe::answer(binary, &flags, &["features", "list"], directory);
+        list.ok().map(|list| features::parse(&list))
+    };
+    let aliases = match said {
+        Some(said) => features::aliases(&features, said, lists)?,
+        None => features::Aliases::new(),
+    };
+    Ok(Answers { config, layers, ignored, thread, requirements, features, aliases, model })
 }
 
 /// The feature by which codex asks a server for plugins as soon as it starts.

@@ -42,6 +42,7 @@ fn check(
     let picture = Picture {
         effective: effective("0.169.0", actual),
         origins: leaves(&told.config).iter().map(|(path, _)| (dotted_path(path), None)).collect(),
+        aliases: [("old".to_owned(), "goals".to_owned())].into(),
         above: "codex",
         notes: Vec::new(),
     };
@@ -81,6 +82,15 @@ fn what_is_chosen_otherwise_differs_although_the_lock_beats_it() {
             "config.not.in.the.lock:  -> 1, codex_options.config.not",
         ],
     );
+}
+
+#[test]
+fn a_feature_that_is_chosen_by_an_old_name_is_that_feature() {
+    let text = format!("{NEVER}[features]\ngoals = true\n");
+    let old = |value: bool| [choice("features.old", value, "codex_options.config.features.old")];
+    check(&lock(&text), &text, &old(true), &[], &[]);
+    let expected = "config.features.goals: true -> false, codex_options.config.features.old";
+    check(&lock(&text), &text, &old(false), &[], &[expected]);
 }
 
 #[test]

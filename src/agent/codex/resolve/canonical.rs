@@ -17,6 +17,7 @@ use crate::{
     },
     error::{Error, Result},
     lock::Effective,
+    toml_text::dotted,
 };
 
 /// The most bytes of a file whose content is a setting: what one argument holds.
@@ -31,7 +32,8 @@ const FILES: [(&str, &str); 2] = [
 /// Makes the picture.
 pub(super) fn picture(question: &Question<'_>, answers: Answers) -> Result<Picture> {
     let unavailable = |problem| Error::AgentUnavailable { problem };
-    let Answers { mut config, layers, ignored, thread, requirements, features, model } = answers;
+    let Answers { mut config, layers, ignored, thread, requirements, features, aliases, model } =
+        answers;
     let mut origins = Origins::new(layers.origins());
     let mut notes = Vec::new();
     let mut said = layers.merged();
@@ -41,9 +43,13 @@ pub(super) fn picture(question: &Question<'_>, answers: Answers) -> Result<Pictu
     }
     add_untold(&mut config, &said);
     let said_features = match said.get("features") {
-        Some(Value::Table(table)) => table.clone(),
+        Some(Value::Table(table)) => features::renamed(table, &aliases),
         _ => Table::new(),
     };
+    for (alias, name) in &aliases {
+        let key = |name: &str| dotted("features", name);
+        origins.rename(&key(alias), &key(name));
+    }
     config.insert("features".to_owned(), features::table(&features, &said_features).into());
     if config.get("hooks").is_some_and(has_values) {
         notes.push("Hooks are not covered: they stay as the layers have them.".to_owned());
@@ -94,7 +100,7 @@ pub(super) fn picture(question: &Question<'_>, answers: Answers) -> Result<Pictu
         config,
         instructions,
     };
-    Ok(Picture { effective, origins, above, notes })
+    Ok(Picture { effective, origins, aliases, above, notes })
 }
 
 /// Adds what the layers say and `config/read` leaves out, such as most of the

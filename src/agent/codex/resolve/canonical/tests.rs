@@ -50,6 +50,7 @@ impl Said {
             thread: self.thread,
             requirements: self.requirements,
             features: features::parse("goals stable true\n"),
+            aliases: features::Aliases::new(),
             model: None,
         };
         picture(&question, answers).unwrap()

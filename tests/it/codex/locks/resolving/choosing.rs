@@ -80,6 +80,9 @@ fn choices() -> Vec<(Asked, &'static str, &'static [Beside])> {
         (setting("compact_prompt", "'Short.'"), "config.compact_prompt", NONE),
         (setting("mcp_servers.more.command", "'true'"), "config.mcp_servers.more.command", NONE),
         (setting("features.goals", "false"), "config.features.goals", NONE),
+        // Old names, one of them of a feature that no lock says unless somebody does.
+        (setting("features.collab", "false"), "config.features.multi_agent", NONE),
+        (setting("features.connectors", "false"), "config.features.apps", NONE),
         (setting("features.nobody_has_this", "true"), "config.features.nobody_has_this", NONE),
         (setting("nobody_has_this.either", "1"), "config.nobody_has_this.either", NONE),
     ]);

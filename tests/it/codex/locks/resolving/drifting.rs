@@ -244,3 +244,32 @@ fn another_version_of_codex_is_refused_unless_it_is_allowed() {
     let notes = bench.compare(&allowed, &lock).notes;
     assert!(notes[0].contains(VERSION) && notes[0].contains("0.170.0"), "{notes:?}");
 }
+
+#[test]
+fn an_old_name_of_a_feature_is_found_whoever_says_it() {
+    let bench = Bench::new();
+    let lock = bench.lock(&Asked::default());
+    let user = bench.home.path().join("config.toml");
+    let text = fs::read_to_string(&user).unwrap();
+    let asked = Asked { options: told([("features.collab", "false")]), ..Asked::default() };
+    // Both say it: the request's counts.
+    for config in [text.clone(), format!("{text}\n[features]\ncollab = true\n")] {
+        fs::write(&user, config).unwrap();
+        let by_request =
+            "config.features.multi_agent:  -> false, codex_options.config.features.collab";
+        bench.check(&asked, &lock, &[by_request]);
+    }
+    fs::write(&user, format!("{text}\n[features]\ncollab = false\n")).unwrap();
+    let by_file = format!("config.features.multi_agent:  -> false, {}", user.display());
+    bench.check(&Asked::default(), &lock, &[&by_file]);
+    // A lock that was made with it says it, and nothing differs.
+    fs::write(&user, text).unwrap();
+    let lock = bench.lock(&asked);
+    assert_eq!(lock.effective.config["features"]["multi_agent"].as_bool(), Some(false));
+    bench.check(&asked, &lock, &[]);
+    bench.check(&Asked::default(), &lock, &[]);
+    let other = Asked { options: told([("features.collab", "true")]), ..Asked::default() };
+    let expected =
+        "config.features.multi_agent: false -> true, codex_options.config.features.collab";
+    bench.check(&other, &lock, &[expected]);
+}
