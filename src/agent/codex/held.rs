@@ -12,7 +12,7 @@ use super::{
     chosen::Choice,
     command::{FULL_DANGER, UNBOUNDED_RETRIES, says_sandbox},
     resolve::{
-        Picture,
+        Picture, catalogue,
         features::{Aliases, Features, Stage},
         left_out,
     },
@@ -139,6 +139,17 @@ pub(super) fn compare(
             locked.codex_version
         ));
         locked.codex_version.clone_from(&version);
+        if locked.model_catalog_sha256 != actual.model_catalog_sha256 {
+            notes.push(
+                "The catalogue of models, of which each version of codex has its own, is not \
+                 compared."
+                    .to_owned(),
+            );
+            locked.model_catalog_sha256.clone_from(&actual.model_catalog_sha256);
+        }
+    }
+    if locked.model_catalog_sha256.is_none() {
+        actual.model_catalog_sha256 = None;
     }
     if is_foreign(lock, &version) {
         // What somebody says beside a lock differs from it, but for what codex never
@@ -174,6 +185,13 @@ pub(super) fn compare(
         let key = dotted_path(&choice.path);
         if origins.of(&key).is_none() {
             origins.know(&key, &choice.origin);
+        }
+    }
+    if origins.of(catalogue::HASH).is_none() {
+        let of_catalogue = |choice: &&Choice| choice.path == ["model_catalog_json"];
+        let choice = choices.iter().rfind(of_catalogue).or(below.iter().rfind(of_catalogue));
+        if let Some(choice) = choice {
+            origins.know(catalogue::HASH, &choice.origin);
         }
     }
     let origin_of = |key: &str| origins.of(key).unwrap_or_else(|| above.to_owned());

@@ -166,6 +166,9 @@ impl Codex {
             model: model.as_deref(),
             sandbox: sandbox.as_deref(),
             add_directories: command::add_directories(turn, held),
+            asks_catalogue: turn
+                .lock
+                .is_some_and(|(lock, _)| lock.effective.model_catalog_sha256.is_some()),
             profile: self.profile(turn)?.map(|(table, _)| table),
         };
         resolve::resolve(question, catalogue)

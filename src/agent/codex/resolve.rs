@@ -36,6 +36,7 @@ use crate::{
 };
 
 mod canonical;
+pub(super) mod catalogue;
 pub(super) mod features;
 pub(super) mod instructions;
 mod layers;
@@ -66,6 +67,9 @@ pub(super) struct Question<'a> {
     pub(super) sandbox: Option<&'a str>,
     /// The directories of `--add-dir`.
     pub(super) add_directories: &'a [String],
+    /// Whether it counts what the catalogue says of the model, also where that is no
+    /// part of the configuration.
+    pub(super) asks_catalogue: bool,
     /// What its profile says, which codex lays between user and project.
     pub(super) profile: Option<Table>,
 }
@@ -97,6 +101,8 @@ struct Answers {
     aliases: features::Aliases,
     /// The model in the catalogue, where that was asked for and knows it.
     model: Option<Json>,
+    /// Whether what it says is to be a part of the configuration.
+    catalogue: CatalogueFields,
 }
 
 /// Resolves.
@@ -147,12 +153,15 @@ fn ask(question: &Question<'_>, catalogue: CatalogueFields) -> Result<Answers, S
     let arguments = arguments(&question.settings)?;
     let (binary, directory) = (question.binary, question.directory);
     let list = probe::answer(binary, &arguments, &["features", "list"], directory)?;
-    let model = match catalogue {
-        CatalogueFields::LeftOut => None,
-        CatalogueFields::Saved => {
-            let list = probe::answer(binary, &arguments, &["debug", "models"], directory)?;
-            model(&list, &thread["model"])
-        }
+    let asks_catalogue = match catalogue {
+        CatalogueFields::LeftOut => question.asks_catalogue,
+        CatalogueFields::Saved => true,
+    };
+    let model = if asks_catalogue {
+        let list = probe::answer(binary, &arguments, &["debug", "models"], directory)?;
+        model(&list, &thread["model"])
+    } else {
+        None
     };
     let mut layers = Layers::read(&config);
     if question.settings.get(PLUGINS).is_none() {
@@ -173,7 +182,17 @@ fn ask(question: &Question<'_>, catalogue: CatalogueFields) -> Result<Answers, S
         Some(said) => features::aliases(&features, said, lists)?,
         None => features::Aliases::new(),
     };
-    Ok(Answers { config, layers, ignored, thread, requirements, features, aliases, model })
+    Ok(Answers {
+        config,
+        layers,
+        ignored,
+        thread,
+        requirements,
+        features,
+        aliases,
+        model,
+        catalogue,
+    })
 }
 
 /// The feature by which codex asks a server for plugins as soon as it starts.

@@ -12,7 +12,7 @@ const LEFT_OUT: [(&str, &str); 46] = [
     ("model_instructions_file", "a file; what it says is in `instructions`"),
     ("experimental_compact_prompt_file", "a file; what it says is in `compact_prompt`"),
     ("experimental_use_unified_exec_tool", "another name of `features.unified_exec`"),
-    ("model_catalog_json", "a file; what its model has is in the lock"),
+    ("model_catalog_json", "a file; what it says of the model has a hash in the lock"),
     // This machine.
     ("projects", "directories that somebody here trusts"),
     ("notify", "a program of this machine"),

@@ -66,8 +66,9 @@ async fn the_effort_of_a_prompt_is_in_the_lock_of_what_ran_with_it() {
     stage.model.script([Reply::new().message("done")]);
     let line = format!("POST /api/sessions/{}/messages", session.session_id);
     let body = json!({"text": "Go on.", "effort": "high"});
-    let (status, answer) = Rest::new(&stage.server).call(&line, &body);
-    assert_eq!(status, 202, "{answer}");
+    let json = ("content-type", "application/json");
+    let answer = Rest::new(&stage.server).send(&line, &[json], body.to_string().as_bytes());
+    assert_eq!(answer.status, 202, "{answer:?}");
     stage.rest(&session).await;
     let request = stage.model.requests().pop().unwrap();
     assert_eq!(request.body["reasoning"]["effort"], "high");
