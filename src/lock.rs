@@ -60,6 +60,9 @@ pub struct Effective {
     /// Its configuration in canonical names: what it takes by `-c`, and nothing
     /// that depends on the machine.
     pub config: Table,
+    /// The SHA-256 of what the catalogue says of its model and the configuration does
+    /// not, in hexadecimal; none where the catalogue may change.
+    pub model_catalog_sha256: Option<String>,
     /// The SHA-256 of each file of instructions that it reads, in hexadecimal.
     pub instructions: BTreeMap<String, String>,
 }

@@ -310,7 +310,8 @@ pub(super) struct RunArgs {
 /// What a new session chooses of what its agent runs with.
 #[derive(Debug, Args)]
 pub(super) struct ChoiceArgs {
-    /// The directory that the agent works in; by default this one
+    /// The directory that the agent works in; by default the config
+    /// lock's where there is one that says it, or else this one
     #[arg(short = 'C', long = "cd", value_name = "DIR")]
     pub directory: Option<PathBuf>,
     /// The model; by default the agent's own choice

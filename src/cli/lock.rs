@@ -18,7 +18,7 @@ use super::{
     scope::session_id,
 };
 use crate::{
-    lock::MAX_BYTES,
+    lock::{Lock, MAX_BYTES},
     proto::{
         ConfigDrift, CreateSessionRequest, ExportConfigLockRequest, FilesystemSandbox,
         NetworkAccess, Session, VerifyConfigLockRequest, VerifyConfigLockResponse,
@@ -67,7 +67,7 @@ async fn verify(cx: &Context, args: VerifyLockArgs) -> Result<(), Failure> {
     let config_lock = file.as_deref().map(read).transpose()?.unwrap_or_default();
     let chosen = match &session {
         Some(_) => None,
-        None => Some(chosen(choices, !config_lock.is_empty())?),
+        None => Some(chosen(choices, &config_lock)?),
     };
     let server = Connector::new(cx)?.connect().await?;
     let session_id = match session {
@@ -133,17 +133,19 @@ pub(super) async fn whole(
     Failure::Refused(problem)
 }
 
-/// What a person chose for a new session. With a lock, the working directory is
-/// the lock's where none was chosen.
+/// What a person chose for a new session. The working directory, where none was
+/// chosen, is the lock's, or this one where there is no lock or it says none.
 ///
 /// # Errors
 /// When a path or an option is of no use.
-pub(super) fn chosen(choices: ChoiceArgs, has_lock: bool) -> Result<Session, Failure> {
+pub(super) fn chosen(choices: ChoiceArgs, config_lock: &str) -> Result<Session, Failure> {
     let ChoiceArgs { directory, model, sandbox, network, codex } = choices;
     let working_directory = match directory {
         Some(path) => absolute(&path)?,
-        None if has_lock => String::new(),
-        None => absolute(Path::new("."))?,
+        None if config_lock.is_empty() || says_no_directory(config_lock) => {
+            absolute(Path::new("."))?
+        }
+        None => String::new(),
     };
     Ok(Session {
         working_directory,
@@ -157,6 +159,12 @@ pub(super) fn chosen(choices: ChoiceArgs, has_lock: bool) -> Result<Session, Fai
 
 /// How much of a file is read: one byte more than a lock may have.
 const MOST: u64 = MAX_BYTES as u64 + 1;
+
+/// Whether this is a lock that says no directory, as those that codex itself made.
+/// What is no lock at all is the server's to refuse.
+fn says_no_directory(config_lock: &str) -> bool {
+    Lock::parse(config_lock).is_ok_and(|lock| lock.effective.working_directory.is_none())
+}
 
 /// Reads a lock that was named.
 ///

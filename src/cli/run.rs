@@ -21,7 +21,7 @@ pub(super) async fn run(cx: &Context, args: RunArgs) -> Result<(), Failure> {
         source: "user".into(),
         title: args.title.unwrap_or_default(),
         persist_session: args.persist_session,
-        ..lock::chosen(args.choices, !config_lock.is_empty())?
+        ..lock::chosen(args.choices, &config_lock)?
     };
     let images = options::paths(&args.images)?;
     let mut keyboard = Keyboard::new(cx, OnInterrupt::StopTurn)?;

@@ -69,6 +69,9 @@ fn table(effective: &Effective) -> Value {
     if let Some(path) = &effective.working_directory {
         table.insert("working_directory".to_owned(), path.to_string_lossy().into_owned().into());
     }
+    if let Some(hash) = &effective.model_catalog_sha256 {
+        table.insert("model_catalog_sha256".to_owned(), hash.clone().into());
+    }
     table.insert("config".to_owned(), effective.config.clone().into());
     let hashes = effective.instructions.iter();
     let hashes: Table = hashes.map(|(path, hash)| (path.clone(), hash.clone().into())).collect();
@@ -78,11 +81,15 @@ fn table(effective: &Effective) -> Value {
 
 /// All that is compared, as a document; `hidden` stands in place of a secret.
 fn document(effective: &Effective, hidden: impl Fn(&str) -> &'static str) -> Vec<Entry> {
-    let Effective { codex_version, working_directory, config, instructions } = effective;
+    let Effective { codex_version, working_directory, config, model_catalog_sha256, instructions } =
+        effective;
     let mut document = vec![Entry::new("", "codex_version", &codex_version.clone().into())];
     if let Some(path) = working_directory {
         let path = path.to_string_lossy().into_owned().into();
         document.push(Entry::new("", "working_directory", &path));
+    }
+    if let Some(hash) = model_catalog_sha256 {
+        document.push(Entry::new("", "model_catalog_sha256", &hash.clone().into()));
     }
     let config = secrets::hide(config, |key| hidden(&format!("config.{key}")));
     form::add_tables(&mut document, &config, instructions);
@@ -129,6 +136,7 @@ mod tests {
             codex_version: "0.169.0".to_owned(),
             working_directory: Some("/home/dev/project".into()),
             config: toml::from_str(config).unwrap(),
+            model_catalog_sha256: None,
             instructions: [("/home/dev/project/AGENTS.md".to_owned(), "aa".to_owned())].into(),
         }
     }
@@ -156,6 +164,7 @@ mod tests {
              [projects.'/a.b']\ntrust_level = 'untrusted'\n[empty]\nnow = 1\n",
         );
         actual.codex_version = "0.170.0".to_owned();
+        actual.model_catalog_sha256 = Some("cc".to_owned());
         actual.working_directory = Some("/home/dev/other".into());
         actual.instructions = [("/home/dev/other/AGENTS.md".to_owned(), "bb".to_owned())].into();
         check(
@@ -173,6 +182,7 @@ mod tests {
                 "config.projects.\"/a.b\".trust_level: \"trusted\" -> \"untrusted\"",
                 "instructions.\"/home/dev/other/AGENTS.md\":  -> \"bb\"",
                 "instructions.\"/home/dev/project/AGENTS.md\": \"aa\" -> ",
+                "model_catalog_sha256:  -> \"cc\"",
                 "working_directory: \"/home/dev/project\" -> \"/home/dev/other\"",
             ],
         );

@@ -26,7 +26,7 @@ const HEAD: &str = "\
 ";
 
 /// Everything that may stand outside of tables, and the tables.
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 10] = [
     "version",
     "codex_version",
     "switchboard_version",
@@ -34,6 +34,7 @@ const FIELDS: [&str; 9] = [
     "thread_id",
     "create_time",
     "working_directory",
+    "model_catalog_sha256",
     "config",
     "instructions",
 ];
@@ -82,6 +83,7 @@ pub(super) fn parse(text: &str) -> Result<Lock> {
         None if made_of.switchboard_version.is_some() => return Err(missing("working_directory")),
         Some(_) | None => {}
     }
+    let model_catalog_sha256 = take_text(&mut top, "model_catalog_sha256")?;
     let config = take_table(&mut top, "config")?.ok_or_else(|| missing("config"))?;
     check_secrets(&config)?;
     let mut instructions = BTreeMap::new();
@@ -91,7 +93,8 @@ pub(super) fn parse(text: &str) -> Result<Lock> {
         };
         instructions.insert(path, hash);
     }
-    let effective = Effective { codex_version, working_directory, config, instructions };
+    let effective =
+        Effective { codex_version, working_directory, config, model_catalog_sha256, instructions };
     Ok(Lock { made_of, effective })
 }
 
@@ -109,6 +112,7 @@ pub(super) fn write(lock: &Lock) -> Result<String> {
     add("thread_id", thread_id.clone().map(Value::from));
     add("create_time", time.map(datetime).transpose()?);
     add("working_directory", path_text(effective)?.map(Value::from));
+    add("model_catalog_sha256", effective.model_catalog_sha256.clone().map(Value::from));
     add_tables(&mut document, &effective.config, &effective.instructions);
     let mut text = HEAD.to_owned();
     text.extend(document.into_iter().map(|entry| entry.text));

@@ -50,6 +50,7 @@ fn lock() -> Lock {
             codex_version: "0.169.0".to_owned(),
             working_directory: Some("/home/dev/project".into()),
             config: toml::from_str(config).unwrap(),
+            model_catalog_sha256: None,
             instructions: [("/home/dev/project/AGENTS.md".to_owned(), "aa".to_owned())].into(),
         },
     }
@@ -138,7 +139,7 @@ fn each_fault_of_a_file_has_its_own_rule_and_text() {
             "unknown_field",
             Some("model"),
             "unknown field model; expected one of version, codex_version, switchboard_version, \
-             session_id, thread_id, create_time, working_directory, config, instructions; \
+             session_id, thread_id, create_time, working_directory, model_catalog_sha256, config, instructions; \
              is it of [config]?",
         ),
         (

@@ -23,8 +23,9 @@ use crate::{
     session::{
         directory::SessionDirectory,
         registry::{is_full, storage_error},
-        turn,
+        request, turn,
     },
+    supervise::TurnFiles,
 };
 
 /// A lock that was written down.
@@ -97,7 +98,8 @@ pub(crate) fn text_of(lock: &SessionLock, directory: &SessionDirectory) -> Resul
     Err(of_no_use(&path, &problem))
 }
 
-/// Resolves what the session's next turn would run with, and writes it down.
+/// Resolves what the session's next turn would run with, with the effort that its
+/// latest one was asked for, and writes it down.
 ///
 /// # Errors
 ///
@@ -111,7 +113,11 @@ pub(crate) fn export(
 ) -> Result<Exported> {
     let kind = Kind::parse(&session.agent)?;
     let lock = held_to(session, directory)?;
-    let prompt = Prompt::default();
+    // A prompt may have its own, which is what the latest turn ran with.
+    let latest = TurnFiles::new(directory.turns(), TurnNumber(session.turn_count()));
+    let effort =
+        request::effort(&latest).map_err(|error| storage_error(error, &latest.request()))?;
+    let prompt = Prompt { effort, ..Prompt::default() };
     let number = TurnNumber(session.turn_count() + 1);
     let request = turn::request(session, lock.as_ref(), number, &prompt);
     if lock.is_some() {
@@ -168,8 +174,11 @@ pub(crate) fn export_at_start(
         return None;
     }
     let error = match export(agents, session, directory, config, config.catalogue) {
-        Ok(Exported { path, .. }) => {
+        Ok(Exported { text: _, path, notes }) => {
             tracing::info!(session = %session.id, path = %path.display(), "wrote a config lock");
+            for note in notes {
+                tracing::warn!(session = %session.id, note, "of its config lock");
+            }
             return None;
         }
         Err(error) => error,

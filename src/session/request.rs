@@ -57,15 +57,29 @@ pub(crate) fn write(files: &TurnFiles, prompt: &Prompt) -> io::Result<()> {
 ///
 /// Those of the file system, and `InvalidData`; the text names the file.
 pub(crate) fn read(files: &TurnFiles) -> io::Result<Prompt> {
-    let Request { version: _, images, effort } = match fs::read(files.request()) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map_err(|error| named(&files.request(), io::ErrorKind::InvalidData, &error))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Request::default(),
-        Err(error) => return Err(named(&files.request(), error.kind(), &error)),
-    };
+    let Request { version: _, images, effort } = read_request(files)?;
     let text =
         fs::read(files.prompt()).map_err(|error| named(&files.prompt(), error.kind(), &error))?;
     Ok(Prompt { text: String::from_utf8_lossy(&text).into_owned(), images, effort })
+}
+
+/// Reads the effort that a turn was asked for; none where it was asked for none, or
+/// there was no such turn.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(crate) fn effort(files: &TurnFiles) -> io::Result<Option<Effort>> {
+    read_request(files).map(|request| request.effort)
+}
+
+fn read_request(files: &TurnFiles) -> io::Result<Request> {
+    match fs::read(files.request()) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|error| named(&files.request(), io::ErrorKind::InvalidData, &error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Request::default()),
+        Err(error) => Err(named(&files.request(), error.kind(), &error)),
+    }
 }
 
 fn named(path: &Path, kind: io::ErrorKind, error: &dyn std::error::Error) -> io::Error {
@@ -89,9 +103,11 @@ mod tests {
         };
         write(&files, &with_images).unwrap();
         assert_eq!(read(&files).unwrap(), with_images);
+        assert_eq!(effort(&files).unwrap(), Some(Effort::Xhigh));
 
         write(&files, &"Now without.".into()).unwrap();
         assert_eq!(read(&files).unwrap(), "Now without.".into());
+        assert_eq!(effort(&files).unwrap(), None);
 
         fs::write(files.request(), "{").unwrap();
         let error = read(&files).unwrap_err();

@@ -4,7 +4,7 @@
 use toml::{Table, Value};
 
 use super::{
-    command::{FULL_DANGER, network_access, sandbox_mode},
+    command::{FULL_DANGER, network_access, sandbox_mode, says_sandbox},
     options,
     resolve::left_out,
     tree::{get, leaves},
@@ -39,7 +39,13 @@ pub(super) fn choices(
     };
     let mut choices = Vec::new();
     if let Some((table, file)) = profile {
-        choices.extend(of_table(table, |_| file.to_owned()));
+        // It says for many turns how a sandbox would be, which this one may not have.
+        let is_inert = |choice: &Choice| {
+            choice.path.first().is_some_and(|key| key == "sandbox_workspace_write")
+                && get(locked, &choice.path).is_none()
+        };
+        let of_profile = of_table(table, |_| file.to_owned()).into_iter();
+        choices.extend(of_profile.filter(|choice| !is_inert(choice)));
     }
     let settings = options::settings(turn.options)?;
     choices.extend(of_table(settings.table(), |key| format!("codex_options.config.{key}")));
@@ -64,10 +70,15 @@ pub(super) fn choices(
     Ok(choices)
 }
 
-/// The directories to write to, where the lock has not all that were chosen.
+/// The directories to write to, where the lock has not all that were chosen. A
+/// lock that says no sandbox leaves them to the turn.
 fn directories(turn: &TurnRequest<'_>, locked: &Table) -> Option<Choice> {
+    if !says_sandbox(locked) {
+        return None;
+    }
     let path = ["sandbox_workspace_write", "writable_roots"].map(str::to_owned).to_vec();
-    let mut roots = get(locked, &path)?.as_array()?.clone();
+    let roots = get(locked, &path).and_then(Value::as_array);
+    let mut roots = roots.cloned().unwrap_or_default();
     let chosen =
         turn.options.add_directories.iter().map(|directory| Value::from(directory.as_str()));
     let added: Vec<Value> = chosen.filter(|directory| !roots.contains(directory)).collect();

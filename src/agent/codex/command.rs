@@ -34,9 +34,9 @@ pub(super) enum Retries {
 /// environment codex lets them have: so they are found should their supervisor
 /// die.
 ///
-/// What a lock holds the turn to beats all of that. It says the sandbox and the
-/// directories to write to as well, so that `--add-dir` and the bypass are left
-/// out, which come to the same.
+/// What a lock holds the turn to beats all of that. Where it says the sandbox, it
+/// says the directories to write to as well, so that `--add-dir` is left out; and
+/// so is the bypass, which comes to the same as its sandbox.
 ///
 /// # Errors
 ///
@@ -71,7 +71,7 @@ pub(super) fn arguments(
     if !options.profile.is_empty() {
         args.extend(["-p".into(), options.profile.as_str().into()]);
     }
-    for directory in options.add_directories.iter().filter(|_| held.is_none()) {
+    for directory in add_directories(turn, held) {
         args.extend(["--add-dir".into(), directory.into()]);
     }
     match retries {
@@ -165,6 +165,20 @@ pub(super) fn told(
         check_model(model).map_err(|problem| Error::invalid("session.model", problem))?;
     }
     Ok(Told { model, sandbox, settings })
+}
+
+/// The directories that a turn may write to beside what its settings say.
+pub(super) fn add_directories<'a>(turn: &TurnRequest<'a>, held: Option<&Table>) -> &'a [String] {
+    match held {
+        Some(held) if says_sandbox(held) => &[],
+        Some(_) | None => &turn.options.add_directories,
+    }
+}
+
+/// Whether a lock says the sandbox, and all that belongs to it. Those that codex
+/// itself made do not.
+pub(super) fn says_sandbox(held: &Table) -> bool {
+    ["sandbox_mode", "default_permissions"].iter().any(|key| held.contains_key(*key))
 }
 
 /// The sandbox of a turn that bypasses it.

@@ -10,9 +10,10 @@ use toml::{Table, Value};
 
 use super::{
     chosen::Choice,
+    command::{FULL_DANGER, UNBOUNDED_RETRIES, says_sandbox},
     resolve::{
-        Picture,
-        features::{Features, Stage},
+        Picture, catalogue,
+        features::{Aliases, Features, Stage},
         left_out,
     },
     tree::{dotted_path, get, leaves, put, remove},
@@ -116,7 +117,8 @@ pub(super) fn compare(
     choices: &[Choice],
     below: &[Choice],
 ) -> Compared {
-    let Picture { effective: mut actual, mut origins, above, notes } = picture;
+    let Picture { effective: mut actual, mut origins, aliases, above, notes } = picture;
+    let [choices, below] = [choices, below].map(|choices| renamed(choices, &aliases));
     let version = actual.codex_version.clone();
     let mut notes: Vec<String> = told.notes.drain(..).chain(notes).collect();
     if is_foreign(lock, &version) {
@@ -137,9 +139,27 @@ pub(super) fn compare(
             locked.codex_version
         ));
         locked.codex_version.clone_from(&version);
+        if locked.model_catalog_sha256 != actual.model_catalog_sha256 {
+            notes.push(
+                "The catalogue of models, of which each version of codex has its own, is not \
+                 compared."
+                    .to_owned(),
+            );
+            locked.model_catalog_sha256.clone_from(&actual.model_catalog_sha256);
+        }
+    }
+    if locked.model_catalog_sha256.is_none() {
+        actual.model_catalog_sha256 = None;
     }
     if is_foreign(lock, &version) {
-        let is_filled = |key: &str| is_of_codex(lock) || origins.is_of_codex(key);
+        // What somebody says beside a lock differs from it, but for what codex never
+        // wrote into its own, and for what we say ourselves.
+        let is_filled = |key: &str| {
+            let table = key.split('.').next().unwrap_or_default();
+            origins.is_of_codex(key)
+                || (is_of_codex(lock) && is_of_sandbox(&[table.to_owned()]))
+                || key.strip_prefix("features.") == Some(UNBOUNDED_RETRIES)
+        };
         let filled = fill(&mut locked.config, &actual.config, &is_filled);
         if !filled.is_empty() {
             notes.push(format!(
@@ -148,24 +168,30 @@ pub(super) fn compare(
             ));
         }
     }
-    for choice in choices {
-        let Some(value) = get(&locked.config, &choice.path) else { continue };
-        if !is_same(value, &choice.value) {
+    // What it leaves to the turn is as it would be without a lock.
+    let leaves_sandbox = !says_sandbox(&told.config);
+    for choice in &choices {
+        let key = dotted_path(&choice.path);
+        let is_lost = !(leaves_sandbox && is_of_sandbox(&choice.path))
+            && is_lost(choice, &locked.config, &actual.config);
+        if is_lost {
             put(&mut actual.config, &choice.path, choice.value.clone());
         }
-    }
-    for choice in choices {
-        let key = dotted_path(&choice.path);
-        if origins.of(&key).is_none()
-            || get(&locked.config, &choice.path).is_some_and(|value| !is_same(value, &choice.value))
-        {
+        if is_lost || origins.of(&key).is_none() {
             origins.know(&key, &choice.origin);
         }
     }
-    for choice in below {
+    for choice in &below {
         let key = dotted_path(&choice.path);
         if origins.of(&key).is_none() {
             origins.know(&key, &choice.origin);
+        }
+    }
+    if origins.of(catalogue::HASH).is_none() {
+        let of_catalogue = |choice: &&Choice| choice.path == ["model_catalog_json"];
+        let choice = choices.iter().rfind(of_catalogue).or(below.iter().rfind(of_catalogue));
+        if let Some(choice) = choice {
+            origins.know(catalogue::HASH, &choice.origin);
         }
     }
     let origin_of = |key: &str| origins.of(key).unwrap_or_else(|| above.to_owned());
@@ -175,6 +201,58 @@ pub(super) fn compare(
         None => origin_of(key),
     });
     Compared { drift, codex_version: version, notes }
+}
+
+/// Whether a turn that is held to a lock would not do what was chosen: the lock has
+/// it otherwise, or says nothing of it and leaves no room for it.
+fn is_lost(choice: &Choice, locked: &Table, actual: &Table) -> bool {
+    let Choice { path, value, origin: _ } = choice;
+    if let Some(locked) = get(locked, path) {
+        return !is_same(locked, value);
+    }
+    let is_empty = value.as_table().is_some_and(Table::is_empty);
+    let has_effect = get(actual, path).is_some_and(|actual| is_same(actual, value));
+    !is_empty && !has_effect && !left_out::is_left_out(path) && !is_granted(choice, locked)
+}
+
+/// The same choices, with the canonical names of features.
+fn renamed(choices: &[Choice], aliases: &Aliases) -> Vec<Choice> {
+    let mut choices = choices.to_vec();
+    for Choice { path, .. } in &mut choices {
+        if let [table, name, ..] = &mut path[..]
+            && table == "features"
+            && let Some(canonical) = aliases.get(name)
+        {
+            name.clone_from(canonical);
+        }
+    }
+    choices
+}
+
+/// Whether a setting is one of those that say what commands may do.
+fn is_of_sandbox(path: &[String]) -> bool {
+    let of_sandbox =
+        ["sandbox_mode", "sandbox_workspace_write", "default_permissions", "permissions"];
+    path.first().is_some_and(|first| of_sandbox.contains(&first.as_str()))
+}
+
+/// Whether the sandbox of a lock does by itself what was chosen, which it has no
+/// setting for: what only reads has no network, and what has no sandbox has all.
+fn is_granted(choice: &Choice, locked: &Table) -> bool {
+    let Some(mode) = locked.get("sandbox_mode").and_then(Value::as_str) else { return false };
+    let name = match choice.path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["sandbox_workspace_write", name] => name,
+        _ => return false,
+    };
+    match name {
+        "network_access" => match choice.value.as_bool() {
+            Some(true) => mode == FULL_DANGER,
+            Some(false) => mode == "read-only",
+            None => false,
+        },
+        "writable_roots" => mode == FULL_DANGER,
+        _ => false,
+    }
 }
 
 /// Takes out what codex was told and does not tell again, and says what that was.

@@ -20,6 +20,7 @@ use crate::{
     agent::{Compared, Resolved, TurnRequest, file::read_at_most},
     error::{Error, Result},
     lock::{CatalogueFields, Lock, secrets},
+    proto::Warning,
 };
 
 /// The most bytes of a profile.
@@ -69,7 +70,8 @@ impl Codex {
         Ok(compared)
     }
 
-    /// What a turn is told of its lock; none where it has no lock.
+    /// What a turn is told of its lock, and what one should know about that; none
+    /// where it has no lock.
     ///
     /// # Errors
     ///
@@ -82,7 +84,7 @@ impl Codex {
         version: &str,
         retries: Retries,
         config: &AgentConfig,
-    ) -> Result<Option<Table>> {
+    ) -> Result<Option<(Table, Vec<Warning>)>> {
         let Some((lock, any_version)) = turn.lock else { return Ok(None) };
         if lock.effective.codex_version != version && !any_version {
             let locked = lock.effective.codex_version.clone();
@@ -91,7 +93,9 @@ impl Codex {
         let stage = Stage { binary, version, retries, config };
         let (compared, held) = self.compare(turn, (lock, any_version), &stage)?;
         if compared.drift.values.is_empty() {
-            return Ok(Some(held));
+            let code = "CONFIG_LOCK_NOT_WHOLE".to_owned();
+            let warning = |message| Warning { code: code.clone(), message };
+            return Ok(Some((held, compared.notes.into_iter().map(warning).collect())));
         }
         Err(Error::ConfigLockDrift { drift: Box::new(compared.drift) })
     }
@@ -161,10 +165,6 @@ impl Codex {
             Retries::Bounded | Retries::AsConfigured => {}
         }
         command::written(&settings, held)?;
-        let add_directories: &[String] = match held {
-            None => &turn.options.add_directories,
-            Some(_) => &[],
-        };
         let question = Question {
             binary: stage.binary,
             version: stage.version,
@@ -173,7 +173,10 @@ impl Codex {
             settings,
             model: model.as_deref(),
             sandbox: sandbox.as_deref(),
-            add_directories,
+            add_directories: command::add_directories(turn, held),
+            asks_catalogue: turn
+                .lock
+                .is_some_and(|(lock, _)| lock.effective.model_catalog_sha256.is_some()),
             profile: self.profile(turn)?.map(|(table, _)| table),
         };
         let _place = self.questions.place();

@@ -155,6 +155,8 @@ impl Codex {
         let Met { version, retries, mut warnings } = self.meet(&binary).map_err(unavailable)?;
         warnings.extend(unhonoured::warnings(turn, &config, &self.config));
         let held = self.hold(turn, &binary, &version, retries, &config)?;
+        let (held, notes) = held.map_or((None, Vec::new()), |(held, notes)| (Some(held), notes));
+        warnings.extend(notes);
         let held = held.as_ref();
         let args = command::arguments(turn, retries, &config, held)?;
         let fallback = match turn.history {

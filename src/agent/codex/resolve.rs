@@ -37,7 +37,7 @@ use crate::{
 };
 
 mod canonical;
-mod catalogue;
+pub(super) mod catalogue;
 pub(super) mod features;
 pub(super) mod instructions;
 mod layers;
@@ -69,6 +69,9 @@ pub(super) struct Question<'a> {
     pub(super) sandbox: Option<&'a str>,
     /// The directories of `--add-dir`.
     pub(super) add_directories: &'a [String],
+    /// Whether it counts what the catalogue says of the model, also where that is no
+    /// part of the configuration.
+    pub(super) asks_catalogue: bool,
     /// What its profile says, which codex lays between user and project.
     pub(super) profile: Option<Table>,
 }
@@ -78,6 +81,8 @@ pub(super) struct Question<'a> {
 pub(super) struct Picture {
     pub(super) effective: Effective,
     pub(super) origins: Origins,
+    /// The old names of features that some layer says.
+    pub(super) aliases: features::Aliases,
     /// What beats the flags, where something does.
     pub(super) above: &'static str,
     /// What one should know about it, each a whole sentence.
@@ -94,8 +99,12 @@ struct Answers {
     thread: Json,
     requirements: Json,
     features: features::Features,
+    /// The old names of features that some layer says.
+    aliases: features::Aliases,
     /// The model in the catalogue, where that was asked for and knows it.
     model: Option<Json>,
+    /// Whether what it says is to be a part of the configuration.
+    catalogue: CatalogueFields,
 }
 
 /// Resolves.
@@ -154,18 +163,42 @@ fn ask(question: &Question<'_>, catalogue: CatalogueFields) -> Result<Answers, S
     };
     quiet::restore(&mut config, &mut layers, &question.settings);
     thread["modelProvider"] = config.get("model_provider").and_then(Value::as_str).into();
-    let model = match catalogue {
-        CatalogueFields::LeftOut => None,
-        CatalogueFields::Saved => {
-            let arguments = arguments(&quiet::settings(&question.settings)?)?;
-            let list = probe::answer(binary, &arguments, &["debug", "models"], directory)?;
-            let name = &thread["model"];
-            catalogue::fetched(question.home, question.version, &config, name)
-                .or_else(|| catalogue::model(&list, name))
-        }
+    let asks_catalogue = match catalogue {
+        CatalogueFields::LeftOut => question.asks_catalogue,
+        CatalogueFields::Saved => true,
+    };
+    let model = if asks_catalogue {
+        let arguments = arguments(&quiet::settings(&question.settings)?)?;
+        let list = probe::answer(binary, &arguments, &["debug", "models"], directory)?;
+        let name = &thread["model"];
+        catalogue::fetched(question.home, question.version, &config, name)
+            .or_else(|| catalogue::model(&list, name))
+    } else {
+        None
     };
     let features = features::parse(&list);
-    Ok(Answers { config, layers, ignored, thread, requirements, features, model })
+    let merged = layers.merged();
+    let said = merged.get("features").and_then(Value::as_table);
+    let lists = |name: &str, is_on: bool| {
+        let flags = ["-c".to_owned(), format!("features.{name}={is_on}")];
+        let list = probe::answer(binary, &flags, &["features", "list"], directory);
+        list.ok().map(|list| features::parse(&list))
+    };
+    let aliases = match said {
+        Some(said) => features::aliases(&features, said, lists)?,
+        None => features::Aliases::new(),
+    };
+    Ok(Answers {
+        config,
+        layers,
+        ignored,
+        thread,
+        requirements,
+        features,
+        aliases,
+        model,
+        catalogue,
+    })
 }
 
 /// The feature by which codex asks a server for plugins as soon as it starts.

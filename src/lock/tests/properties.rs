@@ -23,11 +23,13 @@ fn leaves(table: &Table) -> Vec<Vec<String>> {
 
 fn any_effective() -> impl Strategy<Value = Effective> {
     let instructions = prop::collection::btree_map(string(), string(), 0..3);
-    ("[0-9.]{1,9}", string(), table(), instructions).prop_map(
-        |(codex_version, directory, config, instructions)| Effective {
+    let hash = prop::option::of("[0-9a-f]{1,9}");
+    ("[0-9.]{1,9}", string(), table(), hash, instructions).prop_map(
+        |(codex_version, directory, config, model_catalog_sha256, instructions)| Effective {
             codex_version,
             working_directory: Some(format!("/{directory}").into()),
             config,
+            model_catalog_sha256,
             instructions,
         },
     )

@@ -41,7 +41,8 @@ fn check(
     let mut told = fit(lock, is_foreign(lock, "0.169.0").then_some(&features));
     let picture = Picture {
         effective: effective("0.169.0", actual),
-        origins: told.config.keys().map(|key| (key.clone(), None)).collect(),
+        origins: leaves(&told.config).iter().map(|(path, _)| (dotted_path(path), None)).collect(),
+        aliases: [("old".to_owned(), "goals".to_owned())].into(),
         above: "codex",
         notes: Vec::new(),
     };
@@ -68,8 +69,28 @@ fn what_is_chosen_otherwise_differs_although_the_lock_beats_it() {
         choice("x", 5, "codex_options.config.x"),
         choice("y", 1, "codex_options.config.y"),
         choice("not.in.the.lock", 1, "codex_options.config.not"),
+        // What is no part of a lock is as it is chosen.
+        choice("tui.theme", "x", "codex_options.config.tui.theme"),
     ];
-    check(&lock(&text), &text, &choices, &[], &[r#"config.model: "a" -> "b", controls.model"#]);
+    check(
+        &lock(&text),
+        &text,
+        &choices,
+        &[],
+        &[
+            r#"config.model: "a" -> "b", controls.model"#,
+            "config.not.in.the.lock:  -> 1, codex_options.config.not",
+        ],
+    );
+}
+
+#[test]
+fn a_feature_that_is_chosen_by_an_old_name_is_that_feature() {
+    let text = format!("{NEVER}[features]\ngoals = true\n");
+    let old = |value: bool| [choice("features.old", value, "codex_options.config.features.old")];
+    check(&lock(&text), &text, &old(true), &[], &[]);
+    let expected = "config.features.goals: true -> false, codex_options.config.features.old";
+    check(&lock(&text), &text, &old(false), &[], &[expected]);
 }
 
 #[test]
@@ -110,4 +131,29 @@ fn a_lock_of_codex_itself_is_filled_and_what_this_codex_does_not_know_is_left() 
         &[],
         &[r#"config.model: "a" -> "b", codex"#],
     );
+}
+
+#[test]
+fn what_the_sandbox_of_a_lock_has_no_setting_for_differs_unless_it_does_that() {
+    const NETWORK: &str = "sandbox_workspace_write.network_access";
+    const ROOTS: &str = "sandbox_workspace_write.writable_roots";
+    let roots = || Value::from(vec![Value::from("/usr")]);
+    let mode = |mode: &str| format!("{NEVER}sandbox_mode = '{mode}'\n");
+    let profile = format!("{NEVER}default_permissions = ':workspace'\n");
+    for (text, key, value, lost) in [
+        (mode("read-only"), NETWORK, true.into(), true),
+        (mode("read-only"), NETWORK, false.into(), false),
+        (mode("read-only"), ROOTS, roots(), true),
+        (mode("danger-full-access"), NETWORK, true.into(), false),
+        (mode("danger-full-access"), NETWORK, false.into(), true),
+        (mode("danger-full-access"), ROOTS, roots(), false),
+        (profile.clone(), NETWORK, true.into(), true),
+        (profile.clone(), NETWORK, false.into(), true),
+        (profile.clone(), ROOTS, roots(), true),
+        (profile, "sandbox_mode", "read-only".into(), true),
+    ] {
+        let shown = format!("config.{key}:  -> {}, where", line(&value));
+        let expected: &[&str] = if lost { &[&shown] } else { &[] };
+        check(&lock(&text), &text, &[choice(key, value, "where")], &[], expected);
+    }
 }

@@ -7,7 +7,8 @@ use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use super::{
-    Answers, NEVER, Picture, Question, REFUSED, features, instructions, left_out, origins::Origins,
+    Answers, NEVER, Picture, Question, REFUSED, catalogue, features, instructions, left_out,
+    origins::Origins,
 };
 use crate::{
     agent::{
@@ -16,7 +17,8 @@ use crate::{
         file::read_at_most,
     },
     error::{Error, Result},
-    lock::Effective,
+    lock::{CatalogueFields, Effective},
+    toml_text::dotted,
 };
 
 /// The most bytes of a file whose content is a setting: what one argument holds.
@@ -31,7 +33,21 @@ const FILES: [(&str, &str); 2] = [
 /// Makes the picture.
 pub(super) fn picture(question: &Question<'_>, answers: Answers) -> Result<Picture> {
     let unavailable = |problem| Error::AgentUnavailable { problem };
-    let Answers { mut config, layers, ignored, thread, requirements, features, model } = answers;
+    let Answers {
+        mut config,
+        layers,
+        ignored,
+        thread,
+        requirements,
+        features,
+        aliases,
+        model,
+        catalogue,
+    } = answers;
+    let saved = match catalogue {
+        CatalogueFields::LeftOut => None,
+        CatalogueFields::Saved => model.as_ref(),
+    };
     let mut origins = Origins::new(layers.origins());
     let mut notes = Vec::new();
     let mut said = layers.merged();
@@ -41,9 +57,13 @@ pub(super) fn picture(question: &Question<'_>, answers: Answers) -> Result<Pictu
     }
     add_untold(&mut config, &said);
     let said_features = match said.get("features") {
-        Some(Value::Table(table)) => table.clone(),
+        Some(Value::Table(table)) => features::renamed(table, &aliases),
         _ => Table::new(),
     };
+    for (alias, name) in &aliases {
+        let key = |name: &str| dotted("features", name);
+        origins.rename(&key(alias), &key(name));
+    }
     config.insert("features".to_owned(), features::table(&features, &said_features).into());
     if config.get("hooks").is_some_and(has_values) {
         notes.push("Hooks are not covered: they stay as the layers have them.".to_owned());
@@ -70,15 +90,17 @@ pub(super) fn picture(question: &Question<'_>, answers: Answers) -> Result<Pictu
         let value = thread[value].as_str();
         // What nobody says is the catalogue's.
         let is_flag = key == "model" && question.model.is_some();
-        let counts = is_flag || origins.is_said(key) || key == "model_provider" || model.is_some();
+        let counts = is_flag || origins.is_said(key) || key == "model_provider" || saved.is_some();
         if let (Some(value), true) = (value, counts) {
             config.insert(key.to_owned(), value.into());
         }
     }
-    if let Some(model) = &model {
-        save_catalogue(&mut config, model, &mut notes);
+    if let Some(model) = saved {
+        catalogue::save(&mut config, model, &mut notes);
     }
     prune(&mut config);
+    origins.rename("model_catalog_json", catalogue::HASH);
+    let model_catalog_sha256 = model.as_ref().map(|model| catalogue::hash(model, &config));
     let sources = thread["instructionSources"].as_array().into_iter().flatten();
     let sources: Vec<PathBuf> =
         sources.filter_map(Json::as_str).map(PathBuf::from).chain(roles).collect();
@@ -92,9 +114,10 @@ pub(super) fn picture(question: &Question<'_>, answers: Answers) -> Result<Pictu
         codex_version: question.version.to_owned(),
         working_directory: Some(question.directory.to_owned()),
         config,
+        model_catalog_sha256,
         instructions,
     };
-    Ok(Picture { effective, origins, above, notes })
+    Ok(Picture { effective, origins, aliases, above, notes })
 }
 
 /// Adds what the layers say and `config/read` leaves out, such as most of the
@@ -205,32 +228,6 @@ fn sandbox(question: &Question<'_>, config: &mut Table, thread: &Json) {
         ("writable_roots".to_owned(), roots.into()),
     ]);
     config.insert("sandbox_workspace_write".to_owned(), table.into());
-}
-
-/// Saves what the catalogue says of the model and nobody else does. The request to
-/// the model is the same to the byte with it.
-fn save_catalogue(config: &mut Table, model: &Json, notes: &mut Vec<String>) {
-    let verbosity = if model["support_verbosity"] == true { "default_verbosity" } else { "" };
-    let fields = [
-        ("model_reasoning_effort", "default_reasoning_level"),
-        ("model_reasoning_summary", "default_reasoning_summary"),
-        ("model_verbosity", verbosity),
-        ("instructions", "base_instructions"),
-    ];
-    for (key, field) in fields {
-        let Some(value) = model[field].as_str().filter(|_| !config.contains_key(key)) else {
-            continue;
-        };
-        // Codex writes other instructions then, which it does not tell.
-        if key == "instructions" && config.get("personality") == Some(&Value::from("none")) {
-            notes.push(
-                "The instructions of the model are not saved, as there is no personality in them."
-                    .to_owned(),
-            );
-            continue;
-        }
-        config.insert(key.to_owned(), value.into());
-    }
 }
 
 /// Takes out tables that are empty, which say nothing.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
+use crate::toml_text::is_plain;
+
 /// One feature, as `codex features list` has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::agent::codex) struct Feature {
@@ -41,6 +43,53 @@ pub(in crate::agent::codex) fn parse(list: &str) -> Features {
         Some((name.to_owned(), Feature { stage, is_on }))
     };
     list.lines().filter_map(line).collect()
+}
+
+/// Old names of features, each with the canonical one.
+pub(in crate::agent::codex) type Aliases = BTreeMap<String, String>;
+
+/// The most names that are looked up; each asks codex twice.
+const MAX_ALIASES: usize = 8;
+
+/// Finds out which features codex takes names for that are none of a feature:
+/// those that differ between what it `lists` with a name on and with it off.
+///
+/// # Errors
+///
+/// The text names what there is too much of.
+pub(in crate::agent::codex) fn aliases(
+    features: &Features,
+    said: &Table,
+    lists: impl Fn(&str, bool) -> Option<Features>,
+) -> Result<Aliases, String> {
+    let unknown: Vec<&String> = said.keys().filter(|name| !features.contains_key(*name)).collect();
+    if unknown.len() > MAX_ALIASES {
+        return Err(format!(
+            "features: {} names that this codex does not list; at most {MAX_ALIASES} are \
+             looked up, as each may be an old name of another",
+            unknown.len()
+        ));
+    }
+    let canonical = |name: &str| {
+        let [on, off] = [lists(name, true)?, lists(name, false)?];
+        let differs = |(name, feature): &(&String, &Feature)| {
+            off.get(*name).is_some_and(|other| other.is_on != feature.is_on)
+        };
+        on.iter().find(differs).map(|(name, _)| name.clone())
+    };
+    let found = unknown.into_iter().filter(|name| is_plain(name));
+    Ok(found.filter_map(|name| Some((name.clone(), canonical(name)?))).collect())
+}
+
+/// The same with canonical names. Where both are said, the canonical one counts.
+pub(in crate::agent::codex) fn renamed(said: &Table, aliases: &Aliases) -> Table {
+    let mut renamed = said.clone();
+    for (alias, name) in aliases {
+        if let Some(value) = renamed.remove(alias) {
+            renamed.entry(name.clone()).or_insert(value);
+        }
+    }
+    renamed
 }
 
 /// The table of the features in canonical names, with what can be set again
@@ -106,6 +155,26 @@ mod tests {
             "goals = true\ncode_mode = false\nmulti_agent_v2 = false\nmulti_agent = true\n\
              instant_interrupt = true\n",
         );
+    }
+
+    #[test]
+    fn an_old_name_is_told_by_what_it_changes() {
+        let features = parse(LIST);
+        let said: Table = "collab = false\nnonsense = true\ngoals = true\n".parse().unwrap();
+        let lists = |name: &str, is_on: bool| {
+            let name = if name == "collab" { "multi_agent" } else { "nothing" };
+            Some(parse(&LIST.replace(
+                "multi_agent          deprecated         true",
+                &format!("multi_agent deprecated {}", name == "nothing" || is_on),
+            )))
+        };
+        let aliases = aliases(&features, &said, lists).unwrap();
+        assert_eq!(aliases, [("collab".to_owned(), "multi_agent".to_owned())].into());
+        let expected = "multi_agent = false\nnonsense = true\ngoals = true\n".parse().unwrap();
+        assert_eq!(renamed(&said, &aliases), expected);
+        let many = (0..=MAX_ALIASES).map(|number| (format!("n{number}"), true.into())).collect();
+        let problem = super::aliases(&features, &many, lists).unwrap_err();
+        assert!(problem.contains(" 9 names"), "{problem}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ const LEFT_OUT: [(&str, &str); 46] = [
     ("model_instructions_file", "a file; what it says is in `instructions`"),
     ("experimental_compact_prompt_file", "a file; what it says is in `compact_prompt`"),
     ("experimental_use_unified_exec_tool", "another name of `features.unified_exec`"),
-    ("model_catalog_json", "a file; what its model has is in the lock"),
+    ("model_catalog_json", "a file; what it says of the model has a hash in the lock"),
     // This machine.
     ("projects", "directories that somebody here trusts"),
     ("notify", "a program of this machine"),
@@ -74,6 +74,12 @@ pub(in crate::agent::codex) fn first(table: &Table) -> Option<(&'static str, &'s
 pub(in crate::agent::codex) fn take(table: &mut Table) -> Vec<&'static str> {
     let taken = LEFT_OUT.iter().filter(|(key, _)| table.remove(*key).is_some());
     taken.map(|(key, _)| *key).collect()
+}
+
+/// Whether a setting is left out, which is then as its layers have it, beside a
+/// lock too.
+pub(in crate::agent::codex) fn is_left_out(path: &[String]) -> bool {
+    path.first().is_some_and(|first| LEFT_OUT.iter().any(|(key, _)| key == first))
 }
 
 /// The path by which codex tells of a setting.

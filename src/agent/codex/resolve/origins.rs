@@ -26,6 +26,14 @@ impl Origins {
         self.known.entry(key.to_owned()).or_insert_with(|| origin.to_owned());
     }
 
+    /// Has a value come from where another does, unless some layer says it itself.
+    pub(super) fn rename(&mut self, from: &str, to: &str) {
+        if let (None, Some(origin)) = (self.of_layers(to), self.of_layers(from)) {
+            let origin = origin.clone();
+            self.layers.insert(to.to_owned(), origin);
+        }
+    }
+
     /// Where the value at a key comes from; none for the flags.
     pub(in crate::agent::codex) fn of(&self, key: &str) -> Option<String> {
         if let Some(origin) = self.known.get(key) {

@@ -40,6 +40,18 @@ async fn a_lock_is_written_compared_and_run_by_the_command_line() {
         (4, &false.into(), &"config.model".into())
     );
 
+    // As one that codex itself made, which says no directory: it is this one.
+    let lock = fs::read_to_string(&path).unwrap();
+    let ours = |line: &&str| {
+        !["working_directory = ", "switchboard_version = "].iter().any(|key| line.starts_with(key))
+    };
+    let of_codex = work.join("codex.config.lock.toml");
+    fs::write(&of_codex, lock.lines().filter(ours).collect::<Vec<_>>().join("\n")).unwrap();
+    let mut command = switchboard(&home);
+    command.args(["lock", "verify", of_codex.to_str().unwrap()]).current_dir(&work);
+    let same = command.output().unwrap();
+    assert_eq!(code(&same), 0, "{same:?}");
+
     let run =
         |arguments: &[&str]| done(&home, [&["run", "--config-lock", &path], arguments].concat());
     let refused = run(&["-m", "gpt-5.4", "Go."]);

@@ -5,6 +5,7 @@ use switchboard::proto::{ForkSessionRequest, StartTurnRequest};
 
 use super::*;
 use crate::ledger::{get, session_directory};
+use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_held_to_its_lock_after_the_server_was_killed_and_so_is_its_fork() {
@@ -59,4 +60,27 @@ async fn a_lock_that_somebody_changed_is_not_believed() {
     stage.model.script([Reply::new().message("done")]);
     stage.clients.sessions.clone().start_turn(next).await.unwrap();
     stage.rest(&session).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_effort_of_a_prompt_is_in_the_lock_of_what_ran_with_it() {
+    let stage = Stage::new().await;
+    let (session, lock) = stage.locked().await;
+    assert!(lock.contains("\nmodel_reasoning_effort = \"medium\"\n"));
+    stage.model.script([Reply::new().message("done")]);
+    let line = format!("POST /api/sessions/{}/messages", session.session_id);
+    let body = json!({"text": "Go on.", "effort": "high"});
+    let json = ("content-type", "application/json");
+    let answer = Rest::new(&stage.server).send(&line, &[json], body.to_string().as_bytes());
+    assert_eq!(answer.status, 202, "{answer:?}");
+    stage.rest(&session).await;
+    let request = stage.model.requests().pop().unwrap();
+    assert_eq!(request.body["reasoning"]["effort"], "high");
+    let lock = stage.export(&session).await.config_lock;
+    assert!(lock.contains("\nmodel_reasoning_effort = \"high\"\n"));
+    stage.model.script([Reply::new().message("done")]);
+    let again = stage.try_replay(&lock, Session::default()).await.unwrap();
+    stage.rest(&again).await;
+    let request = stage.model.requests().pop().unwrap();
+    assert_eq!(request.body["reasoning"]["effort"], "high");
 }

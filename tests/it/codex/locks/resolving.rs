@@ -27,6 +27,7 @@ use crate::{
     toolchain,
 };
 
+mod choosing;
 mod drifting;
 mod leaving;
 mod replaying;
@@ -215,6 +216,14 @@ impl Asked {
 fn told<const N: usize>(settings: [(&str, &str); N]) -> CodexOptions {
     let config = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
     CodexOptions { config: config.into(), ..CodexOptions::default() }
+}
+
+/// A lock that codex 0.147 made, with what the tests have codex do beside.
+fn of_codex() -> Lock {
+    let file = toolchain::tests_dir().join("fixtures/config_locks/codex-0.147.toml");
+    let text = fs::read_to_string(file).unwrap();
+    let text = text.replace("\"mock\"", "\"scripted\"").replace(".mock]", ".scripted]");
+    Lock::parse(&format!("{text}\n[config.tools.update_plan]\nenabled = true\n")).unwrap()
 }
 
 /// A program that is codex in all but its version.

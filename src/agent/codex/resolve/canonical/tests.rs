@@ -39,6 +39,7 @@ impl Said {
             model: None,
             sandbox: None,
             add_directories: &[],
+            asks_catalogue: false,
             profile: None,
         };
         asked(&mut question);
@@ -50,7 +51,9 @@ impl Said {
             thread: self.thread,
             requirements: self.requirements,
             features: features::parse("goals stable true\n"),
+            aliases: features::Aliases::new(),
             model: None,
+            catalogue: CatalogueFields::Saved,
         };
         picture(&question, answers).unwrap()
     }

@@ -244,3 +244,77 @@ fn another_version_of_codex_is_refused_unless_it_is_allowed() {
     let notes = bench.compare(&allowed, &lock).notes;
     assert!(notes[0].contains(VERSION) && notes[0].contains("0.170.0"), "{notes:?}");
 }
+
+#[test]
+fn an_old_name_of_a_feature_is_found_whoever_says_it() {
+    let bench = Bench::new();
+    let lock = bench.lock(&Asked::default());
+    let user = bench.home.path().join("config.toml");
+    let text = fs::read_to_string(&user).unwrap();
+    let asked = Asked { options: told([("features.collab", "false")]), ..Asked::default() };
+    // Both say it: the request's counts.
+    for config in [text.clone(), format!("{text}\n[features]\ncollab = true\n")] {
+        fs::write(&user, config).unwrap();
+        let by_request =
+            "config.features.multi_agent:  -> false, codex_options.config.features.collab";
+        bench.check(&asked, &lock, &[by_request]);
+    }
+    fs::write(&user, format!("{text}\n[features]\ncollab = false\n")).unwrap();
+    let by_file = format!("config.features.multi_agent:  -> false, {}", user.display());
+    bench.check(&Asked::default(), &lock, &[&by_file]);
+    // A lock that was made with it says it, and nothing differs.
+    fs::write(&user, text).unwrap();
+    let lock = bench.lock(&asked);
+    assert_eq!(lock.effective.config["features"]["multi_agent"].as_bool(), Some(false));
+    bench.check(&asked, &lock, &[]);
+    bench.check(&Asked::default(), &lock, &[]);
+    let other = Asked { options: told([("features.collab", "true")]), ..Asked::default() };
+    let expected =
+        "config.features.multi_agent: false -> true, codex_options.config.features.collab";
+    bench.check(&other, &lock, &[expected]);
+}
+
+#[test]
+fn another_catalogue_of_models_is_found_unless_the_lock_leaves_it_out() {
+    let bench = Bench::new();
+    let lock = bench.lock(&Asked::default());
+    let hash = lock.effective.model_catalog_sha256.clone().unwrap();
+    let output = Command::new(toolchain::codex())
+        .args(["debug", "models"])
+        .env("CODEX_HOME", bench.home.path())
+        .output()
+        .unwrap();
+    let mut catalogue: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut write = |change: &dyn Fn(&mut Value)| {
+        let models = catalogue["models"].as_array_mut().unwrap();
+        change(models.iter_mut().find(|model| model["slug"] == "gpt-5.5").unwrap());
+        bench.write("models.json", &catalogue.to_string())
+    };
+    let file = write(&|_| {});
+    let setting = format!("{:?}", file.to_str().unwrap());
+    let asked = Asked { options: told([("model_catalog_json", &setting)]), ..Asked::default() };
+    bench.check(&asked, &lock, &[]);
+    write(&|model| {
+        model["truncation_policy"]["limit"] = 77.into();
+        model["base_instructions"] = "Others, which the lock has itself.".into();
+        model["display_name"] = "Another name".into();
+    });
+    let drift = bench.compare(&asked, &lock).drift;
+    let found: Vec<_> = drift.values.iter().map(|it| (&*it.key, &*it.origin)).collect();
+    let expected = ("model_catalog_sha256", "codex_options.config.model_catalog_json");
+    assert_eq!(found, [expected], "{}", drift.diff);
+    assert_eq!(drift.values[0].locked, Some(format!("{hash:?}")));
+    // As a file has it, that is the origin.
+    let user = bench.home.path().join("config.toml");
+    let text = fs::read_to_string(&user).unwrap();
+    fs::write(&user, format!("model_catalog_json = {setting}\n{text}")).unwrap();
+    let drift = bench.compare(&Asked::default(), &lock).drift;
+    let found: Vec<_> = drift.values.iter().map(|it| (&*it.key, it.origin.clone())).collect();
+    assert_eq!(found, [("model_catalog_sha256", user.display().to_string())]);
+    let left_out = Asked::default().with(&bench, None, |turn| {
+        bench.agents.resolve(&Kind::Codex, &turn, CatalogueFields::LeftOut).unwrap().effective
+    });
+    assert_eq!(left_out.model_catalog_sha256, None);
+    let lock = Lock { effective: left_out, ..lock };
+    bench.check(&asked, &lock, &[]);
+}

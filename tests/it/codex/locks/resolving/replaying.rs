@@ -165,9 +165,7 @@ fn what_a_turn_did_run_with_is_found_in_its_record() {
 #[test]
 fn a_lock_of_codex_itself_is_filled_and_what_is_not_taken_is_told() {
     let bench = Bench::new();
-    let text =
-        fs::read_to_string(toolchain::tests_dir().join("fixtures/config_locks/codex-0.147.toml"));
-    let lock = Lock::parse(&text.unwrap().replace("\"mock\"", "\"scripted\"")).unwrap();
+    let lock = of_codex();
     let refused = Asked::default()
         .with(&bench, Some(&lock), |turn| bench.agents.launch(&Kind::Codex, &turn).unwrap_err());
     assert!(matches!(refused, Error::CodexVersionMismatch { .. }), "{refused:?}");
@@ -182,6 +180,20 @@ fn a_lock_of_codex_itself_is_filled_and_what_is_not_taken_is_told() {
     {
         assert!(notes.contains(told), "{told}: {notes}");
     }
+    // Each turn says so, and may write where it asks to.
+    let options = CodexOptions { add_directories: vec!["/usr".to_owned()], ..told([]) };
+    let writing = Asked {
+        sandbox: FilesystemSandbox::WorkspaceWrite,
+        options,
+        any_version: true,
+        ..Asked::default()
+    };
+    let launch =
+        writing.with(&bench, Some(&lock), |turn| bench.agents.launch(&Kind::Codex, &turn).unwrap());
+    let warnings = launch.warnings.iter().filter(|it| it.code == "CONFIG_LOCK_NOT_WHOLE");
+    let warnings: Vec<_> = warnings.map(|it| it.message.clone()).collect();
+    assert_eq!(warnings, bench.compare(&writing, &lock).notes);
+    assert!(launch.args.windows(2).any(|pair| pair[0] == "--add-dir" && pair[1] == "/usr"));
     let other = Asked { model: Some("gpt-5.4"), ..asked };
     bench.check(&other, &lock, &[r#"config.model: "gpt-5.5" -> "gpt-5.4", controls.model"#]);
 }
