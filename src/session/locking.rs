@@ -16,10 +16,13 @@ use crate::{
     home::write_atomically,
     id::TurnNumber,
     lock::{CatalogueFields, DriftedValue, Lock, MadeOf},
-    proto,
+    plain_file, proto,
     row::{Session, SessionLock},
     session::{directory::SessionDirectory, registry::storage_error, turn},
 };
+
+/// The largest lock of a session that is read; a request with one is no larger.
+const MAX_LOCK: u64 = 16 << 20;
 
 /// A lock that was written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +61,19 @@ pub(crate) fn read_file(path: &Path) -> Result<String> {
 pub(crate) fn held_to(session: &Session, directory: &SessionDirectory) -> Result<Option<Lock>> {
     let Some(SessionLock { sha256, .. }) = &session.lock else { return Ok(None) };
     let path = directory.lock();
-    let text = read_file(&path)?;
+    // In the session's directory, and not where somebody named a file.
+    let text = plain_file::read(&path, MAX_LOCK).and_then(|text| {
+        String::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    });
+    let text = text.map_err(|error| Error::ConfigLockInvalid {
+        rule: "file",
+        key: None,
+        problem: if error.kind() == io::ErrorKind::NotFound {
+            format!("{}: there is no such file", path.display())
+        } else {
+            format!("{}: cannot be read: {error}", path.display())
+        },
+    })?;
     if Lock::sha256(&text) != *sha256 {
         return Err(Error::ConfigLockInvalid {
             rule: "file",
