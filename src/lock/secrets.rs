@@ -10,8 +10,11 @@ use toml::{Table, Value};
 use crate::toml_text::dotted;
 
 mod shapes;
+mod spans;
 #[cfg(test)]
 mod tests;
+
+pub use spans::spans;
 
 /// The keys of the values that may not be in a lock: dotted, relative to the
 /// table, in the order of the table. An array that has one in it is named whole.

@@ -1,28 +1,6 @@
 //! Secrets that are told by their own form, wherever they are.
 
-use super::{is_variable, names_secret, variable};
-
-/// How tokens begin whose makers gave them a form, and how long they are at least.
-const TOKENS: [(&str, usize); 18] = [
-    ("sk-", 20),
-    ("sk_live_", 20),
-    ("rk_live_", 20),
-    ("ghp_", 20),
-    ("gho_", 20),
-    ("ghs_", 20),
-    ("ghu_", 20),
-    ("ghr_", 20),
-    ("github_pat_", 20),
-    ("glpat-", 20),
-    ("xoxa-", 15),
-    ("xoxb-", 15),
-    ("xoxp-", 15),
-    ("AKIA", 20),
-    ("ASIA", 20),
-    ("AIza", 35),
-    ("hf_", 30),
-    ("npm_", 36),
-];
+use super::{is_variable, names_secret, spans::spans, variable};
 
 /// Whether a text says something itself, and not where to find it.
 pub(super) fn is_literal(text: &str) -> bool {
@@ -32,13 +10,9 @@ pub(super) fn is_literal(text: &str) -> bool {
 
 /// Whether a text is or has a secret by its form.
 pub(super) fn is_secret(text: &str) -> bool {
-    let is_private_key = text.contains("-----BEGIN") && text.contains("PRIVATE KEY-----");
     let value = without_scheme(text);
     let is_credential = value.len() != text.len() && is_literal(value) && is_one_word(value);
-    let between = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`');
-    is_private_key
-        || is_credential
-        || text.split(between).any(|word| has_token(word) || is_url_with_secret(word))
+    is_credential || !spans(text).is_empty()
 }
 
 /// Whether the words of a command have a secret: `--token X`, `--token=X`,
@@ -107,36 +81,4 @@ fn is_of_shell(text: &str) -> bool {
 
 fn is_one_word(text: &str) -> bool {
     !text.is_empty() && !text.contains(char::is_whitespace)
-}
-
-fn has_token(word: &str) -> bool {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    word.split(|c| !is_part(c)).any(|piece| {
-        let has_digit = piece.bytes().any(|byte| byte.is_ascii_digit());
-        let is_known =
-            TOKENS.iter().any(|(start, length)| piece.starts_with(start) && piece.len() >= *length);
-        let is_jwt =
-            piece.starts_with("eyJ") && piece.len() >= 40 && piece.matches('.').count() >= 2;
-        has_digit && (is_known || is_jwt)
-    })
-}
-
-/// Whether a URL has a password, or a parameter that lets its holder in.
-fn is_url_with_secret(word: &str) -> bool {
-    let Some((_, rest)) = word.split_once("://") else {
-        return false;
-    };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let user = rest[..end].rsplit_once('@').map(|(user, _)| user);
-    let password = user.and_then(|user| user.split_once(':')).map(|(_, password)| password);
-    let is_placeholder =
-        |text: &str| text.starts_with('<') || text.bytes().all(|byte| byte == b'*');
-    if password.is_some_and(|password| is_literal(password) && !is_placeholder(password)) {
-        return true;
-    }
-    let query = rest.split_once('?').map_or("", |(_, query)| query);
-    let query = query.split('#').next().unwrap_or_default();
-    query.split('&').filter_map(|pair| pair.split_once('=')).any(|(name, value)| {
-        (names_secret(name) || is_signature(name)) && is_literal(value) && !is_placeholder(value)
-    })
 }
