@@ -39,6 +39,7 @@ use tracing_subscriber::{
     registry::{LookupSpan, Scope},
 };
 
+pub use self::file::Place;
 use self::{file::Rotation, record::Record};
 use crate::id::SessionId;
 
@@ -66,6 +67,7 @@ struct Logs {
 #[derive(Debug)]
 struct Target {
     path: PathBuf,
+    place: Place,
     /// How many records were left out, and not told yet.
     left_out: AtomicU64,
     /// Why the file could not be written, until somebody asks.
@@ -122,9 +124,9 @@ impl SessionLogs {
 
     /// Leads the records of a session to a file, which is made when there is one.
     #[must_use]
-    pub fn open(&self, session: SessionId, path: PathBuf) -> Open {
-        let target =
-            Arc::new(Target { path, left_out: AtomicU64::new(0), problem: Mutex::default() });
+    pub fn open(&self, session: SessionId, path: PathBuf, place: Place) -> Open {
+        let (left_out, problem) = (AtomicU64::new(0), Mutex::default());
+        let target = Arc::new(Target { path, place, left_out, problem });
         let session = session.to_string();
         self.0.queue.get_or_init(start_writer);
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -237,7 +239,7 @@ fn write_on(messages: &Receiver<Message>, rotation: Rotation) {
                 0 => {}
                 count => text.push_str(&format!("{count} records were left out here\n")),
             }
-            if let Err(error) = rotation.append(&target.path, text.as_bytes()) {
+            if let Err(error) = rotation.append(&target.path, target.place, text.as_bytes()) {
                 let problem = format!("{}: {error}", target.path.display());
                 *target.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
             }

@@ -72,6 +72,7 @@ pub mod home;
 pub mod id;
 pub mod json;
 pub mod lock;
+mod plain_file;
 pub mod proto;
 pub mod row;
 pub mod server;

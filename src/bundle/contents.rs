@@ -1,9 +1,14 @@
-//! What of a session's directory goes into its bundle.
+//! What of a session's directory goes into its bundle: plain files, and what the
+//! link to codex's own rollout leads to. No other link is followed, and of that one
+//! only to a rollout of the thread that it is named by: the agent may have put any
+//! link there.
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
+
+use uuid::Uuid;
 
 use super::LeftOut;
 
@@ -12,7 +17,7 @@ use super::LeftOut;
 pub(super) struct Source {
     /// Its path there.
     pub(super) name: String,
-    /// Where it is.
+    /// Where it is: no link.
     pub(super) path: PathBuf,
     /// How long it was when it was seen first.
     pub(super) size: u64,
@@ -45,9 +50,17 @@ fn walk(
             walk(&path, &format!("{name}/"), sources, left_out)?;
             continue;
         }
-        let is_rollout = before.is_empty() && name.starts_with("rollout-");
-        if kind.is_symlink() && !is_rollout {
-            leave_out("it is a link");
+        if kind.is_symlink() {
+            match rollout(&path).filter(|_| before.is_empty()) {
+                Some(target) => match fs::symlink_metadata(&target) {
+                    Ok(metadata) if metadata.is_file() => {
+                        sources.push(Source { name, path: target, size: metadata.len() });
+                    }
+                    Ok(_) => leave_out("what it links to is no plain file"),
+                    Err(error) => leave_out(&format!("what it links to: {error}")),
+                },
+                None => leave_out("it is a link"),
+            }
             continue;
         }
         if before == "events/" && name.contains(".seg") {
@@ -58,14 +71,105 @@ fn walk(
         if entry.file_name().to_string_lossy().starts_with('.') || name.ends_with(".new") {
             continue;
         }
-        match fs::metadata(&path) {
+        match entry.metadata() {
             Ok(metadata) if metadata.is_file() => {
                 sources.push(Source { name, path, size: metadata.len() });
             }
             Ok(_) => leave_out("it is no file"),
-            Err(error) if is_rollout => leave_out(&format!("what it links to: {error}")),
             Err(_) => {}
         }
     }
     Ok(())
+}
+
+/// Where the link to a rollout leads, if it is one: `rollout-<thread>.jsonl`, to
+/// `…/sessions/<year>/<month>/<day>/rollout-<time>-<thread>.jsonl`.
+fn rollout(link: &Path) -> Option<PathBuf> {
+    let thread = |path: &Path| {
+        let name = path.file_name()?.to_str()?;
+        let name = name.strip_prefix("rollout-")?.strip_suffix(".jsonl")?;
+        // The id is the end of the name, behind the time.
+        let at = name.len().checked_sub(Uuid::nil().hyphenated().to_string().len())?;
+        Some((name.get(..at)?.to_owned(), name.get(at..)?.parse::<Uuid>().ok()?))
+    };
+    let target = fs::read_link(link).ok()?;
+    let ((time, own), (_, others)) = (thread(link)?, thread(&target)?);
+    let is_day = |part: Component<'_>| {
+        part.as_os_str().to_str().is_some_and(|part| part.bytes().all(|it| it.is_ascii_digit()))
+    };
+    let mut parts = target.components().rev().skip(1);
+    let is_in_place = parts.by_ref().take(3).all(is_day)
+        && parts.next() == Some(Component::Normal("sessions".as_ref()));
+    let is_plain = target.is_absolute()
+        && target.components().all(|part| !matches!(part, Component::ParentDir));
+    (time.is_empty() && own == others && is_in_place && is_plain).then_some(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    const THREAD: &str = "01a1fbeb-e716-7023-89e2-0851ae85c769";
+
+    #[test]
+    fn a_link_is_followed_to_a_rollout_of_its_thread_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("session");
+        let day = home.path().join("sessions/2026/11/27");
+        for path in [&directory, &day] {
+            fs::create_dir_all(path).unwrap();
+        }
+        let write = |path: PathBuf| {
+            fs::write(&path, "1").unwrap();
+            path
+        };
+        let rollout = write(day.join(format!("rollout-2026-11-27T09-00-00-{THREAD}.jsonl")));
+        let other = "01a1fbeb-e716-7023-89e2-0851ae85c768";
+        let of_another = write(day.join(format!("rollout-2026-11-27T09-00-00-{other}.jsonl")));
+        let elsewhere = write(home.path().join(format!("rollout-x-{THREAD}.jsonl")));
+        let secret = write(home.path().join("secret"));
+        let hidden = day.join(format!("rollout-hidden-{THREAD}.jsonl"));
+        symlink(&secret, &hidden).unwrap();
+        let roundabout = day.join("../../../../secret");
+
+        let name = format!("rollout-{THREAD}.jsonl");
+        let link = directory.join(&name);
+        let listed = |target: &Path, link: &Path| {
+            symlink(target, link).unwrap();
+            let listed = list(&directory).unwrap();
+            fs::remove_file(link).unwrap();
+            listed
+        };
+        let (sources, left_out) = listed(&rollout, &link);
+        assert_eq!(sources, [Source { name, path: rollout.clone(), size: 1 }]);
+        assert_eq!(left_out, []);
+        for (target, why) in [
+            (&secret, "it is a link"),
+            (&of_another, "it is a link"),
+            (&elsewhere, "it is a link"),
+            (&roundabout, "it is a link"),
+            (&hidden, "what it links to is no plain file"),
+        ] {
+            let (sources, left_out) = listed(target, &link);
+            assert_eq!(sources, [], "{target:?}");
+            assert_eq!(left_out[0].why, why, "{target:?}");
+        }
+        for name in ["rollout-x.jsonl", &format!("rollout-x-{THREAD}.jsonl"), "session.log"] {
+            let (sources, left_out) = listed(&rollout, &directory.join(name));
+            assert_eq!((sources, left_out[0].why.as_str()), (vec![], "it is a link"), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("session.log");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let (sources, left_out) = list(directory.path()).unwrap();
+        assert_eq!((sources, left_out[0].why.as_str()), (vec![], "it is no file"));
+    }
 }

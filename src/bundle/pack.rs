@@ -2,9 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, OpenOptions},
+    fs,
     io::{self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, Write},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -15,12 +14,14 @@ use super::{
     Error, FORMAT, File, LeftOut, MANIFEST, Manifest, Redactor, Rules, VERSION,
     contents::{self, Source},
     failed,
+    verify::MAX_MANIFEST,
 };
 use crate::{
     event,
     id::{Seq, SessionId},
+    plain_file,
     store::log::{self, Reader},
-    supervise::Spec,
+    supervise::{self, Spec},
     time::{now, timestamp},
 };
 
@@ -28,8 +29,16 @@ use crate::{
 const EVENTS: &str = "events.jsonl";
 /// How much of the event log is read at once.
 const CHUNK: usize = 1 << 20;
+/// The largest file that is read to learn from it.
+const MAX_RECORD: u64 = 16 << 20;
 /// What the server itself adds to an agent's environment, and is no secret.
-const OWN_VARIABLES: [&str; 3] = ["CODEX_HOME", "CODEX_ROLLOUT_TRACE_ROOT", "PATH"];
+const OWN_VARIABLES: [&str; 5] = [
+    "CODEX_HOME",
+    "CODEX_ROLLOUT_TRACE_ROOT",
+    "PATH",
+    supervise::SESSION_VARIABLE,
+    supervise::TURN_VARIABLE,
+];
 
 /// A bundle that was made.
 #[derive(Debug)]
@@ -99,14 +108,14 @@ pub fn pack(
 /// Learns from the session's own files what is secret in them, and which codex it
 /// had.
 fn learn(directory: &Path, sources: &[Source], rules: &mut Rules) -> Result<String, Error> {
-    let meta = fs::read(directory.join("meta.json")).unwrap_or_default();
+    let meta = plain_file::read(&directory.join("meta.json"), MAX_RECORD).unwrap_or_default();
     let meta: Value = serde_json::from_slice(&meta).unwrap_or_default();
     let named = meta["codexOptions"]["environment"].as_object();
     let mut variables: BTreeMap<String, Vec<String>> =
         named.into_iter().flatten().map(|(name, _)| (name.clone(), Vec::new())).collect();
     let specs = sources.iter().filter(|source| source.name.ends_with(".spec.json"));
     for spec in specs {
-        let Ok(text) = fs::read(&spec.path) else { continue };
+        let Ok(text) = plain_file::read(&spec.path, MAX_RECORD) else { continue };
         let Ok(spec) = serde_json::from_slice::<Spec>(&text) else { continue };
         for (name, value) in spec.env {
             let is_own =
@@ -140,11 +149,8 @@ struct Bundle<'a, W: Write> {
 
 impl<W: Write> Bundle<'_, W> {
     fn add_file(&mut self, source: &Source) -> io::Result<()> {
-        let file = match OpenOptions::new()
-            .read(true)
-            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-            .open(&source.path)
-        {
+        // What was listed may be something else by now.
+        let file = match plain_file::open(&source.path) {
             Ok(file) => file,
             Err(error) => return self.leave_out(&source.name, &error),
         };
@@ -242,6 +248,12 @@ impl<W: Write> Bundle<'_, W> {
     fn end(mut self, manifest: &Manifest) -> io::Result<()> {
         let mut text = serde_json::to_vec_pretty(manifest)?;
         text.push(b'\n');
+        if text.len() as u64 > MAX_MANIFEST {
+            // Nobody could verify it.
+            return Err(io::Error::other(format!(
+                "there are so many files that their list has more than {MAX_MANIFEST} bytes"
+            )));
+        }
         self.append_bytes(MANIFEST, text.len() as u64, text.as_slice())?;
         self.archive.into_inner()?.finish()?;
         Ok(())

@@ -1,9 +1,14 @@
 //! A bundle, or what was unpacked of one, compared with its manifest.
+//!
+//! A bundle comes from somebody else: whatever it says of itself, no more than
+//! these limits is taken into memory, and it is not unpacked without end.
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fs,
     io::{self, Read},
+    os::unix::ffi::OsStringExt as _,
     path::{Component, Path, PathBuf},
 };
 
@@ -12,8 +17,20 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Error, FORMAT, MANIFEST, Manifest, VERSION, failed};
 
-/// The largest manifest that is read.
-const MAX_MANIFEST: u64 = 256 << 20;
+/// The largest manifest that is written and read.
+pub(super) const MAX_MANIFEST: u64 = 16 << 20;
+/// The longest name of a file, in bytes.
+const MAX_NAME: u64 = 4 << 10;
+/// The most files that are looked at.
+const MAX_FILES: usize = 100_000;
+/// How many differences are told one by one.
+const MAX_DIFFERENCES: usize = 1_000;
+/// The most characters that are told of one.
+const MAX_DETAIL: usize = 1_024;
+/// To how many bytes a bundle may unpack,
+const MAX_BYTES: u64 = 1 << 30;
+/// and to how many more for each of its own: some logs say the same all the time.
+const MAX_RATIO: u64 = 2_000;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +39,8 @@ pub struct Verified {
     pub manifest: Option<Manifest>,
     /// What is not as it says; nothing where all is.
     pub differences: Vec<Difference>,
+    /// How many differences more there are, which are not told one by one.
+    pub more: u64,
 }
 
 /// One thing that is not as the manifest says.
@@ -48,6 +67,7 @@ struct Contents {
     files: BTreeMap<String, Found>,
     manifest: Option<Vec<u8>>,
     differences: Vec<Difference>,
+    more: u64,
 }
 
 /// Compares a bundle, packed or unpacked, with its manifest.
@@ -114,11 +134,22 @@ impl Contents {
     }
 
     fn read_archive(&mut self, file: fs::File) -> io::Result<()> {
-        let mut archive = tar::Archive::new(zstd::Decoder::new(file)?);
+        let most = file.metadata()?.len().saturating_mul(MAX_RATIO).saturating_add(MAX_BYTES);
+        let unpacked = Limited { inner: zstd::Decoder::new(file)?, left: most };
+        let mut archive = tar::Archive::new(unpacked);
         let mut root: Option<PathBuf> = None;
-        for entry in archive.entries()? {
-            let entry = entry?;
-            let path = entry.path()?.into_owned();
+        let mut long_name: Option<PathBuf> = None;
+        // Raw: else a name is read as a whole, however long it is.
+        for entry in archive.entries()?.raw(true) {
+            let mut entry = entry?;
+            if entry.header().entry_type().is_gnu_longname() {
+                long_name = Some(name_of(&mut entry)?);
+                continue;
+            }
+            let path = match long_name.take() {
+                Some(path) => path,
+                None => entry.path()?.into_owned(),
+            };
             let mut parts = path.components();
             let first = parts.next().map(|part| PathBuf::from(part.as_os_str()));
             let name = parts.as_path();
@@ -141,9 +172,12 @@ impl Contents {
     fn add(&mut self, name: String, mut bytes: impl Read) -> io::Result<()> {
         if name == MANIFEST {
             let mut text = Vec::new();
-            bytes.take(MAX_MANIFEST).read_to_end(&mut text)?;
+            bytes.take(MAX_MANIFEST + 1).read_to_end(&mut text)?;
             self.manifest = Some(text);
             return Ok(());
+        }
+        if self.files.len() >= MAX_FILES {
+            return Err(io::Error::other(format!("there are more than {MAX_FILES} files")));
         }
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 64 << 10];
@@ -164,12 +198,19 @@ impl Contents {
     }
 
     fn differ(&mut self, path: &str, problem: &'static str, detail: &str) {
-        let (path, detail) = (path.to_owned(), detail.to_owned());
+        if self.differences.len() >= MAX_DIFFERENCES {
+            self.more += 1;
+            return;
+        }
+        let (path, detail) = (shortened(path), shortened(detail));
         self.differences.push(Difference { path, problem, detail });
     }
 
     fn compare(mut self) -> Verified {
         let manifest = match self.manifest.take() {
+            Some(text) if text.len() as u64 > MAX_MANIFEST => {
+                Err(format!("it has more than {MAX_MANIFEST} bytes"))
+            }
             Some(text) => serde_json::from_slice::<Manifest>(&text).map_err(|e| e.to_string()),
             None => Err("there is none".to_owned()),
         };
@@ -178,11 +219,11 @@ impl Contents {
             Ok(Manifest { format, version, .. }) => {
                 let found = format!("it is of the form {format:?} {version}, which is not known");
                 self.differ(MANIFEST, "manifest", &found);
-                return Verified { manifest: None, differences: self.differences };
+                return self.verified(None);
             }
             Err(problem) => {
                 self.differ(MANIFEST, "manifest", &problem);
-                return Verified { manifest: None, differences: self.differences };
+                return self.verified(None);
             }
         };
         for file in &manifest.files {
@@ -203,6 +244,48 @@ impl Contents {
             self.differ(&name, "extra", "the manifest does not name it");
         }
         self.differences.sort_by(|one, other| one.path.cmp(&other.path));
-        Verified { manifest: Some(manifest), differences: self.differences }
+        self.verified(Some(manifest))
+    }
+
+    fn verified(self, manifest: Option<Manifest>) -> Verified {
+        Verified { manifest, differences: self.differences, more: self.more }
     }
 }
+
+/// What gives so many bytes and no more.
+struct Limited<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.left = self
+            .left
+            .checked_sub(read as u64)
+            .ok_or_else(|| io::Error::other("it is much larger than a bundle of its size"))?;
+        Ok(read)
+    }
+}
+
+/// The name that tar has in an entry of its own, because it is long.
+fn name_of(entry: &mut impl Read) -> io::Result<PathBuf> {
+    let mut name = Vec::new();
+    entry.take(MAX_NAME + 1).read_to_end(&mut name)?;
+    if name.len() as u64 > MAX_NAME {
+        return Err(io::Error::other("the name of a file has more than 4 KiB"));
+    }
+    name.truncate(name.iter().position(|byte| *byte == 0).unwrap_or(name.len()));
+    Ok(PathBuf::from(OsString::from_vec(name)))
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_DETAIL) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -90,6 +90,7 @@ fn verify(cx: &Context, path: &Path) -> Result<(), Failure> {
             "sessionId": manifest.map(|manifest| &manifest.session_id),
             "files": manifest.map(|manifest| manifest.files.len()),
             "differences": verified.differences,
+            "more": verified.more,
         });
         cx.output.line(&said.to_string())?;
     } else {
@@ -97,6 +98,9 @@ fn verify(cx: &Context, path: &Path) -> Result<(), Failure> {
             let bundle::Difference { path, problem, detail } = difference;
             let path = if path.is_empty() { "the bundle" } else { path };
             cx.output.line(&clean(&format!("{problem:<8} {path}: {detail}")))?;
+        }
+        if verified.more > 0 {
+            cx.output.line(&format!("and {} more differences", verified.more))?;
         }
         if let Some(manifest) = manifest.filter(|_| is_valid) {
             let (files, id) = (manifest.files.len(), &manifest.session_id);

@@ -7,6 +7,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::plain_file;
+
+/// Whose place a file is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A session's directory: an agent may have put something else there.
+    Session,
+    /// One that the configuration names, which may lead wherever it wants.
+    Named,
+}
+
 /// How large a file grows, and how many older ones are kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rotation {
@@ -26,8 +37,11 @@ impl Rotation {
     /// Appends to a file that only its owner may read.
     ///
     /// Its directory is never made: it may be that of a session that was deleted.
-    pub(super) fn append(self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let open = || OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    pub(super) fn append(self, path: &Path, place: Place, bytes: &[u8]) -> io::Result<()> {
+        let open = || match place {
+            Place::Session => plain_file::append(path),
+            Place::Named => OpenOptions::new().append(true).create(true).mode(0o600).open(path),
+        };
         let mut file = match open() {
             Ok(file) => file,
             // A session's directory that is gone needs no log.

@@ -17,8 +17,8 @@ fn records_go_to_the_log_of_their_session_while_it_is_open() {
     let subscriber = Registry::default().with(logs.layer());
     tracing::subscriber::with_default(subscriber, || {
         tracing::info!(target: "switchboard::x", session = %one, "before");
-        let open = logs.open(one, paths[0].clone());
-        let _other = logs.open(two, paths[1].clone());
+        let open = logs.open(one, paths[0].clone(), Place::Session);
+        let _other = logs.open(two, paths[1].clone(), Place::Named);
         tracing::info!(target: "switchboard::x", session = %one, turn = 1, name = "a\nb", "first");
         tracing::trace!(target: "switchboard::x", session = %one, "too fine");
         tracing::info!(target: "hyper", session = %one, "of others");
@@ -53,8 +53,8 @@ fn a_file_that_cannot_be_written_is_told_once_and_one_without_directory_never() 
     let directory = tempfile::tempdir().unwrap();
     let logs = SessionLogs::default();
     let (one, two) = (SessionId::random(), SessionId::random());
-    let in_the_way = logs.open(one, directory.path().to_owned());
-    let gone = logs.open(two, directory.path().join("gone/session.log"));
+    let in_the_way = logs.open(one, directory.path().to_owned(), Place::Session);
+    let gone = logs.open(two, directory.path().join("gone/session.log"), Place::Session);
     let subscriber = Registry::default().with(logs.layer());
     tracing::subscriber::with_default(subscriber, || {
         for session in [one, two] {
@@ -75,7 +75,7 @@ fn a_log_that_grows_large_is_put_aside_and_only_so_many_are_kept() {
     let path = directory.path().join("session.log");
     let rotation = Rotation { max_bytes: 10, old_files: 2 };
     for number in 0..8 {
-        rotation.append(&path, format!("line {number}\n").as_bytes()).unwrap();
+        rotation.append(&path, Place::Session, format!("line {number}\n").as_bytes()).unwrap();
     }
     let mut names: Vec<_> = fs::read_dir(directory.path())
         .unwrap()
@@ -90,4 +90,17 @@ fn a_log_that_grows_large_is_put_aside_and_only_so_many_are_kept() {
         let mode = fs::metadata(directory.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
+}
+
+#[test]
+fn a_log_of_a_session_leads_nowhere_else_and_one_that_was_named_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let [victim, link] = ["victim", "session.log"].map(|name| directory.path().join(name));
+    fs::write(&victim, "precious\n").unwrap();
+    std::os::unix::fs::symlink(&victim, &link).unwrap();
+    let refused = Rotation::default().append(&link, Place::Session, b"said\n").unwrap_err();
+    assert_eq!(refused.to_string(), "it is a link");
+    assert_eq!(read(&victim), "precious\n");
+    Rotation::default().append(&link, Place::Named, b"said\n").unwrap();
+    assert_eq!(read(&victim), "precious\nsaid\n");
 }

@@ -13,7 +13,8 @@
 //! is inside the two directories is the matter of `store::log` and `supervise`.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
@@ -21,7 +22,7 @@ use std::{
 use crate::{
     Error, Result, home,
     id::{SessionId, TurnNumber},
-    proto,
+    plain_file, proto,
     row::Session,
     session::registry::storage_error,
     store::log,
@@ -106,7 +107,7 @@ impl SessionDirectory {
         let mut text = serde_json::to_vec_pretty(&proto::Session::from(session))?;
         text.push(b'\n');
         let temporary = self.path.join(".meta.json.new");
-        fs::write(&temporary, text)?;
+        plain_file::create_anew(&temporary)?.write_all(&text)?;
         fs::rename(temporary, self.path.join("meta.json"))
     }
 

@@ -10,7 +10,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write as _},
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -30,6 +30,7 @@ use crate::{
     },
     event::{self, Envelope},
     id::{Seq, SessionId, TurnNumber},
+    plain_file,
     proto::{self, TimeSource, event::Kind},
     session::{directory::SessionDirectory, registry::report, state},
     store::log::{
@@ -274,12 +275,16 @@ impl Ingest {
         if self.source.as_ref().is_some_and(|source| source.turn == files.turn()) {
             return Ok(());
         }
-        let file = match File::open(files.stdout()) {
+        let file = match plain_file::open(&files.stdout()) {
             Ok(file) => file,
-            // It never had any, or somebody took it away: there is nothing to read.
+            // It never had any, or somebody took it away or put something else there:
+            // there is nothing to read.
             Err(error)
                 if (ended || self.read_only.is_some())
-                    && error.kind() == io::ErrorKind::NotFound =>
+                    && matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::InvalidData
+                    ) =>
             {
                 return Ok(());
             }
@@ -436,7 +441,9 @@ fn push_line(
 /// Leaves a word about damage beside the segments, or takes it away.
 fn mark(marker: &Path, is_marked: bool, problem: Option<&str>) {
     let done = match problem {
-        Some(problem) if !is_marked => fs::write(marker, format!("{problem}\n")),
+        Some(problem) if !is_marked => {
+            plain_file::create_anew(marker).and_then(|mut file| writeln!(file, "{problem}"))
+        }
         None if is_marked => fs::remove_file(marker),
         Some(_) | None => Ok(()),
     };
@@ -478,7 +485,7 @@ fn rebuild(id: SessionId, turns: &Path, gap: &Gap, printing: Option<TurnNumber>)
         Missing::Exactly(count) => (count, count),
         Missing::AtLeast(count) => (count, u64::MAX),
     };
-    let output = File::open(TurnFiles::new(turns, turn).stdout()).ok()?;
+    let output = plain_file::open(&TurnFiles::new(turns, turn).stdout()).ok()?;
     let time = UNIX_EPOCH + Duration::from_nanos(u64::try_from(gap.after.time_unix_nanos).ok()?);
     let envelope = Envelope::agent(id, turn, time, TimeSource::Rebuilt);
     let mut position = gap.after.source_end_offset;

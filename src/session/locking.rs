@@ -18,7 +18,7 @@ use crate::{
     home::write_atomically,
     id::TurnNumber,
     lock::{CatalogueFields, DriftedValue, Lock, MAX_BYTES, MadeOf},
-    proto,
+    plain_file, proto,
     row::{Session, SessionLock},
     session::{
         directory::SessionDirectory,
@@ -27,6 +27,9 @@ use crate::{
     },
     supervise::TurnFiles,
 };
+
+/// The largest lock of a session that is read; a request with one is no larger.
+const MAX_LOCK: u64 = 16 << 20;
 
 /// A lock that was written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +91,14 @@ pub(crate) fn held_to(session: &Session, directory: &SessionDirectory) -> Result
 /// As [`held_to`].
 pub(crate) fn text_of(lock: &SessionLock, directory: &SessionDirectory) -> Result<String> {
     let path = directory.lock();
-    let text = read_file(&path)?;
+    // In the session's directory, and not where somebody named a file.
+    let text = plain_file::read(&path, MAX_LOCK).and_then(|text| {
+        String::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    });
+    let text = text.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => of_no_use(&path, "there is no such file"),
+        _ => of_no_use(&path, &format!("cannot be read: {error}")),
+    })?;
     let sha256 = &lock.sha256;
     if Lock::sha256(&text) == *sha256 {
         return Ok(text);

@@ -29,7 +29,7 @@ use self::rollout::Rollout;
 use crate::{
     agent::{self, Agents},
     config::PersistConfig,
-    debug_log::{Open, SessionLogs},
+    debug_log::{self, Open, SessionLogs},
     id::TurnNumber,
     proto,
     row::Session,
@@ -38,6 +38,9 @@ use crate::{
 
 /// The variable by which codex is told where its trace goes.
 const TRACE_ROOT: &str = "CODEX_ROLLOUT_TRACE_ROOT";
+
+/// How many notes wait at most: a disk that takes none is not to fill the memory.
+const MAX_NOTES: usize = 4_096;
 
 /// Keeps what one needs to understand a session later.
 #[derive(Debug)]
@@ -60,8 +63,20 @@ pub(crate) struct Place {
     running: Mutex<Option<TurnNumber>>,
     /// Held while a trace goes into the raw log.
     converting: Mutex<()>,
+    /// What is to be written down, in its order.
+    notes: Mutex<Notes>,
+    /// Held while it is.
+    writing: Mutex<()>,
     /// What could not be kept, until it is told.
     problems: Mutex<Vec<String>>,
+}
+
+/// What waits to be written down.
+#[derive(Debug, Default)]
+struct Notes {
+    waiting: Vec<Note>,
+    /// How many threads are on their way to write it.
+    writers: u32,
 }
 
 impl Keeper {
@@ -75,7 +90,11 @@ impl Keeper {
     ) -> Self {
         let directory = directory.path().to_owned();
         // An absolute path is that of one file for all sessions.
-        let log = logs.open(session.id, directory.join(&persist.debug_log));
+        let whose = match persist.debug_log.is_absolute() {
+            true => debug_log::Place::Named,
+            false => debug_log::Place::Session,
+        };
+        let log = logs.open(session.id, directory.join(&persist.debug_log), whose);
         let place = Place {
             directory,
             agents: agents.clone(),
@@ -83,6 +102,8 @@ impl Keeper {
             rollout: Mutex::default(),
             running: Mutex::default(),
             converting: Mutex::default(),
+            notes: Mutex::default(),
+            writing: Mutex::default(),
             problems: Mutex::default(),
         };
         Self { place: Arc::new(place), log, warned: None }
@@ -114,11 +135,39 @@ impl Keeper {
 }
 
 impl Place {
-    /// Writes down what was asked of the session, and what became of it. Blocks.
-    pub(crate) fn note(&self, notes: &[Note]) {
+    /// Takes what was asked of the session, and what became of it, to be written
+    /// down in this order. Says whether [`write_notes`](Self::write_notes) is to be
+    /// called for it: where threads wait for a disk, no more of them do.
+    pub(crate) fn note(&self, notes: Vec<Note>) -> bool {
+        let mut all = lock(&self.notes);
+        if all.waiting.len() + notes.len() > MAX_NOTES {
+            drop(all);
+            self.fail(format!("{}: it is written too slowly", meta::NAME));
+            return false;
+        }
+        all.waiting.extend(notes);
+        // One that writes may have taken what it writes before this came.
+        let is_needed = all.writers < 2;
+        all.writers += u32::from(is_needed);
+        is_needed
+    }
+
+    /// Writes down all that was noted. Blocks.
+    pub(crate) fn write_notes(&self) {
+        let _one_at_a_time = lock(&self.writing);
         let path = self.directory.join(meta::NAME);
-        if let Err(error) = meta::append(&path, notes) {
-            self.failed(&path, &error);
+        loop {
+            let notes = {
+                let mut all = lock(&self.notes);
+                if all.waiting.is_empty() {
+                    all.writers -= 1;
+                    return;
+                }
+                std::mem::take(&mut all.waiting)
+            };
+            if let Err(error) = meta::append(&path, &notes) {
+                self.failed(&path, &error);
+            }
         }
     }
 
@@ -192,14 +241,18 @@ impl Place {
             let running = lock(&self.running);
             raw::waiting(&self.directory, *running)?
         };
+        let mut result = Ok(());
         for turn in waiting {
-            if raw::convert(&self.directory, turn)? == 0 {
-                self.note(&[Note::no_trace(TurnNumber(turn))]);
+            match raw::convert(&self.directory, turn) {
+                Ok(0) if self.note(vec![Note::no_trace(TurnNumber(turn))]) => self.write_notes(),
+                Ok(_) => {}
+                // The others are not kept from theirs.
+                Err(error) => result = Err(error),
             }
         }
         let _nothing_comes = lock(&self.running);
         raw::tidy(&self.directory);
-        Ok(())
+        result
     }
 
     /// Whether something could not be kept that was not told yet.

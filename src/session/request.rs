@@ -13,11 +13,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     agent::{Effort, Prompt},
+    plain_file,
     supervise::TurnFiles,
 };
 
 /// The version of [`Request`] that this program writes.
 const VERSION: u32 = 1;
+
+/// The largest file that is read: none is written that comes near to it.
+pub(crate) const MAX_FILE: u64 = 16 << 20;
 
 /// `turn_<n>.request.json`; absent where there is nothing beside the prompt.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -58,8 +62,8 @@ pub(crate) fn write(files: &TurnFiles, prompt: &Prompt) -> io::Result<()> {
 /// Those of the file system, and `InvalidData`; the text names the file.
 pub(crate) fn read(files: &TurnFiles) -> io::Result<Prompt> {
     let Request { version: _, images, effort } = read_request(files)?;
-    let text =
-        fs::read(files.prompt()).map_err(|error| named(&files.prompt(), error.kind(), &error))?;
+    let text = plain_file::read(&files.prompt(), MAX_FILE)
+        .map_err(|error| named(&files.prompt(), error.kind(), &error))?;
     Ok(Prompt { text: String::from_utf8_lossy(&text).into_owned(), images, effort })
 }
 
@@ -74,7 +78,7 @@ pub(crate) fn effort(files: &TurnFiles) -> io::Result<Option<Effort>> {
 }
 
 fn read_request(files: &TurnFiles) -> io::Result<Request> {
-    match fs::read(files.request()) {
+    match plain_file::read(&files.request(), MAX_FILE) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map_err(|error| named(&files.request(), io::ErrorKind::InvalidData, &error)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Request::default()),

@@ -3,7 +3,6 @@
 //! functions without a session.
 
 use std::{
-    fs::File,
     io,
     os::{fd::OwnedFd, unix::fs::FileExt as _},
     path::Path,
@@ -17,12 +16,14 @@ use crate::{
     agent::{self, Agents, History, Launch, Prompt},
     id::{SessionId, TurnNumber},
     lock::Lock,
+    plain_file,
     proto::{self, event::Kind},
     row::{self, ExitStatus, Session, Verdict},
     session::{
         follow::{self, Follower},
         ingest::Statement,
         registry::is_full,
+        request,
         slots::Slot,
         state::{self, End, EndCause, StopAsked},
     },
@@ -391,7 +392,7 @@ fn last_words(
 }
 
 fn stderr_tail(files: &TurnFiles) -> io::Result<Vec<u8>> {
-    let file = File::open(files.stderr())?;
+    let file = plain_file::open(&files.stderr())?;
     let size = file.metadata()?.len();
     let begin = size.saturating_sub(LAST_WORDS_BYTES);
     let mut tail = vec![0; usize::try_from(size - begin).unwrap_or(0)];
@@ -418,7 +419,7 @@ pub(crate) fn reason_of(error: &supervise::Error) -> proto::StateReason {
 
 /// The prompt of a turn, as far as it can be read.
 pub(crate) fn read_prompt(files: &TurnFiles) -> String {
-    let prompt = std::fs::read(files.prompt()).unwrap_or_default();
+    let prompt = plain_file::read(&files.prompt(), request::MAX_FILE).unwrap_or_default();
     String::from_utf8_lossy(&prompt).into_owned()
 }
 

@@ -25,11 +25,12 @@ use wait4::{ResUse, Wait4 as _};
 
 use super::{
     SESSION_VARIABLE, TURN_VARIABLE,
-    files::{TurnFiles, private},
+    files::TurnFiles,
     procfs,
     records::{Outcome, SpawnProblem, Spec},
     signals::Signals,
 };
+use crate::plain_file;
 
 /// The longest pause between two looks at children that do not die.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -74,9 +75,9 @@ pub(super) struct Remains {
 impl Agent {
     /// Starts the agent with these arguments in a process group of its own.
     pub(super) fn start(spec: &Spec, args: &[String], files: &TurnFiles) -> Result<Self, Outcome> {
-        let prompt = File::open(files.prompt()).map_err(|e| failed("the prompt", &e))?;
+        let prompt = plain_file::open(&files.prompt()).map_err(|e| failed("the prompt", &e))?;
         let open = |path: &Path| {
-            let file = private().append(true).create(true).open(path)?;
+            let file = plain_file::append(path)?;
             Ok((file.try_clone()?, file))
         };
         let (stdout, agent_stdout) =

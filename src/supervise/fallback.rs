@@ -1,7 +1,7 @@
 //! The second command of a turn, for an agent that refuses its first.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Read as _},
     path::Path,
 };
@@ -9,6 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::files::TurnFiles;
+use crate::plain_file;
 
 /// How much of the agent's stderr is searched at once.
 const BLOCK_BYTES: u64 = 16 << 10;
@@ -36,7 +37,7 @@ impl Fallback {
 
 /// Whether the file has these bytes in it.
 fn contains(path: &Path, text: &[u8]) -> io::Result<bool> {
-    let mut file = File::open(path)?;
+    let mut file = plain_file::open(path)?;
     let mut window = Vec::new();
     loop {
         if window.starts_with(text) || window.windows(text.len().max(1)).any(|part| part == text) {

@@ -10,15 +10,18 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::records::{self, Exit, PidFile, Spec, Stop};
-use crate::id::TurnNumber;
+use crate::{id::TurnNumber, plain_file};
 
 /// Free space at or below which a disk counts as full.
 const FULL_DISK_BYTES: u64 = 64 << 10;
+/// The largest record that is read.
+const MAX_RECORD: u64 = 16 << 20;
 
 /// The files of one turn, in the `turns/` directory of its session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,7 +175,7 @@ pub fn read_exit(files: &TurnFiles) -> io::Result<Option<Exit>> {
 }
 
 pub(super) fn read_record<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
-    match fs::read(path) {
+    match plain_file::read(path, MAX_RECORD) {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
             io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()))
         }),
@@ -226,7 +229,54 @@ fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let mut file = private().write(true).create(true).truncate(true).open(path)?;
+    let mut file = plain_file::create_anew(path)?;
     file.write_all(bytes)?;
     Ok(file)
+}
+
+/// Puts a directory aside that an agent made in the place of a file.
+pub(super) fn set_aside(path: &Path) -> io::Result<()> {
+    if !fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
+        return Ok(());
+    }
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut aside = OsString::from(path);
+    aside.push(format!(".{}.aside", since.as_nanos()));
+    fs::rename(path, aside)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+    use crate::supervise::StopMode;
+
+    #[test]
+    fn nothing_in_the_place_of_a_record_is_followed_or_waited_for_or_keeps_it_out() {
+        let home = tempfile::tempdir().unwrap();
+        let files = TurnFiles::new(home.path(), TurnNumber(1));
+        let victim = home.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        let stop = Stop::now(StopMode::Kill, String::new());
+        let plant: [&dyn Fn(&Path); 3] = [
+            &|path| symlink(&victim, path).unwrap(),
+            &|path| mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap(),
+            &|path| fs::create_dir(path).unwrap(),
+        ];
+        for (number, plant) in plant.iter().enumerate() {
+            let _ = fs::remove_file(files.stop());
+            plant(&files.stop());
+            assert_eq!(read_stop(&files).unwrap_err().kind(), io::ErrorKind::InvalidData);
+            if number < 2 {
+                plant(&temporary(&files.stop()));
+            }
+            set_aside(&files.stop()).unwrap();
+            write_record_durably(&files.stop(), &stop).unwrap();
+            assert_eq!(read_stop(&files).unwrap().map(|stop| stop.mode), Some(StopMode::Kill));
+            assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        }
+    }
 }

@@ -23,6 +23,10 @@ use super::{
     procfs::{self, Process},
     records::{Exit, Lost, PidFile, VERSION},
 };
+use crate::plain_file;
+
+/// The most that is read of what a supervisor said.
+const MAX_LOG: u64 = 1 << 20;
 
 /// How long strays are hunted before those that do not die are left.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -148,7 +152,7 @@ fn cause(files: &TurnFiles, exit_is_damaged: bool) -> io::Result<String> {
     if readable(read_pid(files))?.flatten().is_some_and(|pid_file| pid_file.boot_id != boot_id) {
         return Ok("the machine went down while the turn ran".to_owned());
     }
-    let log = fs::read(files.supervisor_log()).unwrap_or_default();
+    let log = plain_file::read(&files.supervisor_log(), MAX_LOG).unwrap_or_default();
     Ok(match String::from_utf8_lossy(&log).trim_end().lines().last() {
         Some(last) => format!("the supervisor gave up: {last}"),
         // On a full disk the log is empty too.

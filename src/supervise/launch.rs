@@ -15,13 +15,14 @@ use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 use super::{
     SESSION_VARIABLE, TURN_VARIABLE,
     files::{
-        TurnFiles, private, read_pid, read_stop, sync_directory, temporary,
+        TurnFiles, private, read_pid, read_stop, set_aside, sync_directory, temporary,
         write_record_atomically, write_record_durably,
     },
     procfs,
     records::{PidFile, Spec, Stop, StopMode},
     signals::NUDGE,
 };
+use crate::plain_file;
 
 /// The program to launch supervisors from: this very binary, also when another
 /// has taken its place on the disk.
@@ -182,6 +183,8 @@ pub fn request_stop(files: &TurnFiles, stop: &Stop) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     if is_new {
+        // Nothing in its place is to keep the request out.
+        set_aside(&files.stop())?;
         write_record_durably(&files.stop(), stop)?;
     }
     nudge(files)
@@ -232,7 +235,7 @@ fn nudge(files: &TurnFiles) -> io::Result<()> {
 
 /// Whether somebody holds the turn's lock.
 fn is_locked(files: &TurnFiles) -> io::Result<bool> {
-    match File::open(files.lock()).map(|lock| lock.try_lock_shared()) {
+    match plain_file::open(&files.lock()).map(|lock| lock.try_lock_shared()) {
         Ok(Ok(())) => Ok(false),
         Ok(Err(fs::TryLockError::WouldBlock)) => Ok(true),
         Ok(Err(fs::TryLockError::Error(error))) => Err(error),
@@ -249,13 +252,13 @@ fn take_new_lock(files: &TurnFiles) -> Result<File, Error> {
         return Err(Error::AlreadyLaunched(files.turn()));
     }
     let temporary = temporary(&path);
-    let lock = private().write(true).create(true).truncate(true).open(&temporary);
-    lock.and_then(|lock| {
-        lock.try_lock()?;
-        fs::rename(&temporary, &path)?;
-        Ok(lock)
-    })
-    .map_err(at(&path))
+    plain_file::create_anew(&temporary)
+        .and_then(|lock| {
+            lock.try_lock()?;
+            fs::rename(&temporary, &path)?;
+            Ok(lock)
+        })
+        .map_err(at(&path))
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {

@@ -144,6 +144,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("lock.rs", NO_LEAF),
     ("lock", NO_LEAF),
     ("time.rs", NO_LEAF),
+    ("plain_file.rs", NO_LEAF),
     ("toml_text.rs", NO_LEAF),
     ("wire", &["crate::cli", "rusqlite", "crate::store", "crate::supervise"]),
     // What the adapters share names none of them.

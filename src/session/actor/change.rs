@@ -128,7 +128,7 @@ impl Actor {
         if self.running.is_some() || self.queued.is_some() || self.session.is_active() {
             return Err(Error::SessionRunning { id, state: self.session.state() });
         }
-        self.keep_note(persist::Note::deletion(actor)).await;
+        self.note(persist::Note::deletion(actor));
         let tombstone = self.session.tombstone();
         let receipt = ticket.receipt_of(&self.session);
         let thread = ForgottenThread::of(&self.session);

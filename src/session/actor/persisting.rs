@@ -1,8 +1,9 @@
 //! What an owner keeps to understand its session later, where that is asked. The
 //! owner waits for nothing that takes long, and nothing of a turn depends on it.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, time::Duration};
 
+use tokio::time::timeout;
 use tracing::Span;
 
 use super::{Actor, blocking};
@@ -15,6 +16,9 @@ use crate::{
         persist::{Keeper, Note},
     },
 };
+
+/// How long the owner waits for a line of a log.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Actor {
     /// The span of what is said while the owner works; none where nobody keeps it.
@@ -38,17 +42,19 @@ impl Actor {
             &shared.persist,
             &shared.session_logs,
         );
-        let place = keeper.place();
         self.keeper = Some(keeper);
-        let noted = self.shared.tasks.spawn_blocking(move || place.note(&[Note::loaded()]));
-        drop(noted);
+        self.note(Note::loaded());
         tracing::debug!(session = %self.session.id, state = self.session.state().as_str_name(), "the session has an owner");
         self.keep_turn();
     }
 
-    /// Writes down what was asked of the session.
-    pub(super) async fn keep_note(&self, note: Note) {
-        self.keep_notes(vec![note]).await;
+    /// Has what was asked of the session written down, and waits for nothing.
+    pub(super) fn note(&self, note: Note) {
+        let Some(keeper) = &self.keeper else { return };
+        let place = keeper.place();
+        if place.note(vec![note]) {
+            drop(self.shared.tasks.spawn_blocking(move || place.write_notes()));
+        }
     }
 
     /// Writes down what the server said.
@@ -61,8 +67,13 @@ impl Actor {
     async fn keep_notes(&self, notes: Vec<Note>) {
         let Some(keeper) = self.keeper.as_ref().filter(|_| !notes.is_empty()) else { return };
         let place = keeper.place();
-        // The order of the lines is that in which things happened.
-        let _ = blocking(move || place.note(&notes)).await;
+        if !place.note(notes) {
+            return;
+        }
+        // What fails is best said in the turn it belongs to; a disk that does not
+        // answer is not waited for.
+        let written = self.shared.tasks.spawn_blocking(move || place.write_notes());
+        let _ = timeout(PATIENCE, written).await;
     }
 
     /// What codex is to have in its environment so that it traces a turn.

@@ -407,7 +407,7 @@ impl Actor {
         let number = TurnNumber(self.session.turn_count());
         if self.queued.is_some() || self.running.is_some() {
             let note = persist::Note::stop(number, mode, &actor, self.queued.is_some());
-            self.keep_note(note).await;
+            self.note(note);
         }
         if let Some(Queued { number, .. }) = self.queued.take() {
             // It never starts: its place went with it.

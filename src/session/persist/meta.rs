@@ -2,9 +2,7 @@
 //! object a line.
 
 use std::{
-    fs::OpenOptions,
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::Path,
     time::SystemTime,
 };
@@ -14,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     id::TurnNumber,
+    plain_file,
     proto::{self, SessionState, StateReason, event::Kind},
     session::ingest::Statement,
     supervise::StopMode,
@@ -168,7 +167,7 @@ pub(super) fn append(path: &Path, notes: &[Note]) -> io::Result<()> {
         serde_json::to_writer(&mut text, note)?;
         text.push(b'\n');
     }
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    let mut file = plain_file::append(path)?;
     let size = file.metadata()?.len();
     file.write_all(&text).inspect_err(|_| {
         // Half a line would spoil the next.

@@ -8,15 +8,19 @@
 //!  trace/turn_<n>.done/               they are all there, and this may go
 //! ```
 //!
+//! What is in the directory is codex's, or of whoever else may write there: no link
+//! in it is followed, nothing is removed through one, and only `payloads/<n>.json`
+//! is taken for a body.
+//!
 //! A crash at any place is made up for: what is in the log from `log_size` on is
 //! cut off and written again. Headers of requests, and with them keys and tokens, are
 //! in no trace.
 
 use std::{
     collections::HashMap,
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, BufRead as _, BufReader, BufWriter, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    fs::{self, DirBuilder, File},
+    io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::{Duration, UNIX_EPOCH},
 };
@@ -26,6 +30,7 @@ use serde_json::Value;
 
 use crate::{
     id::TurnNumber,
+    plain_file::{self, Directory},
     time::{Timestamp, timestamp},
 };
 
@@ -35,30 +40,42 @@ pub(super) const NAME: &str = "session_oai_raw.log";
 pub(super) const TRACES: &str = "trace";
 /// Where it came from.
 const SOURCE: &str = "rollout_trace";
+/// The most bytes that are read of a list of events.
+const MAX_TRACE: u64 = 256 << 20;
+/// The largest body that is taken.
+const MAX_BODY: u64 = 256 << 20;
 
 /// Makes the place for the trace of a turn, for its owner alone.
 pub(super) fn prepare(directory: &Path, turn: TurnNumber) -> io::Result<PathBuf> {
-    let root = directory.join(TRACES);
-    let path = root.join(format!("turn_{}", turn.0));
+    let name = format!("turn_{}", turn.0);
     // One by one: a session's directory that is gone is not made again here.
-    for path in [&root, &path] {
-        match DirBuilder::new().mode(0o700).create(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
+    let root = made(&Directory::open(directory)?, TRACES)?;
+    made(&root, &name)?;
+    Ok(directory.join(TRACES).join(name))
+}
+
+/// A directory in another, which is made where it is not there.
+fn made(parent: &Directory, name: &str) -> io::Result<Directory> {
+    match DirBuilder::new().mode(0o700).create(parent.path(name)) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => parent.inside(name),
     }
-    Ok(path)
+}
+
+/// The place of the traces.
+fn root(directory: &Path) -> io::Result<Directory> {
+    Directory::open(directory)?.inside(TRACES)
 }
 
 /// The turns but `running` whose traces are not in the raw log, in their order.
 pub(super) fn waiting(directory: &Path, running: Option<TurnNumber>) -> io::Result<Vec<u32>> {
-    let entries = match fs::read_dir(directory.join(TRACES)) {
-        Ok(entries) => entries,
+    let root = match root(directory) {
+        Ok(root) => root,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
     let mut turns = Vec::new();
-    for entry in entries {
+    for entry in fs::read_dir(root.path(""))? {
         let entry = entry?;
         let name = entry.file_name();
         let Some(rest) = name.to_str().and_then(|name| name.strip_prefix("turn_")) else {
@@ -78,47 +95,50 @@ pub(super) fn waiting(directory: &Path, running: Option<TurnNumber>) -> io::Resu
 
 /// Removes the place of the traces, where there is none.
 pub(super) fn tidy(directory: &Path) {
-    let _ = fs::remove_dir(directory.join(TRACES));
+    if let Ok(directory) = Directory::open(directory) {
+        let _ = fs::remove_dir(directory.path(TRACES));
+    }
 }
 
 /// Takes the trace of a turn into the raw log; gives the number of its lines.
 pub(super) fn convert(directory: &Path, turn: u32) -> io::Result<usize> {
-    let root = directory.join(TRACES);
-    let trace = root.join(format!("turn_{turn}"));
+    let root = root(directory)?;
+    let (name, done) = (format!("turn_{turn}"), root.path(&format!("turn_{turn}.done")));
+    let trace = root.inside(&name)?;
     let calls = calls(&trace)?;
     if !calls.is_empty() {
-        let path = directory.join(NAME);
-        let mut log = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        let mut log = plain_file::append(&directory.join(NAME))?;
         let begin = begin(&trace, &log)?;
-        let written = write(&mut log, turn, &calls).and_then(|()| log.sync_data());
+        let written = write(&mut log, turn, &trace, &calls).and_then(|()| log.sync_data());
         if let Err(error) = written {
             // It is tried again, when there is room.
             let _ = log.set_len(begin);
             return Err(error);
         }
     }
-    let done = root.join(format!("turn_{turn}.done"));
-    fs::rename(trace, &done)?;
+    fs::rename(root.path(&name), &done)?;
+    // Of a link that has come there by now, only the link goes.
     fs::remove_dir_all(done)?;
     Ok(calls.len())
 }
 
 /// Where the lines of a turn begin; what an earlier attempt wrote there is cut off.
-fn begin(trace: &Path, log: &File) -> io::Result<u64> {
-    let path = trace.join("log_size");
+fn begin(trace: &Directory, log: &File) -> io::Result<u64> {
+    let path = trace.path("log_size");
     let size = log.metadata()?.len();
-    if let Ok(text) = fs::read_to_string(&path)
-        && let Ok(begin) = text.trim().parse::<u64>()
+    if let Ok(text) = plain_file::read(&path, 32)
+        && let Ok(begin) = String::from_utf8_lossy(&text).trim().parse::<u64>()
     {
         if begin < size {
             log.set_len(begin)?;
         }
         return Ok(begin.min(size));
     }
-    let mut file = tempfile::NamedTempFile::new_in(trace)?;
+    let temporary = trace.path("log_size.new");
+    let mut file = plain_file::create_anew(&temporary)?;
     writeln!(file, "{size}")?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
+    file.sync_all()?;
+    fs::rename(temporary, path)?;
     Ok(size)
 }
 
@@ -138,7 +158,16 @@ struct Call {
     model: Option<String>,
     provider: Option<String>,
     error: Option<String>,
-    payload: Option<PathBuf>,
+    payload: Option<Payload>,
+}
+
+/// Where the body of a call is.
+#[derive(Debug)]
+struct Payload {
+    /// The name of the trace in the turn's.
+    trace: String,
+    /// The name in its `payloads`; none where that is named otherwise.
+    file: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -161,18 +190,23 @@ struct Traced {
 }
 
 /// The calls in the traces of a turn, in the order of their times.
-fn calls(turn: &Path) -> io::Result<Vec<Call>> {
+fn calls(turn: &Directory) -> io::Result<Vec<Call>> {
     let mut calls = Vec::new();
-    for entry in fs::read_dir(turn)? {
-        let trace = entry?.path();
-        let lines = match File::open(trace.join("trace.jsonl")) {
-            Ok(file) => BufReader::new(file),
+    for entry in fs::read_dir(turn.path(""))? {
+        let Ok(name) = entry?.file_name().into_string() else { continue };
+        let opened =
+            turn.inside(&name).and_then(|trace| plain_file::open(&trace.path("trace.jsonl")));
+        let lines = match opened {
+            Ok(file) => BufReader::new(file.take(MAX_TRACE)),
             Err(error)
                 if matches!(
                     error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                    io::ErrorKind::NotFound
+                        | io::ErrorKind::NotADirectory
+                        | io::ErrorKind::InvalidData
                 ) =>
             {
+                // It is not what codex writes.
                 continue;
             }
             Err(error) => return Err(error),
@@ -180,14 +214,14 @@ fn calls(turn: &Path) -> io::Result<Vec<Call>> {
         for line in lines.split(b'\n') {
             // A codex that was killed leaves half a line.
             let Ok(traced) = serde_json::from_slice::<Traced>(&line?) else { continue };
-            calls.extend(call(&trace, traced));
+            calls.extend(call(&name, traced));
         }
     }
     calls.sort_by_key(|call| (call.time_unix_ms, call.seq));
     Ok(calls)
 }
 
-fn call(trace: &Path, traced: Traced) -> Option<Call> {
+fn call(trace: &str, traced: Traced) -> Option<Call> {
     let Traced { seq, wall_time_unix_ms, thread_id, payload } = traced;
     let text = |key: &str| payload.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
     let event = text("type")?;
@@ -209,7 +243,8 @@ fn call(trace: &Path, traced: Traced) -> Option<Call> {
     let body = payload.values().find_map(|value| {
         let kind = value.get("kind")?.get("type")?.as_str()?;
         let is_body = kind.ends_with("_request") || kind.ends_with("_response");
-        is_body.then(|| value.get("path")?.as_str().map(|path| trace.join(path))).flatten()
+        let path = value.get("path")?.as_str()?;
+        is_body.then(|| Payload { trace: trace.to_owned(), file: payload_name(path) })
     });
     Some(Call {
         time_unix_ms: wall_time_unix_ms,
@@ -227,6 +262,14 @@ fn call(trace: &Path, traced: Traced) -> Option<Call> {
         error: text("error").or_else(|| text("reason")),
         payload: body,
     })
+}
+
+/// The name of a file in `payloads`, as codex names them.
+fn payload_name(path: &str) -> Option<String> {
+    let name = path.strip_prefix("payloads/")?;
+    let number = name.strip_suffix(".json")?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| name.to_owned())
 }
 
 /// What a line says before its body.
@@ -250,7 +293,7 @@ struct Head<'a> {
     error: Option<&'a str>,
 }
 
-fn write(log: &mut File, turn: u32, calls: &[Call]) -> io::Result<()> {
+fn write(log: &mut File, turn: u32, trace: &Directory, calls: &[Call]) -> io::Result<()> {
     let mut log = BufWriter::new(log);
     let mut numbers: HashMap<&str, u32> = HashMap::new();
     for call in calls {
@@ -271,7 +314,7 @@ fn write(log: &mut File, turn: u32, calls: &[Call]) -> io::Result<()> {
         let mut line = serde_json::to_vec(&head)?;
         line.pop();
         if let Some(payload) = &call.payload {
-            line.extend(body(payload)?);
+            line.extend(body(trace, payload)?);
         }
         line.extend(b"}\n");
         log.write_all(&line)?;
@@ -281,11 +324,31 @@ fn write(log: &mut File, turn: u32, calls: &[Call]) -> io::Result<()> {
 
 /// The member that has what was sent: the text that codex wrote, without the
 /// white space between its parts, so that numbers and the order of members stay.
-fn body(payload: &Path) -> io::Result<Vec<u8>> {
-    let text = match fs::read(payload) {
+fn body(turn: &Directory, payload: &Payload) -> io::Result<Vec<u8>> {
+    let problem = |text: &str| {
+        let mut member = br#","problem":"#.to_vec();
+        serde_json::to_writer(&mut member, text)?;
+        Ok(member)
+    };
+    let Some(file) = &payload.file else {
+        return problem("its body is not where codex writes bodies");
+    };
+    let read = turn
+        .inside(&payload.trace)
+        .and_then(|trace| trace.inside("payloads"))
+        .and_then(|payloads| plain_file::read(&payloads.path(file), MAX_BODY));
+    let text = match read {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(br#","problem":"codex wrote no body""#.to_vec());
+            return problem("codex wrote no body");
+        }
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotADirectory | io::ErrorKind::InvalidData
+            ) =>
+        {
+            return problem(&format!("its body cannot be taken: {error}"));
         }
         Err(error) => return Err(error),
     };

@@ -1,11 +1,14 @@
 //! Codex's own rollout, linked into the session's directory.
 
 use std::{
-    fs, io,
-    os::unix::fs::{OpenOptionsExt as _, symlink},
+    fs,
+    io::{self, Read as _},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+
+use crate::plain_file;
 
 /// How long after a look for a rollout that is not there the next one comes.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -88,14 +91,11 @@ fn bring_in(
 /// Copies a file so that nobody sees half of it.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let temporary = to.with_extension("jsonl.new");
-    let copied = fs::File::open(from).and_then(|mut from| {
-        let mut copy = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)?;
-        io::copy(&mut from, &mut copy)?;
+    let copied = plain_file::open(from).and_then(|from| {
+        // As far as it is there now: whoever writes it may never end.
+        let size = from.metadata()?.len();
+        let mut copy = plain_file::create_anew(&temporary)?;
+        io::copy(&mut from.take(size), &mut copy)?;
         fs::rename(&temporary, to)
     });
     copied.inspect_err(|_| drop(fs::remove_file(&temporary)))
@@ -142,6 +142,12 @@ mod tests {
         fs::write(&from, "one\ntwo\n").unwrap();
         bring_in(&from, &to, |_, _| panic!("it is a copy")).unwrap();
         assert_eq!(fs::read_to_string(&to).unwrap(), "one\ntwo\n");
+        let victim = directory.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        symlink(&victim, to.with_extension("jsonl.new")).unwrap();
+        bring_in(&from, &to, |_, _| panic!("it is a copy")).unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        fs::remove_file(&victim).unwrap();
         fs::remove_file(&to).unwrap();
         fs::create_dir(&to).unwrap();
         bring_in(&from, &to, refuse).unwrap_err();

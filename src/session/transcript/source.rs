@@ -1,7 +1,7 @@
 //! What a transcript is read from: events by the feed, as for any subscriber;
 //! prompts, and lines that were too long for the log, from the files of their turn.
 
-use std::{fs::File, io, os::unix::fs::FileExt as _, path::PathBuf, sync::Arc};
+use std::{io, os::unix::fs::FileExt as _, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 
@@ -11,6 +11,7 @@ use crate::{
     agent::{self, lines::MAX_LINE_BYTES},
     event,
     id::{Seq, TurnNumber},
+    plain_file,
     proto::{Event, Origin},
     session::{
         actor::blocking,
@@ -100,7 +101,7 @@ impl Source {
         let agent = self.agent.clone();
         let line = blocking(move || {
             let mut line = vec![0; size];
-            File::open(path)?.read_exact_at(&mut line, elided.byte_offset)?;
+            plain_file::open(&path)?.read_exact_at(&mut line, elided.byte_offset)?;
             let kind = agent::parse(&agent, &line);
             Ok::<_, io::Error>((Bytes::from(line), kind))
         });

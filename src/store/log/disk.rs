@@ -1,19 +1,15 @@
 //! The writes of a log to the disk, behind a trait so that tests can let them fail.
 
-use std::{
-    fmt,
-    fs::{File, OpenOptions},
-    io,
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
-    path::Path,
-};
+use std::{fmt, fs::File, io, os::unix::fs::FileExt as _, path::Path};
+
+use crate::plain_file;
 
 /// Every change that a log makes to the disk. Reads need no such hook: tests
 /// damage the files themselves.
 pub(super) trait Disk: fmt::Debug + Send + Sync {
-    /// Makes an empty file, or empties the one that is there; for reading and writing.
+    /// Makes an empty file, in place of one that is there; for reading and writing.
     fn create(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
+        plain_file::create_anew(path)
     }
 
     /// Writes all of the bytes at the offset.

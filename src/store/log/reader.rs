@@ -20,7 +20,7 @@ use super::{
     scan::Scan,
     segment::{Segment, Shared, lock},
 };
-use crate::id::Seq;
+use crate::{id::Seq, plain_file};
 
 /// A view of a log for those that read it. Cheap to clone.
 ///
@@ -122,7 +122,7 @@ impl Reader {
         while from <= latest {
             let (segment, limit) = self.shared.find(from, latest)?;
             let path = self.shared.path(&segment);
-            let scan = match File::open(&path) {
+            let scan = match plain_file::open(&path) {
                 Ok(file) => Scan::of(&file, segment.first, Some(limit.next())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Scan::default()),
                 Err(error) => Err(error),

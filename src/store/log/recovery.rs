@@ -12,7 +12,7 @@
 //! ```
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -26,7 +26,7 @@ use super::{
     scan::{Run, Scan},
     segment::{self, Segment, Shared},
 };
-use crate::id::Seq;
+use crate::{id::Seq, plain_file};
 
 /// Makes missing records again: gives a batch that begins at [`Gap::first`]
 /// with as many events as [`Gap::missing`] says, each with the time of
@@ -245,7 +245,7 @@ impl<'a> Found<'a> {
 
     fn scan_to(&self, first: Seq, bound: Option<Seq>) -> Result<Scan> {
         let path = segment::path(self.dir, first);
-        File::open(&path)
+        plain_file::open(&path)
             .and_then(|file| Scan::of(&file, first, bound))
             .map_err(|source| Error::io("read", &path, source))
     }
@@ -336,7 +336,7 @@ pub(super) fn read_header(
     first: Seq,
 ) -> Result<std::result::Result<SegmentHeader, SegmentHeaderError>> {
     let mut bytes = Vec::with_capacity(SEGMENT_HEADER);
-    File::open(path)
+    plain_file::open(path)
         .and_then(|file| file.take(SEGMENT_HEADER as u64).read_to_end(&mut bytes))
         .map_err(|source| Error::io("read", path, source))?;
     Ok(SegmentHeader::decode(&bytes, first))
@@ -347,7 +347,7 @@ fn cut(path: &Path, segment: &Examined) -> Option<Cut> {
 }
 
 fn truncate(options: &Options, path: &Path, len: u64) -> io::Result<()> {
-    let file = File::options().write(true).open(path)?;
+    let file = plain_file::open_to_change(path)?;
     options.disk.set_len(&file, len)?;
     options.disk.sync(&file)
 }

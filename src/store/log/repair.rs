@@ -14,7 +14,7 @@ use super::{
     recovery::{Examined, Gap, Missing, Part, Rebuild},
     segment,
 };
-use crate::id::Seq;
+use crate::{id::Seq, plain_file};
 
 /// A segment that was written anew because it was damaged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,7 +145,7 @@ fn copy(
     to: u64,
     range: std::ops::Range<u64>,
 ) -> io::Result<u64> {
-    let old = File::open(path)?;
+    let old = plain_file::open(path)?;
     let mut buffer = vec![0; 256 * 1024];
     let mut from = range.start;
     while from < range.end {

@@ -17,7 +17,7 @@ use super::{
     index::{Index, Place},
     scan::Scan,
 };
-use crate::id::Seq;
+use crate::{id::Seq, plain_file};
 
 /// What the writer and all readers of a log have in common.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl Segment {
         if let Some(file) = slot.upgrade() {
             return Ok(file);
         }
-        let file = File::open(path).map_err(|source| {
+        let file = plain_file::open(path).map_err(|source| {
             // Somebody took it away: all that was in it is lost.
             if source.kind() == io::ErrorKind::NotFound {
                 Error::Damaged { seq: self.first, path: path.to_path_buf() }

@@ -2,7 +2,8 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
-use switchboard::proto::{CodexOptions, Event, SessionState, event::Kind};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use switchboard::proto::{CodexOptions, Event, KillSessionRequest, SessionState, event::Kind};
 
 use super::{pending, plant_trace, start, until};
 use crate::{
@@ -70,20 +71,63 @@ async fn files_that_cannot_be_written_are_one_warning_a_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_is_full_for_the_logs_alone_leaves_the_turn_alone() {
+async fn logs_that_lead_elsewhere_are_not_followed_and_leave_the_turn_alone() {
     let server = ledger::setup().start();
     let clients = server.connect().await;
     let id = pending(&clients, &server, CodexOptions::default()).await.session_id;
     let directory = session_directory(&server, &id);
     until(&directory.join("session_meta.log"), |log| log.contains("loaded")).await;
-    for name in ["session_meta.log", "session.log"] {
+    let victim = server.work().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    for name in ["session_meta.log", "session.log", ".meta.json.new"] {
         let _ = fs::remove_file(directory.join(name));
-        symlink("/dev/full", directory.join(name)).unwrap();
+        symlink(&victim, directory.join(name)).unwrap();
     }
     let told = turn(&clients, &server, &id).await;
     let warnings = warnings(&told);
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].1.contains("No space left on device"), "{warnings:?}");
+    assert!(warnings[0].1.contains("it is a link"), "{warnings:?}");
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    assert!(fs::symlink_metadata(directory.join("meta.json")).unwrap().is_file());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_puts_pipes_in_the_place_of_the_files_is_stopped_all_the_same() {
+    let mut server = ledger::setup().start();
+    let clients = server.connect().await;
+    let id = pending(&clients, &server, CodexOptions::default()).await.session_id;
+    let directory = session_directory(&server, &id);
+    until(&directory.join("session_meta.log"), |log| log.contains("loaded")).await;
+    let plant = |names: &[&str]| {
+        for name in names {
+            let path = directory.join(name);
+            let _ = fs::remove_file(&path);
+            mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        }
+    };
+    start(&clients, &id, "thread,turn,message:up,sleep").await;
+    Watcher::start(&clients, &id).message("up").await;
+    let logs = ["session_meta.log", "session.log", "session_oai_raw.log", ".meta.json.new"];
+    plant(&logs);
+    plant(&["turns/turn_1.stop.json", "turns/turn_1.stop.json.new"]);
+    kill(&clients, &id).await;
+    assert_eq!(rest(&clients, &id).await.state(), SessionState::Killed);
+
+    // A server that comes upon them waits for none either.
+    start(&clients, &id, "turn,message:up,sleep").await;
+    Watcher::start(&clients, &id).message("up").await;
+    server.kill();
+    plant(&["turns/turn_2.jsonl", "turns/turn_2.stderr", "turns/turn_2.prompt"]);
+    fs::create_dir(directory.join("turns/turn_2.stop.json")).unwrap();
+    server.start();
+    let clients = server.connect().await;
+    kill(&clients, &id).await;
+    assert_eq!(rest(&clients, &id).await.state(), SessionState::Killed);
+}
+
+async fn kill(clients: &Clients, id: &str) {
+    let request = KillSessionRequest { session_id: id.to_owned(), ..Default::default() };
+    clients.sessions.clone().kill_session(request).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +137,7 @@ async fn what_fails_after_the_turns_end_is_said_too_and_made_up_for() {
     let id = pending(&clients, &server, CodexOptions::default()).await.session_id;
     let directory = session_directory(&server, &id);
     let raw = directory.join("session_oai_raw.log");
-    symlink("/dev/full", &raw).unwrap();
+    mknodat(CWD, &raw, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     let gate = server.work().join("gate");
     start(&clients, &id, &format!("thread,turn,message:up,wait:{},completed", gate.display()))
         .await;
@@ -103,7 +147,7 @@ async fn what_fails_after_the_turns_end_is_said_too_and_made_up_for() {
     fs::write(&gate, "").unwrap();
     let told = watcher.until("the warning", |events| !warnings(events).is_empty()).await;
     let said = warnings(&told)[0].1;
-    assert!(said.contains("session_oai_raw.log: No space left on device"), "{said}");
+    assert!(said.contains("session_oai_raw.log: it is no plain file"), "{said}");
     let session = rest(&clients, &id).await;
     assert_eq!(session.state(), SessionState::Completed);
     assert!(trace.exists(), "nothing is lost");

@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use toml::Value;
 
 use crate::{
+    agent::file::open_regular,
     lock::{DriftedValue, Effective},
     toml_text::line,
 };
@@ -28,7 +29,7 @@ pub(in crate::agent::codex) fn differs(
     rollout: &Path,
     resolved: &Effective,
 ) -> io::Result<Vec<DriftedValue>> {
-    let Some(ran) = last_context(File::open(rollout)?, FIRST_BYTES)? else {
+    let Some(ran) = last_context(open_regular(rollout)?, FIRST_BYTES)? else {
         return Ok(Vec::new());
     };
     let origin = rollout.display().to_string();

@@ -1,3 +1,7 @@
+use std::os::unix::fs::symlink;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
 use super::*;
 
 /// What codex 0.169 writes of two requests, the second of which it did not finish.
@@ -137,4 +141,86 @@ fn a_turn_that_sent_nothing_leaves_no_log() {
     convert_all(directory.path(), None).unwrap();
     convert_all(directory.path(), None).unwrap();
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+/// A directory beside the session's, with a file that nobody may touch.
+fn elsewhere(home: &Path) -> PathBuf {
+    let elsewhere = home.join("elsewhere");
+    fs::create_dir_all(elsewhere.join("turn_9.done")).unwrap();
+    fs::write(elsewhere.join("turn_9.done/precious"), "").unwrap();
+    elsewhere
+}
+
+#[test]
+fn nothing_is_made_or_removed_through_a_link() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("session");
+    fs::create_dir(&directory).unwrap();
+    let elsewhere = elsewhere(home.path());
+    let root = directory.join(TRACES);
+    symlink(&elsewhere, &root).unwrap();
+    prepare(&directory, TurnNumber(1)).unwrap_err();
+    convert_all(&directory, None).unwrap_err();
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1);
+    assert!(elsewhere.join("turn_9.done/precious").exists());
+
+    // Within it a link is removed as a link, or is none of ours.
+    fs::remove_file(&root).unwrap();
+    fs::create_dir(&root).unwrap();
+    symlink(elsewhere.join("turn_9.done"), root.join("turn_9.done")).unwrap();
+    symlink(&elsewhere, root.join("turn_1")).unwrap();
+    convert_all(&directory, None).unwrap_err();
+    assert_eq!(waiting(&directory, None).unwrap(), [1]);
+    assert!(elsewhere.join("turn_9.done/precious").exists());
+    assert!(fs::symlink_metadata(root.join("turn_9.done")).is_err());
+}
+
+#[test]
+fn what_is_no_file_of_codex_is_neither_read_nor_waited_for() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path();
+    let secret = directory.join("secret");
+    fs::write(&secret, r#""what nobody shall see""#).unwrap();
+    let fifo = |path: &Path| mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+
+    // A body that is named by another path than codex's.
+    let path = trace(directory, 1);
+    let list = path.join("trace-1-2/trace.jsonl");
+    let text = fs::read_to_string(&list).unwrap();
+    let named = [secret.to_str().unwrap(), "payloads/../../../../secret"];
+    let text = text.replace("payloads/1.json", named[0]).replace("payloads/2.json", named[1]);
+    fs::write(&list, text).unwrap();
+    // One that is a link, and what is no trace at all.
+    let third = path.join("trace-1-2/payloads/3.json");
+    fs::remove_file(&third).unwrap();
+    symlink(&secret, &third).unwrap();
+    fs::create_dir_all(path.join("trace-3-4")).unwrap();
+    fifo(&path.join("trace-3-4/trace.jsonl"));
+    symlink("trace-1-2", path.join("trace-5-6")).unwrap();
+    fifo(&path.join("log_size"));
+    convert_all(directory, None).unwrap();
+    let log = log(directory);
+    assert!(!log.contains("nobody shall see"), "{log}");
+    let problems: Vec<_> = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["problem"].clone())
+        .collect();
+    let elsewhere = "its body is not where codex writes bodies";
+    let expected = [elsewhere, elsewhere, "its body cannot be taken: it is a link"];
+    assert_eq!(problems[..3], expected);
+    assert_eq!(problems.len(), 4);
+}
+
+#[test]
+fn a_log_that_leads_elsewhere_gets_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("session");
+    fs::create_dir(&directory).unwrap();
+    let victim = home.path().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    symlink(&victim, directory.join(NAME)).unwrap();
+    let path = trace(&directory, 1);
+    convert_all(&directory, None).unwrap_err();
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    assert!(path.exists(), "nothing is lost");
 }
