@@ -210,10 +210,8 @@ mod tests {
     use super::*;
 
     fn single(text: &str) -> Entry {
-        match read(text.as_bytes(), 3) {
-            Message::Single(entry) => entry,
-            other => panic!("{other:?}"),
-        }
+        let Message::Single(entry) = read(text.as_bytes(), 3) else { panic!("{text}") };
+        entry
     }
 
     #[test]

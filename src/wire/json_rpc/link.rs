@@ -232,7 +232,7 @@ impl Link {
     pub(super) async fn end(&self, id: &str, method: &str) -> bool {
         let watch = {
             let mut watches = self.lock();
-            if !watches.get(id).is_some_and(|watch| watch.method == method) {
+            if watches.get(id).is_none_or(|watch| watch.method != method) {
                 return false;
             }
             watches.remove(id)

@@ -30,9 +30,23 @@ fn path(input: &Message, path: &str) -> String {
             message = None;
             return step.to_owned();
         };
-        message = match (&field.kind, field.shape) {
-            (Kind::Message(inner), Shape::One | Shape::Many) => Some(schema().message(inner)),
-            _ => None,
+        message = match &field.kind {
+            Kind::Message(inner) if field.shape != Shape::Map => Some(schema().message(inner)),
+            Kind::Message(_)
+            | Kind::Bool
+            | Kind::Int32
+            | Kind::Uint32
+            | Kind::Int64
+            | Kind::Uint64
+            | Kind::Double
+            | Kind::String
+            | Kind::Bytes
+            | Kind::Timestamp
+            | Kind::Duration
+            | Kind::FieldMask
+            | Kind::Json
+            | Kind::Line
+            | Kind::Enum(_) => None,
         };
         format!("{}{index}", field.json)
     });

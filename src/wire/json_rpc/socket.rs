@@ -196,7 +196,7 @@ impl Socket {
                     Ok(Message::Binary(_)) => {
                         return End::Wrong(close(CloseCode::Unsupported, "expected texts"));
                     }
-                    Err(broken) => return self.broken(broken, link, unanswered).await,
+                    Err(broken) => return self.broken(broken, link, unanswered),
                 }
             };
             let Ok(held) = deaf(life, link.may_hold(text.len())).await else { return End::Gone };
@@ -223,12 +223,7 @@ impl Socket {
     }
 
     /// Says what is wrong with what came, as far as there is something to say.
-    async fn broken(
-        &self,
-        broken: Broken,
-        link: &Arc<Link>,
-        unanswered: OwnedSemaphorePermit,
-    ) -> End {
+    fn broken(&self, broken: Broken, link: &Arc<Link>, unanswered: OwnedSemaphorePermit) -> End {
         match broken {
             Broken::Gone => End::Gone,
             Broken::NoText => End::Wrong(close(CloseCode::Invalid, "expected UTF-8")),

@@ -77,7 +77,7 @@ pub(super) enum Place {
 /// Where a watch has come to.
 #[derive(Default)]
 struct Places {
-    last_seqs: BTreeMap<String, Json>,
+    last_seqs: BTreeMap<String, u64>,
     at: Option<(&'static str, Json)>,
 }
 
@@ -85,7 +85,8 @@ impl Places {
     fn pass(&mut self, place: Place) {
         match place {
             Place::Seq { session, seq } => {
-                self.last_seqs.insert(session, seq.to_string().into());
+                let last = self.last_seqs.entry(session).or_default();
+                *last = seq.max(*last);
             }
             Place::At(name, value) => self.at = Some((name, value)),
         }
@@ -261,7 +262,8 @@ fn closed(error: Option<&Error>, places: &Places) -> String {
     let mut closed = vec![("reason", error.map_or("END", |error| row(error).reason).into())];
     // Of more of them a client knows it by their events.
     if (1..=MAX_LAST_SEQS).contains(&places.last_seqs.len()) {
-        let seqs = places.last_seqs.iter().map(|(id, seq)| (id.as_str(), seq.clone()));
+        let seqs = places.last_seqs.iter();
+        let seqs = seqs.map(|(id, seq)| (id.as_str(), Json::from(seq.to_string())));
         closed.push(("lastSeqs", Json::object(seqs)));
     }
     closed.extend(places.at.clone());

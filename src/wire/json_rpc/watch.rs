@@ -1,5 +1,7 @@
 //! What each method that watches has to tell, and where to resume after it.
 
+use std::collections::HashMap;
+
 use futures_util::{Stream, StreamExt as _, stream};
 use serde::Serialize;
 
@@ -11,7 +13,7 @@ use crate::{
     Result,
     app::App,
     event::{self, Kinds},
-    id::Seq,
+    id::{Seq, SessionId},
     json::Json,
     proto,
     session::watch::Delivery,
@@ -64,9 +66,10 @@ async fn events(app: App, rpc: &'static schema::Method, message: Json) -> Result
     let request = parse_watch(request)?;
     let kinds = request.kinds;
     let watch = app.watch(request).await?;
+    let mut latest = HashMap::new();
     let next = deliveries(watch).flat_map(move |delivery| {
         let next = match delivery {
-            Ok(delivery) => next_of(delivery, kinds),
+            Ok(delivery) => next_of(delivery, kinds, &mut latest),
             Err(error) => vec![Err(error)],
         };
         stream::iter(next)
@@ -75,8 +78,13 @@ async fn events(app: App, rpc: &'static schema::Method, message: Json) -> Result
 }
 
 /// What a delivery becomes: events keep to the chunk that they share with all who
-/// read the same.
-fn next_of(delivery: Delivery, kinds: Kinds) -> Vec<Result<Next>> {
+/// read the same. Of each session that is not synced, `latest` has the seq that it
+/// will be past then, whatever the filter leaves out.
+fn next_of(
+    delivery: Delivery,
+    kinds: Kinds,
+    latest: &mut HashMap<SessionId, Seq>,
+) -> Vec<Result<Next>> {
     let past = |id: &dyn ToString, seq: Seq| Place::Seq { session: id.to_string(), seq: seq.0 };
     let before = |next: Seq| Seq(next.0.saturating_sub(1));
     let places = match &delivery {
@@ -97,12 +105,18 @@ fn next_of(delivery: Delivery, kinds: Kinds) -> Vec<Result<Next>> {
             }));
             return next;
         }
-        Delivery::Header(header) => vec![past(&header.session.id, before(header.start))],
+        Delivery::Header(header) => {
+            latest.insert(header.session.id, header.latest);
+            vec![past(&header.session.id, before(header.start))]
+        }
+        Delivery::Synced(Some(id)) => {
+            latest.remove(id).map(|seq| past(id, seq)).into_iter().collect()
+        }
         Delivery::Heartbeat(latest) => latest.iter().map(|(id, seq)| past(id, *seq)).collect(),
         Delivery::LeftOut(left_out) if left_out.next != Seq::ZERO => {
             vec![past(&left_out.id, before(left_out.next))]
         }
-        Delivery::LeftOut(_) | Delivery::Synced(_) => Vec::new(),
+        Delivery::LeftOut(_) | Delivery::Synced(None) => Vec::new(),
     };
     let message = message_of(delivery);
     let text = transcode::write(schema().message("WatchEventsResponse"), &message);
