@@ -95,9 +95,11 @@ pub(crate) fn text_of(lock: &SessionLock, directory: &SessionDirectory) -> Resul
     let text = plain_file::read(&path, MAX_LOCK).and_then(|text| {
         String::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     });
-    let text = text.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => of_no_use(&path, "there is no such file"),
-        _ => of_no_use(&path, &format!("cannot be read: {error}")),
+    let text = text.map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            return of_no_use(&path, "there is no such file");
+        }
+        of_no_use(&path, &format!("cannot be read: {error}"))
     })?;
     let sha256 = &lock.sha256;
     if Lock::sha256(&text) == *sha256 {
