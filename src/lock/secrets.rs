@@ -1,8 +1,8 @@
 //! What a config lock may not hold: values that let their holder in somewhere.
 //!
 //! Names tell most of them (`experimental_bearer_token`), the tables that they
-//! are in some (the `env` of an MCP server), and their form the rest (a URL with
-//! a password). A value `env:NAME` stands for the variable NAME and is no secret,
+//! are in some (the `env` of an MCP server, headers), and their form the rest (a
+//! URL with a password). A value `env:NAME` stands for the variable NAME and is no secret,
 //! and neither is the value of a key that holds a variable's name.
 
 use toml::{Table, Value};
@@ -100,21 +100,60 @@ fn is_place_of_secrets(path: &[&str], text: &str) -> bool {
     if tables.contains(&"env_http_headers") {
         return false;
     }
-    let of_mcp = tables.contains(&"mcp_servers");
+    // What a program is told in its environment, and a server by a header, may be
+    // anything.
+    let may_be = || !names_open(name) && !shapes::is_plain(text);
     match tables.last() {
-        // What a program is told in its environment may be anything.
-        Some(&"env") if of_mcp => names_secret(name) || !shapes::is_plain(text),
-        Some(&("http_headers" | "headers")) => {
-            names_secret(name) || words(name).iter().any(|word| word == "auth")
+        Some(&"env") if tables.contains(&"mcp_servers") => tells(name, text) || may_be(),
+        Some(&"set") if tables.contains(&"shell_environment_policy") => {
+            tells(name, text) || may_be()
         }
-        Some(&"query_params") => names_secret(name) || shapes::is_signature(name),
-        Some(_) | None => names_secret(name),
+        Some(&("http_headers" | "headers")) => {
+            let is_auth = words(name).iter().any(|word| word == "auth");
+            is_auth || names_secret(name) || names_session(name) || may_be()
+        }
+        Some(&"query_params") => tells(name, text) || shapes::is_signature(name, text),
+        Some(_) | None => tells(name, text),
     }
 }
 
+/// Whether a text with this name is a secret, by the name, and where that may mean
+/// something else, by the text too.
+fn tells(name: &str, text: &str) -> bool {
+    names_secret(name) || (names_session(name) && !shapes::is_choice(text))
+}
+
+/// Whether the name is that of a secret or of something that is chosen, such as the
+/// version that a package is pinned to.
+fn names_session(name: &str) -> bool {
+    words(name)
+        .last()
+        .is_some_and(|last| matches!(last.as_str(), "otp" | "pin" | "session" | "sid"))
+}
+
+/// Whether this is the name of something that everybody may know, whatever it is.
+fn names_open(name: &str) -> bool {
+    words(name).last().is_some_and(|last| OPEN.contains(&last.as_str()))
+}
+
 /// Words that tell of a secret wherever they are in a name.
-const WORDS: [&str; 8] =
-    ["authorization", "bearer", "cookie", "credential", "credentials", "pass", "passphrase", "jwt"];
+const WORDS: [&str; 9] = [
+    "authorization",
+    "bearer",
+    "cookie",
+    "credential",
+    "credentials",
+    "pass",
+    "passphrase",
+    "pat",
+    "jwt",
+];
+
+/// Last words of names of what everybody may know.
+const OPEN: [&str; 17] = [
+    "accept", "agent", "charset", "encoding", "host", "hostname", "lang", "language", "locale",
+    "origin", "referer", "region", "timezone", "title", "type", "tz", "version",
+];
 
 /// Words that tell of one as part of a longer word, too, such as `PGPASSWORD`.
 const PARTS: [&str; 5] = ["password", "passwd", "secret", "apikey", "accesskey"];

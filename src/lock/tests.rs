@@ -139,8 +139,8 @@ fn each_fault_of_a_file_has_its_own_rule_and_text() {
             "unknown_field",
             Some("model"),
             "unknown field model; expected one of version, codex_version, switchboard_version, \
-             session_id, thread_id, create_time, working_directory, model_catalog_sha256, config, instructions; \
-             is it of [config]?",
+             session_id, thread_id, create_time, working_directory, model_catalog_sha256, config, \
+             instructions; is it of [config]?",
         ),
         (
             with("codex_version = \"0.169.0\"\n", ""),

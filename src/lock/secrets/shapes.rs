@@ -1,6 +1,6 @@
 //! Secrets that are told by their own form, wherever they are.
 
-use super::{is_variable, names_secret, spans::spans, variable};
+use super::{is_variable, spans::spans, tells, variable};
 
 /// Whether a text says something itself, and not where to find it.
 pub(super) fn is_literal(text: &str) -> bool {
@@ -18,9 +18,9 @@ pub(super) fn is_secret(text: &str) -> bool {
 /// Whether the words of a command have a secret: `--token X`, `--token=X`,
 /// `TOKEN=X` or a header `Authorization: X`.
 pub(super) fn is_secret_command(words: &[&str]) -> bool {
-    let is_flag = |word: &str| word.starts_with('-') && names_secret(word);
     let follows = words.windows(2).any(|pair| {
-        is_flag(pair[0])
+        pair[0].starts_with('-')
+            && tells(pair[0], pair[1])
             && !pair[0].contains('=')
             && !pair[1].starts_with('-')
             && is_literal(pair[1])
@@ -30,7 +30,7 @@ pub(super) fn is_secret_command(words: &[&str]) -> bool {
         let (name, value) = word.split_at(end);
         let value = value.get(1..).unwrap_or_default().trim();
         // A name has no spaces, and what follows the colon of a URL is no value.
-        is_one_word(name) && names_secret(name) && is_literal(value) && !value.starts_with("//")
+        is_one_word(name) && tells(name, value) && is_literal(value) && !value.starts_with("//")
     };
     follows || words.iter().any(is_pair)
 }
@@ -41,23 +41,50 @@ pub(super) fn is_path(text: &str) -> bool {
 }
 
 /// Whether a text is so plain that it lets nobody in, whatever its name is: a
-/// number, a word as people have them, a path, a URL.
+/// number, a date, words as people have them, a path, a URL.
 pub(super) fn is_plain(text: &str) -> bool {
     const LONGEST_WORD: usize = 16;
+    /// A date has as many.
+    const MOST_DIGITS: usize = 8;
+    let between = ['-', '_', ',', ' ', ':', '.', '=', '/', ';', '+', '@'];
+    // As in `utf8` or `x86`, beside plain numbers.
+    let is_numbered = |text: &str| {
+        let letters = text.trim_end_matches(|c: char| c.is_ascii_digit());
+        let digits = text.len() - letters.len();
+        let is_lower = letters.bytes().all(|byte| byte.is_ascii_lowercase());
+        (letters.is_empty() && digits <= 4) || (is_lower && letters.len() <= 4 && digits <= 2)
+    };
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let is_word = |text: &str| {
         let letters = text.trim_start_matches(|c: char| c.is_ascii_uppercase());
         let is_lower = letters.bytes().all(|byte| byte.is_ascii_lowercase());
         text.len() <= LONGEST_WORD && is_lower
     };
     text.parse::<f64>().is_ok_and(|_| text.len() <= LONGEST_WORD)
-        || text.split(['-', '_', ',', ' ', ':', '.']).all(is_word)
+        || text.split(between).all(is_word)
+        || (digits <= MOST_DIGITS
+            && text.split(between).all(|piece| is_word(piece) || is_numbered(piece)))
         || is_path(text)
         || text.contains("://")
 }
 
-/// Whether a parameter of a URL with this name signs it.
-pub(super) fn is_signature(name: &str) -> bool {
-    matches!(name.to_ascii_lowercase().as_str(), "key" | "sig" | "signature" | "code")
+/// Whether a parameter of a URL with this name and value signs it.
+pub(super) fn is_signature(name: &str, value: &str) -> bool {
+    match name.to_ascii_lowercase().as_str() {
+        "key" | "sig" | "signature" | "code" => true,
+        "k" => !is_plain(value),
+        _ => false,
+    }
+}
+
+/// Whether a text is one of several that somebody chose from: a short word, a
+/// version, a file.
+pub(super) fn is_choice(text: &str) -> bool {
+    let is_word = text.len() <= 8 && text.bytes().all(|byte| byte.is_ascii_lowercase());
+    let version = text.strip_prefix('v').unwrap_or(text);
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let is_version = version.contains('.') && version.split('.').all(is_number);
+    is_word || is_version || is_path(text)
 }
 
 /// What follows the scheme of a credential, as HTTP writes it.

@@ -5,8 +5,8 @@
 use std::ops::Range;
 
 use super::{
-    names_secret,
     shapes::{is_literal, is_signature},
+    tells,
 };
 
 /// How tokens begin whose makers gave them a form, and how long they are at least.
@@ -139,7 +139,7 @@ fn of_url(word: &str) -> Vec<Range<usize>> {
     let mut at = start + query;
     for pair in rest[query..end].split('&') {
         if let Some((name, value)) = pair.split_once('=')
-            && (names_secret(name) || is_signature(name))
+            && (tells(name, value) || is_signature(name, value))
             && is_said(value)
         {
             found.push(at + name.len() + 1..at + pair.len());
@@ -191,6 +191,7 @@ mod tests {
             "é --key=[sk-proj-0123456789abcdefghij]",
             "postgres://u:[pw]@h/db and https://user:[pa:ss]@proxy.example/?a=b",
             "{\"url\":\"https://[0a1b2c3d4e]@host.example/x?sig=[abc]&a=b#sig=x\"}",
+            "https://host.example/?k=[x1y2z3w4]&pat=[abc]&k=word&session=main&session=[Ab3]",
             "https://[0a1b2c3d4e]:@host.example https://[T0KEN]@host.example:1/",
             "https://[github_pat_0123456789abcdef]@github.com/x",
             "https://user@host.example ssh://git@host.example:22/x ssh://Jane2@host.example",

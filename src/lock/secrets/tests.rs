@@ -28,6 +28,9 @@ fn a_name_tells_of_a_secret() {
         ("tokens = ['env:A', 'x']", &["tokens"]),
         ("servers = [{name = 'a', token = 'x'}]", &["servers"]),
         ("private_key = 'MIIB'", &["private_key"]),
+        ("github_pat = 'x'", &["github_pat"]),
+        ("pin = '1234'\notp = '123 456'", &["otp", "pin"]),
+        ("admin_session = 'b2c4'", &["admin_session"]),
     ]);
 }
 
@@ -62,6 +65,8 @@ fn settings_about_secrets_are_none() {
         ("[mcp_servers.token-server]\ncommand = 'serve'", NONE),
         ("otel.exporter.otlp-http.tls.client-private-key = '/etc/otel/key.pem'", NONE),
         ("mcp_servers.a.auth = 'oauth'", NONE),
+        ("session = 'main'\npin = 'v1.2.3'\npatch = 'Zx81qP0r'\npath = 'Zx81qP0r'", NONE),
+        ("spinner = 'Zx81qP0r'\nsession_id = 'b2c4'\nsession_mode = 'b2c4'", NONE),
         ("forced_login_method = 'chatgpt'\npreferred_auth_method = 'apikey'", NONE),
         ("developer_instructions = '''Never print\na password: ask for it.'''", NONE),
     ]);
@@ -79,6 +84,17 @@ fn headers_and_environments_are_looked_into() {
         ("http_headers = {X-Auth = 'a'}", &["http_headers.X-Auth"]),
         ("http_headers = {Authorization = 'Bearer env:TOKEN'}", NONE),
         ("http_headers = {X-Trace = 'Bearer abcdef'}", &["http_headers.X-Trace"]),
+        ("http_headers = {X-Session = 'abc'}", &["http_headers.X-Session"]),
+        ("http_headers = {X-Session-Id = 'b2c4e6'}", &["http_headers.X-Session-Id"]),
+        ("http_headers = {X-Team = 'Zx81qP0r'}", &["http_headers.X-Team"]),
+        (
+            "[http_headers]\nContent-Type = 'application/json; charset=utf-8'\nX-Tier = 'gold'\n\
+             User-Agent = 'Tool/2.0b1 (x86_64)'\nanthropic-version = '2023-06-01b'\n\
+             HTTP-Referer = 'https://host.example/a'\nX-Title = 'My App No1'\n\
+             X-Beta = 'tools-2024-05-16'\nX-Retries = '3'\nX-Features = 'a=on,b=off'",
+            NONE,
+        ),
+        ("http_headers = {X-A = 'env:A', X-B = '${B}'}", NONE),
         (
             "[mcp_servers.a.env]\nLEVEL = 'debug'\nPORT = '8080'\nHOME = '/home/dev'\nU = 'http://x/y'",
             NONE,
@@ -88,15 +104,25 @@ fn headers_and_environments_are_looked_into() {
             &["mcp_servers.a.env.X", "mcp_servers.a.env.Y"],
         ),
         ("[mcp_servers.a.env]\nDB_PASS = 'debug'", &["mcp_servers.a.env.DB_PASS"]),
+        ("[mcp_servers.a.env]\nPIN = 'correct-horse-battery'", &["mcp_servers.a.env.PIN"]),
+        ("[mcp_servers.a.env]\nGITHUB_PAT = 'debug'", &["mcp_servers.a.env.GITHUB_PAT"]),
+        ("[mcp_servers.a.env]\nX = 'hunter2'", &["mcp_servers.a.env.X"]),
+        ("[mcp_servers.a.env]\nX = '3f2a9c81-77d0-4c55'", &["mcp_servers.a.env.X"]),
+        (
+            "[mcp_servers.a.env]\nLC_ALL = 'en_US.UTF-8'\nTZ = 'Europe/Berlin'\nSINCE = '2026-01-31'\n\
+             DB_HOST = 'db07x.example'\nARCH = 'x86'\nOPTIONS = '--max-old-space-size=4096'",
+            NONE,
+        ),
         ("plugins.p.mcp_servers.a.env.X = 'y1!z'", &["plugins.p.mcp_servers.a.env.X"]),
         ("query_params = {api-version = '1', key = 'x'}", &["query_params.key"]),
         (
             "[shell_environment_policy.set]\nLANG = 'C'\nGITHUB_TOKEN = 'x'\nMYSQL_PWD = 'y'\n\
-             PGPASSWORD = 'z'\nPWD = '/tmp'\nSSH_AUTH_SOCK = '/run/agent'",
+             PGPASSWORD = 'z'\nX = 'Zx81qP0r'\nLC_ALL = 'C.UTF-8'\nPATH = '/usr/bin:/bin'\nPWD = '/tmp'\nSSH_AUTH_SOCK = '/run/agent'",
             &[
                 "shell_environment_policy.set.GITHUB_TOKEN",
                 "shell_environment_policy.set.MYSQL_PWD",
                 "shell_environment_policy.set.PGPASSWORD",
+                "shell_environment_policy.set.X",
             ],
         ),
         (
@@ -120,6 +146,9 @@ fn a_form_tells_of_a_secret_wherever_it_is() {
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
         "-----BEGIN RSA PRIVATE KEY-----\nx",
         "Bearer abc",
+        "https://T0KEN@host.example/",
+        "https://0a1b2c3d:@host.example/",
+        "https://host.example/?k=x1y2z3w4",
     ] {
         let table = Table::from_iter([("x".to_owned(), value.into())]);
         assert_eq!(find(&table), ["x"], "{value}");
@@ -131,6 +160,9 @@ fn a_form_tells_of_a_secret_wherever_it_is() {
         "https://user:<password>@host.example/",
         "http://127.0.0.1:9/v1?api-version=2026-01-01",
         "https://host.example/v1?key=env:KEY",
+        "https://$TOKEN@host.example/",
+        "https://jane.doe@host.example/",
+        "https://host.example/?k=word",
         "sk-learn",
         "sk-and-then-a-long-name-of-words",
         "Bearer of good news",
@@ -147,6 +179,14 @@ fn words_of_commands_are_looked_into() {
     check(&[
         ("args = ['--token', 'x']", &["args"]),
         ("args = ['--api-key=x']", &["args"]),
+        ("args = ['--pat', 'x']", &["args"]),
+        ("args = ['--pin', '1234']", &["args"]),
+        ("args = ['--session=b2c4']", &["args"]),
+        ("args = ['https://T0KEN@host.example/mcp']", &["args"]),
+        (
+            "args = ['--pin', '1.2.3', '--session', 'main', '--session-id', 'b2c4', '--path', 'X1']",
+            NONE,
+        ),
         ("args = ['run', '-e', 'GITHUB_TOKEN=x']", &["args"]),
         ("args = ['--header', 'Authorization: Bearer x']", &["args"]),
         ("args = ['--header', 'Authorization:x']", &["args"]),
