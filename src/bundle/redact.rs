@@ -2,7 +2,11 @@
 //!
 //! In JSON it is replaced inside of strings only, so that it stays JSON; numbers,
 //! white space and the order of members stay as they are. A string that is the value
-//! of a name such as `authorization` or `OPENAI_API_KEY` is replaced as a whole.
+//! of a name such as `authorization` or `OPENAI_API_KEY`, or in a table of headers, is
+//! replaced as a whole.
+
+mod lines;
+mod tables;
 
 use std::{
     borrow::Cow,
@@ -12,7 +16,12 @@ use std::{
 use regex::bytes::Regex;
 use serde::de::IgnoredAny;
 
+use self::{
+    lines::{Lines, Secret},
+    tables::Place,
+};
 use super::Error;
+use crate::lock::secrets;
 
 /// What stands in the place of what was left out.
 const REDACTED: &str = "[redacted]";
@@ -44,6 +53,8 @@ const SECRET_NAMES: &str = r"^[A-Z][A-Z0-9_]*_(KEY|TOKEN|SECRET|PASSWORD)$|^(?i:
 #[derive(Debug)]
 pub struct Rules {
     patterns: Vec<Pattern>,
+    /// Those of tables whose values are secret.
+    tables: Vec<tables::Conditional>,
     secret_names: Regex,
     /// The variables of a session's environment, whose values are left out.
     environment: BTreeSet<String>,
@@ -65,6 +76,7 @@ impl Rules {
     pub fn new<'a>(further: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
         let mut rules = Self {
             patterns: Vec::new(),
+            tables: tables::patterns()?,
             secret_names: compile(SECRET_NAMES)?,
             environment: BTreeSet::new(),
         };
@@ -137,13 +149,14 @@ fn compile(text: &str) -> Result<Regex, Error> {
 pub struct Redactor<'a> {
     rules: &'a Rules,
     counts: BTreeMap<String, u64>,
+    lines: Lines,
 }
 
 impl<'a> Redactor<'a> {
     /// A redactor by these rules.
     #[must_use]
     pub fn new(rules: &'a Rules) -> Self {
-        Self { rules, counts: BTreeMap::new() }
+        Self { rules, counts: BTreeMap::new(), lines: Lines::default() }
     }
 
     /// How often each rule left something out.
@@ -163,31 +176,101 @@ impl<'a> Redactor<'a> {
         let begin = text.iter().find(|byte| !byte.is_ascii_whitespace());
         let is_json = begin.is_some_and(|byte| matches!(byte, b'{' | b'[' | b'"'))
             && serde_json::from_slice::<IgnoredAny>(text).is_ok();
-        if is_json { self.json(text) } else { self.plain(text) }
+        if is_json { self.json(text) } else { self.line(text) }
     }
 
-    fn plain<'t>(&mut self, text: &'t [u8]) -> Cow<'t, [u8]> {
+    /// A line of a text, which may be in what lines before it began.
+    fn line<'t>(&mut self, text: &'t [u8]) -> Cow<'t, [u8]> {
+        let line = String::from_utf8_lossy(text);
+        let end = &text[text.trim_ascii_end().len()..];
+        let kept = match self.lines.next(&line) {
+            Secret::Nothing => return self.plain(text, Place::default()),
+            Secret::Line => 0,
+            Secret::Value => text.iter().position(|byte| *byte == b'=').map_or(0, |at| at + 1),
+        };
+        let secret = text[kept..].trim_ascii();
+        let new = match kept {
+            0 => REDACTED.to_owned(),
+            _ => format!(" \"{REDACTED}\""),
+        };
+        if secret.is_empty() || secret == new.trim_start().as_bytes() {
+            return Cow::Borrowed(text);
+        }
+        self.count_one("of-lines-before");
+        Cow::Owned([&text[..kept], new.as_bytes(), end].concat())
+    }
+
+    fn plain<'t>(&mut self, text: &'t [u8], place: Place) -> Cow<'t, [u8]> {
+        let rules = self.rules;
         let mut text = Cow::Borrowed(text);
-        for pattern in &self.rules.patterns {
-            let mut count = 0;
-            let replaced =
-                pattern.regex.replace_all(&text, |found: &regex::bytes::Captures<'_>| {
-                    let whole = found.get(0).map_or(&b""[..], |whole| whole.as_bytes());
-                    let kept = found.get(1).filter(|_| pattern.keeps_first_group);
-                    let kept = kept.map_or(&b""[..], |kept| kept.as_bytes());
-                    // What was left out before is no secret, and nothing is none.
-                    if whole[kept.len()..].starts_with(REDACTED.as_bytes()) || whole.is_empty() {
-                        return whole.to_vec();
-                    }
-                    count += 1;
-                    [kept, REDACTED.as_bytes()].concat()
-                });
-            if count > 0 {
-                *self.counts.entry(pattern.name.clone()).or_default() += count;
-                text = Cow::Owned(replaced.into_owned());
+        for pattern in &rules.patterns {
+            let keeps = pattern.keeps_first_group;
+            self.replace(&mut text, &pattern.regex, &pattern.name, keeps);
+        }
+        for (regex, word) in &rules.tables {
+            if place.is_in(word) || memchr::memmem::find(&text, word.as_bytes()).is_some() {
+                self.replace(&mut text, regex, "value-of-a-table", true);
             }
         }
+        self.forms(&mut text);
         text
+    }
+
+    fn replace(
+        &mut self,
+        text: &mut Cow<'_, [u8]>,
+        regex: &Regex,
+        name: &str,
+        keeps_first_group: bool,
+    ) {
+        let mut count = 0;
+        let replaced = regex.replace_all(text, |found: &regex::bytes::Captures<'_>| {
+            let whole = found.get(0).map_or(&b""[..], |whole| whole.as_bytes());
+            let kept = found.get(1).filter(|_| keeps_first_group);
+            let kept = kept.map_or(&b""[..], |kept| kept.as_bytes());
+            // What was left out before is no secret, and nothing is none.
+            let is_none = whole[kept.len()..].starts_with(REDACTED.as_bytes()) || whole.is_empty();
+            if is_none || (!kept.is_empty() && tables::is_own(kept)) {
+                return whole.to_vec();
+            }
+            count += 1;
+            [kept, REDACTED.as_bytes()].concat()
+        });
+        if count > 0 {
+            let replaced = replaced.into_owned();
+            *self.counts.entry(name.to_owned()).or_default() += count;
+            *text = Cow::Owned(replaced);
+        }
+    }
+
+    /// Leaves out what its own form tells, as a config lock may not have it.
+    fn forms(&mut self, text: &mut Cow<'_, [u8]>) {
+        let mut new = Vec::new();
+        let mut found = 0;
+        for chunk in text.utf8_chunks() {
+            let valid = chunk.valid();
+            let mut copied = 0;
+            for span in secrets::spans(valid) {
+                // What was left out before is no secret.
+                if valid[span.clone()].starts_with(REDACTED) {
+                    continue;
+                }
+                new.extend_from_slice(&valid.as_bytes()[copied..span.start]);
+                new.extend_from_slice(REDACTED.as_bytes());
+                copied = span.end;
+                found += 1;
+            }
+            new.extend_from_slice(&valid.as_bytes()[copied..]);
+            new.extend_from_slice(chunk.invalid());
+        }
+        if found > 0 {
+            *self.counts.entry("form".to_owned()).or_default() += found;
+            *text = Cow::Owned(new);
+        }
+    }
+
+    fn count_one(&mut self, name: &str) {
+        *self.counts.entry(name.to_owned()).or_default() += 1;
     }
 
     /// Walks over the tokens of valid JSON.
@@ -197,9 +280,23 @@ impl<'a> Redactor<'a> {
         // Whether the next string is the value of a secret name; after a name in an
         // array, as in a list of variables, too.
         let mut is_secret = false;
+        // Where the next value stands, and the objects and arrays around it.
+        let mut place = Place::default();
+        let mut around: Vec<(Place, Option<(usize, Place)>)> = Vec::new();
+        // The objects that say of a key what its value is.
+        let changes = changes(text);
         while at < text.len() {
             let byte = text[at];
             if byte != b'"' {
+                match byte {
+                    b'{' | b'[' => {
+                        let outer = around.last().and_then(|(_, key)| *key);
+                        around.push((place, changes.get(&at).copied().or(outer)));
+                    }
+                    b'}' | b']' => place = around.pop().unwrap_or_default().0,
+                    b',' => place = around.last().copied().unwrap_or_default().0,
+                    _ => {}
+                }
                 is_secret &= byte.is_ascii_whitespace() || byte == b':' || byte == b',';
                 at += 1;
                 continue;
@@ -209,21 +306,35 @@ impl<'a> Redactor<'a> {
             let token = &text[at..end];
             let content = serde_json::from_slice::<String>(token).ok();
             let is_name = next == Some(&b':');
+            let key = around.last().and_then(|(_, key)| *key);
+            let set = key.filter(|(key, _)| *key != at).map(|(_, set)| set).unwrap_or_default();
+            let stands = place.or(set);
+            let is_of_table = place.is_secret || set.is_secret;
             let replaced = match &content {
-                Some(content) if is_secret && !is_name && !content.is_empty() => {
-                    *self.counts.entry("value-of-a-name".to_owned()).or_default() += 1;
+                // What was left out before is no secret, and nothing is none.
+                Some(content) if !is_name && (content.is_empty() || content == REDACTED) => None,
+                Some(_) if is_secret && !is_name => {
+                    self.count_one("value-of-a-name");
                     Some(quoted(REDACTED.as_bytes()))
                 }
-                Some(content) => match self.plain(content.as_bytes()) {
+                Some(_) if !is_name && is_of_table => {
+                    self.count_one("value-of-a-table");
+                    Some(quoted(REDACTED.as_bytes()))
+                }
+                Some(content) => match self.plain(content.as_bytes(), stands) {
                     Cow::Owned(clean) => Some(quoted(&clean)),
                     Cow::Borrowed(_) => None,
                 },
                 // Half a surrogate pair: as it is written.
-                None => match self.plain(&token[1..token.len() - 1]) {
+                None => match self.plain(&token[1..token.len() - 1], stands) {
                     Cow::Owned(_) => Some(quoted(REDACTED.as_bytes())),
                     Cow::Borrowed(_) => None,
                 },
             };
+            if is_name {
+                let (outer, _) = around.last().copied().unwrap_or_default();
+                place = outer.inside(content.as_deref().unwrap_or_default());
+            }
             is_secret = content.is_some_and(|content| match next {
                 Some(b':') => self.rules.is_secret_name(&content),
                 Some(b',') => !is_secret && self.rules.environment.contains(&content),
@@ -245,6 +356,43 @@ impl<'a> Redactor<'a> {
             None => Cow::Borrowed(text),
         }
     }
+}
+
+/// The objects in valid JSON that have what a `key` of a configuration is set to
+/// beside it: where each begins, where the key stands, and what it is the place of.
+fn changes(text: &[u8]) -> BTreeMap<usize, (usize, Place)> {
+    let mut found = BTreeMap::new();
+    if memchr::memmem::find(text, br#""key""#).is_none() {
+        return found;
+    }
+    // Where each object begins, and where the key in it is.
+    let mut around: Vec<(usize, Option<(usize, Place)>)> = Vec::new();
+    let (mut at, mut is_key) = (0, false);
+    while at < text.len() {
+        match text[at] {
+            b'{' | b'[' => around.push((at, None)),
+            b'}' | b']' => {
+                if let Some((begin, Some(key))) = around.pop() {
+                    found.insert(begin, key);
+                }
+            }
+            b'"' => {
+                let end = string_end(text, at);
+                let token = &text[at..end];
+                if is_key && let Some((_, key)) = around.last_mut() {
+                    let path = serde_json::from_slice::<String>(token).unwrap_or_default();
+                    let place = Place::default().inside(&path);
+                    *key = (place != Place::default()).then_some((at, place));
+                }
+                is_key = token == br#""key""#;
+                at = end;
+                continue;
+            }
+            byte => is_key &= byte == b':' || byte.is_ascii_whitespace(),
+        }
+        at += 1;
+    }
+    found
 }
 
 /// The byte after the string that begins at `start`.

@@ -88,6 +88,112 @@ fn json_stays_json_to_the_digit() {
 }
 
 #[test]
+fn what_its_own_form_tells_goes() {
+    for (text, expected) in [
+        ("use ghp_9876543210zyxwvutsrq and AKIA9876543210ZYXWVU", "use [redacted] and [redacted]"),
+        ("psql postgres://u:pw@h/db", "psql postgres://u:[redacted]@h/db"),
+        (
+            r#"{"text":"psql \"postgres://u:pw@h/db\" ghp_9876543210zyxwvutsrq"}"#,
+            r#"{"text":"psql \"postgres://u:[redacted]@h/db\" [redacted]"}"#,
+        ),
+        (
+            r#"{"key":"-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\nthen"}"#,
+            r#"{"key":"[redacted]\nthen"}"#,
+        ),
+    ] {
+        assert_eq!(redacted(text), expected);
+    }
+    // What is no UTF-8 hides nothing.
+    let rules = rules();
+    let text = b"\xff ghp_9876543210zyxwvutsrq \xfe";
+    assert_eq!(*Redactor::new(&rules).redact(text), *b"\xff [redacted] \xfe");
+}
+
+#[test]
+fn a_private_key_goes_line_by_line_and_what_is_behind_it_stays() {
+    for (end, kept) in [("-----END RSA PRIVATE KEY-----", ""), ("", "- torn -\n")] {
+        let rules = rules();
+        let mut redactor = Redactor::new(&rules);
+        let text = format!(
+            "it is\n-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIB/x+=\n{end}{kept}\nthe end"
+        );
+        let clean: Vec<u8> = text
+            .split_inclusive('\n')
+            .flat_map(|line| redactor.redact(line.as_bytes()).into_owned())
+            .collect();
+        let clean = String::from_utf8(clean).unwrap();
+        for secret in ["MIIB", "ENCRYPTED"] {
+            assert!(!clean.contains(secret), "{clean}");
+        }
+        assert!(clean.starts_with("it is\n[redacted]"), "{clean}");
+        assert!(clean.ends_with("\nthe end") && clean.contains(kept), "{clean}");
+    }
+}
+
+#[test]
+fn the_values_of_tables_of_headers_and_variables_go_wherever_they_are_written() {
+    for (text, expected) in [
+        // As a session and its events have them.
+        (
+            r#"{"config":{"mcp_servers.x.http_headers.\"X-Auth\"":"\"v1\"","model":"m"}}"#,
+            r#"{"config":{"mcp_servers.x.http_headers.\"X-Auth\"":"[redacted]","model":"m"}}"#,
+        ),
+        (
+            r#"{"mcp_servers":{"x":{"http_headers":{"X-A":"v","Y":["w",1]},"url":"u"}},"z":"z"}"#,
+            r#"{"mcp_servers":{"x":{"http_headers":{"X-A":"[redacted]","Y":["[redacted]",1]},"url":"u"}},"z":"z"}"#,
+        ),
+        (
+            r#"{"mcp_servers":{"x":{"env":{"PIN":"v"},"env_http_headers":{"X":"NAME"}}},"env":{"A":"b"}}"#,
+            r#"{"mcp_servers":{"x":{"env":{"PIN":"[redacted]"},"env_http_headers":{"X":"NAME"}}},"env":{"A":"b"}}"#,
+        ),
+        (
+            r#"{"codexOptions":{"environment":{"PIN":"v"},"profile":"p"},"environment":{"A":"b"}}"#,
+            r#"{"codexOptions":{"environment":{"PIN":"[redacted]"},"profile":"p"},"environment":{"A":"b"}}"#,
+        ),
+        (
+            r#"[{"before":"\"v\"","key":"mcp_servers.x.http_headers.X-A","now":"w"},{"key":"model","now":"m"}]"#,
+            r#"[{"before":"[redacted]","key":"mcp_servers.x.http_headers.X-A","now":"[redacted]"},{"key":"model","now":"m"}]"#,
+        ),
+        (
+            r#"{"key":"mcp_servers","valueJson":"{\"x\":{\"http_headers\":{\"X-A\":\"v\"},\"env\":{\"P\":\"w\"}}}"}"#,
+            r#"{"key":"mcp_servers","valueJson":"{\"x\":{\"http_headers\":{[redacted]},\"env\":{[redacted]}}}"}"#,
+        ),
+        // As an agent's arguments have them.
+        (
+            r#"["-c","mcp_servers.x.http_headers.X-Auth=\"a \\\"b\\\" c\"","-c","model=\"m\""]"#,
+            r#"["-c","mcp_servers.x.http_headers.X-Auth=\"[redacted]\"","-c","model=\"m\""]"#,
+        ),
+        (
+            "http_headers.\"X-A\" = 'it is' shell_environment_policy.set.A=plain words",
+            "http_headers.\"X-A\" = '[redacted]' shell_environment_policy.set.A=[redacted]",
+        ),
+        (
+            "mcp_servers.x={url=\"u\", http_headers={X-A=\"a}b\"}, env={P='w'}} model=m",
+            "mcp_servers.x={url=\"u\", http_headers={[redacted]}, env={[redacted]}} model=m",
+        ),
+        (
+            r#"otel.exporter.otlp-http.headers.x-token="v" mcp_servers.x.env_http_headers.X="NAME""#,
+            r#"otel.exporter.otlp-http.headers.x-token="[redacted]" mcp_servers.x.env_http_headers.X="NAME""#,
+        ),
+        (
+            r#"["shell_environment_policy.set.SWITCHBOARD_SESSION=\"3f9a\"","env = { A: 1 }"]"#,
+            r#"["shell_environment_policy.set.SWITCHBOARD_SESSION=\"3f9a\"","env = { A: 1 }"]"#,
+        ),
+    ] {
+        assert_eq!(redacted(text), expected);
+    }
+    // As a file of TOML has them.
+    let rules = rules();
+    let mut redactor = Redactor::new(&rules);
+    let text = "[config.mcp_servers.x.http_headers]\nX-A = \"v\"\n\n[config]\nmodel = \"m\"\n";
+    let clean: Vec<u8> = text
+        .split_inclusive('\n')
+        .flat_map(|line| redactor.redact(line.as_bytes()).into_owned())
+        .collect();
+    assert_eq!(String::from_utf8(clean).unwrap(), text.replace("\"v\"", "\"[redacted]\""));
+}
+
+#[test]
 fn what_is_no_expression_is_refused_with_its_text() {
     let refused = Rules::new(["("]).unwrap_err().to_string();
     assert!(refused.starts_with("\"(\" is no regular expression"), "{refused}");

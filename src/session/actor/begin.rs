@@ -93,6 +93,10 @@ impl Actor {
         if problem.is_none() {
             actor.empty_outbox().await?;
         }
+        if actor.keeper.is_some() {
+            // A session that has had no turn is to be understood, too.
+            actor.describe().await;
+        }
         match (new_turn, problem) {
             (Some(turn), None) => actor.begin(turn, SessionState::Pending).await?,
             (Some(_), Some(problem)) => {

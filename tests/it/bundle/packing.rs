@@ -173,6 +173,76 @@ async fn a_bundle_has_all_of_a_session_but_what_is_secret_and_needs_no_server() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_tells_itself_as_a_secret_and_what_is_in_a_header_goes_and_the_sessions_id_stays() {
+    let server = ledger::setup().start();
+    let clients = server.connect().await;
+    let header = ("mcp_servers.x.http_headers.X-Auth".to_owned(), "\"plain words\"".to_owned());
+    let url = ("mcp_servers.x.url".to_owned(), "\"http://localhost/\"".to_owned());
+    let options = CodexOptions { config: [header, url].into(), ..CodexOptions::default() };
+    let id = pending(&clients, &server, options).await.session_id;
+    let told = ["ghp_9876543210zyxwvutsrq", "AKIA9876543210ZYXWVU", "postgres://u:hunter2@h/db"];
+    let script = told.map(|secret| format!("message:use {secret} now")).join(",");
+    start(&clients, &id, &format!("thread,turn,{script},completed")).await;
+    rest(&clients, &id).await;
+    let to = server.work().join("report.tar.zst");
+    let files = pack(&server.home(), &id, &to, &[]);
+    for (name, bytes) in &files {
+        let text = String::from_utf8_lossy(bytes);
+        for secret in [told[0], told[1], "hunter2", "plain words"] {
+            assert!(!text.contains(secret), "{secret} is in {name}: {text}");
+        }
+    }
+    let prompt = text(&files["turns/turn_1.prompt"]);
+    assert!(prompt.contains("use postgres://u:[redacted]@h/db now"), "{prompt}");
+    let meta: Value = serde_json::from_slice(&files["meta.json"]).unwrap();
+    assert_eq!(meta["sessionId"], id);
+    let events = json_lines(&text(&files["events.jsonl"]));
+    assert!(events.iter().all(|event| event["sessionId"] == id), "{events:?}");
+    let spec: Value = serde_json::from_slice(&files["turns/turn_1.spec.json"]).unwrap();
+    let environment = spec["env"].as_array().unwrap();
+    assert!(environment.contains(&json!(["SWITCHBOARD_SESSION", id])), "{environment:?}");
+    let manifest = manifest(&files);
+    assert_eq!(manifest["redactions"].get("environment"), None, "{manifest:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_without_a_turn_is_packed_and_what_an_agent_planted_in_one_is_not() {
+    let server = ledger::setup().start();
+    let clients = server.connect().await;
+    let variable = ("PIN".to_owned(), "4711".to_owned());
+    let options = CodexOptions { environment: [variable].into(), ..CodexOptions::default() };
+    let id = pending(&clients, &server, options).await.session_id;
+    let directory = session_directory(&server, &id);
+    until(&directory.join("meta.json"), |meta| meta.contains(&id)).await;
+    until(&directory.join("session_meta.log"), |log| log.contains("loaded")).await;
+    until(&directory.join("session.log"), |log| log.contains("is complete so far")).await;
+    let to = server.work().join("report.tar.zst");
+    let expected =
+        ["events.jsonl", "manifest.json", "meta.json", "session.log", "session_meta.log"];
+    let files = pack(&server.home(), &id, &to, &[]);
+    assert_eq!(files.keys().collect::<Vec<_>>(), expected);
+    assert_eq!(verified(&server.home(), &to).1, 0);
+    for name in ["events.jsonl", "meta.json"] {
+        let text = text(&files[name]);
+        assert!(!text.contains("4711") && text.contains("PIN"), "{name}: {text}");
+    }
+
+    let secret = server.work().join("secret");
+    fs::write(&secret, "nobody shall see").unwrap();
+    let links = ["rollout-x.jsonl", "rollout-01a1fbeb-e716-7023-89e2-0851ae85c769.jsonl"];
+    for name in links {
+        std::os::unix::fs::symlink(&secret, directory.join(name)).unwrap();
+    }
+    let files = pack(&server.home(), &id, &to, &[]);
+    assert_eq!(files.keys().collect::<Vec<_>>(), expected);
+    let manifest = manifest(&files);
+    let left_out = manifest["left_out"].as_array().unwrap();
+    for name in links {
+        assert!(left_out.contains(&json!({"path": name, "why": "it is a link"})), "{manifest:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_changed_in_a_bundle_is_found_packed_and_unpacked() {
     let mut server = ledger::setup().start();
     let id = indiscreet(&server).await;
