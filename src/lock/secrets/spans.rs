@@ -126,9 +126,9 @@ fn of_url(word: &str) -> Vec<Range<usize>> {
     if let Some((user, _)) = rest[..end].rsplit_once('@') {
         let secret = match user.split_once(':') {
             // Some give a token as the name, and nothing as the password.
-            Some((name, "")) => is_token_for_name(scheme, name).then(|| 0..name.len()),
+            Some((name, "")) => is_token_for_name(scheme, name).then_some(0..name.len()),
             Some((name, password)) => is_said(password).then(|| name.len() + 1..user.len()),
-            None => is_token_for_name(scheme, user).then(|| 0..user.len()),
+            None => is_token_for_name(scheme, user).then_some(0..user.len()),
         };
         found.extend(secret.map(|span| start + span.start..start + span.end));
     }

@@ -57,7 +57,7 @@ pub(super) fn prepare(directory: &Path, turn: TurnNumber) -> io::Result<PathBuf>
 /// A directory in another, which is made where it is not there.
 fn made(parent: &Directory, name: &str) -> io::Result<Directory> {
     match DirBuilder::new().mode(0o700).create(parent.path(name)) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         Ok(()) | Err(_) => parent.inside(name),
     }
 }
