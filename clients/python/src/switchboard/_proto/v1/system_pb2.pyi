@@ -65,17 +65,33 @@ class Limits(_message.Message):
     def __init__(self, max_prompt_bytes: _Optional[int] = ..., max_codex_prompt_characters: _Optional[int] = ..., max_request_bytes: _Optional[int] = ..., default_max_event_bytes: _Optional[int] = ..., max_line_bytes: _Optional[int] = ..., max_streams_per_connection: _Optional[int] = ..., json_rpc: _Optional[_Union[JsonRpcLimits, _Mapping[str, object]]] = ...) -> None: ...
 
 class JsonRpcLimits(_message.Message):
-    __slots__ = ("max_message_bytes", "max_batch", "max_connections", "max_subscriptions", "ping_interval", "default_max_event_bytes")
+    __slots__ = ("max_message_bytes", "max_batch", "max_connections", "max_subscriptions", "ping_interval", "default_max_event_bytes", "max_calls", "max_unanswered", "max_unanswered_bytes", "max_unsent_bytes", "max_unsent_notifications", "max_unsent_of_subscription", "max_batch_answer_bytes", "max_chunk_bytes")
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_BATCH_FIELD_NUMBER: _ClassVar[int]
     MAX_CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
     MAX_SUBSCRIPTIONS_FIELD_NUMBER: _ClassVar[int]
     PING_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_MAX_EVENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_CALLS_FIELD_NUMBER: _ClassVar[int]
+    MAX_UNANSWERED_FIELD_NUMBER: _ClassVar[int]
+    MAX_UNANSWERED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_UNSENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_UNSENT_NOTIFICATIONS_FIELD_NUMBER: _ClassVar[int]
+    MAX_UNSENT_OF_SUBSCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    MAX_BATCH_ANSWER_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_CHUNK_BYTES_FIELD_NUMBER: _ClassVar[int]
     max_message_bytes: int
     max_batch: int
     max_connections: int
     max_subscriptions: int
     ping_interval: _duration_pb2.Duration
     default_max_event_bytes: int
-    def __init__(self, max_message_bytes: _Optional[int] = ..., max_batch: _Optional[int] = ..., max_connections: _Optional[int] = ..., max_subscriptions: _Optional[int] = ..., ping_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, object]]] = ..., default_max_event_bytes: _Optional[int] = ...) -> None: ...
+    max_calls: int
+    max_unanswered: int
+    max_unanswered_bytes: int
+    max_unsent_bytes: int
+    max_unsent_notifications: int
+    max_unsent_of_subscription: int
+    max_batch_answer_bytes: int
+    max_chunk_bytes: int
+    def __init__(self, max_message_bytes: _Optional[int] = ..., max_batch: _Optional[int] = ..., max_connections: _Optional[int] = ..., max_subscriptions: _Optional[int] = ..., ping_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, object]]] = ..., default_max_event_bytes: _Optional[int] = ..., max_calls: _Optional[int] = ..., max_unanswered: _Optional[int] = ..., max_unanswered_bytes: _Optional[int] = ..., max_unsent_bytes: _Optional[int] = ..., max_unsent_notifications: _Optional[int] = ..., max_unsent_of_subscription: _Optional[int] = ..., max_batch_answer_bytes: _Optional[int] = ..., max_chunk_bytes: _Optional[int] = ...) -> None: ...
