@@ -91,7 +91,8 @@ async fn controls_that_change_later_are_refused_at_the_next_turn() {
                 model: model.to_owned(),
                 filesystem_sandbox: session.filesystem_sandbox,
                 approval_policy: ApprovalPolicy::Never.into(),
-                network_access: NetworkAccess::Restricted.into(),
+                // As the sandbox of this lock has it.
+                network_access: NetworkAccess::Enabled.into(),
             }),
             ..ApplyControlsRequest::default()
         };
