@@ -62,9 +62,10 @@ pub(super) struct Place {
 impl Place {
     /// The place of a name in this one; it may be dotted.
     pub(super) fn inside(self, name: &str) -> Self {
-        let parts = name.split('.').map(|part| part.trim_matches(['"', '\'']));
+        let mut parts = name.split('.').map(|part| part.trim_matches(['"', '\'']));
         let place = parts.clone().fold(self, Self::below);
-        let is_own = parts.last().is_some_and(|it| it == SESSION_VARIABLE || it == TURN_VARIABLE);
+        let is_own =
+            parts.next_back().is_some_and(|it| it == SESSION_VARIABLE || it == TURN_VARIABLE);
         Self { is_secret: place.is_secret && !is_own, ..place }
     }
 
