@@ -161,6 +161,10 @@ async fn the_rollout_is_linked_while_the_turn_runs_or_copied_and_copied_again() 
     fs::write(&gate, "").unwrap();
     rest(&clients, &id).await;
 
+    // Once when it was made, and once after the turn.
+    let is_complete = |log: &str| log.matches("is complete so far").count() > 1;
+    until(&session_directory(&server, &id).join("session.log"), is_complete).await;
+
     // Where a copy is, because nothing could be linked, it is made anew.
     fs::remove_file(&name).unwrap();
     fs::write(&name, "").unwrap();

@@ -1,6 +1,7 @@
 use std::os::unix::fs::symlink;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use serde_json::Value;
 
 use super::*;
 
