@@ -71,9 +71,7 @@ def test_what_a_session_runs_with_is_written_down(
     assert Path(lock.path).read_text() == lock.text
     assert Path(lock.path).name == f"{locked.thread_id}.config.lock.toml"
     assert len(lock.sha256) == 64
-    # Only the catalogue of models says it, and codex did not record it.
-    (note,) = lock.notes
-    assert "config.model_reasoning_effort" in note
+    assert lock.notes == []
     of_chat = sb.session(locked.id).lock.export(save_fields_resolved_from_model_catalog=False)
     assert len(of_chat.text) < len(lock.text)
     with pytest.raises(errors.SessionNotFound):
@@ -132,7 +130,7 @@ def test_a_session_is_held_to_its_lock(
 
     controls = chat.controls.get().session
     assert controls is not None
-    changed = {"model": "gpt-5.4", "approvalPolicy": "never", "networkAccess": "restricted"}
+    changed = {"model": "gpt-5.4", "approvalPolicy": "never", "networkAccess": "enabled"}
     chat.controls.apply({**changed, "filesystemSandbox": "danger-full-access"})
     assert [each.origin for each in chat.lock.verify().drift] == ["controls.model"]
     with pytest.raises(ConfigLockDrift) as drifted:
