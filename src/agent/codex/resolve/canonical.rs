@@ -64,6 +64,9 @@ pub(super) fn picture(question: &Question<'_>, answers: Answers) -> Result<Pictu
         let key = |name: &str| dotted("features", name);
         origins.rename(&key(alias), &key(name));
     }
+    for (said, told) in left_out::told_otherwise() {
+        origins.rename(&said, &told);
+    }
     config.insert("features".to_owned(), features::table(&features, &said_features).into());
     if config.get("hooks").is_some_and(has_values) {
         notes.push("Hooks are not covered: they stay as the layers have them.".to_owned());

@@ -82,6 +82,11 @@ pub(in crate::agent::codex) fn is_left_out(path: &[String]) -> bool {
     path.first().is_some_and(|first| LEFT_OUT.iter().any(|(key, _)| key == first))
 }
 
+/// The keys that codex tells by another name: as they are said, and that name.
+pub(in crate::agent::codex) fn told_otherwise() -> impl Iterator<Item = (String, String)> {
+    RENAMED.iter().map(|(from, to)| (from.join("."), to.join(".")))
+}
+
 /// The path by which codex tells of a setting.
 pub(in crate::agent::codex) fn renamed(path: &[String]) -> Vec<String> {
     let found = RENAMED.iter().find(|(from, _)| path.iter().eq(from.iter()));

@@ -275,6 +275,21 @@ fn an_old_name_of_a_feature_is_found_whoever_says_it() {
 }
 
 #[test]
+fn a_key_that_codex_tells_by_another_name_is_found_with_who_says_it() {
+    let bench = Bench::new();
+    let lock = bench.lock(&Asked::default());
+    let key = "config.agents.max_concurrent_threads_per_session";
+    let asked = Asked { options: told([("agents.max_threads", "3")]), ..Asked::default() };
+    let by_request = format!("{key}:  -> 3, codex_options.config.agents.max_threads");
+    bench.check(&asked, &lock, &[&by_request]);
+    let user = bench.home.path().join("config.toml");
+    let text = fs::read_to_string(&user).unwrap();
+    fs::write(&user, format!("{text}\n[agents]\nmax_threads = 4\n")).unwrap();
+    let by_file = format!("{key}:  -> 4, {}", user.display());
+    bench.check(&Asked::default(), &lock, &[&by_file]);
+}
+
+#[test]
 fn another_catalogue_of_models_is_found_unless_the_lock_leaves_it_out() {
     let bench = Bench::new();
     let lock = bench.lock(&Asked::default());
