@@ -49,8 +49,9 @@ pub(super) struct Link {
     /// Subscriptions that there may be.
     subscriptions: Arc<Semaphore>,
     max_subscriptions: u32,
-    /// By the id of the subscription. Held to look and to change it only.
-    watches: Mutex<HashMap<String, Watch>>,
+    /// By the id of the subscription; none any more where all were ended. Held to look
+    /// and to change it only.
+    watches: Mutex<Option<HashMap<String, Watch>>>,
     /// All that is under way.
     tasks: TaskTracker,
     /// Whether nobody is there any more.
@@ -111,7 +112,7 @@ impl Link {
             places: semaphore(JsonRpcConfig::MAX_UNSENT_NOTIFICATIONS),
             subscriptions: semaphore(limits.max_subscriptions),
             max_subscriptions: limits.max_subscriptions,
-            watches: Mutex::default(),
+            watches: Mutex::new(Some(HashMap::new())),
             tasks: TaskTracker::new(),
             gone: CancellationToken::new(),
         };
@@ -217,14 +218,22 @@ impl Link {
         self.queue.send(frame).await.is_ok()
     }
 
-    /// Keeps what a subscription is told by.
+    /// Keeps what a subscription is told by. One that comes when all were ended ends
+    /// too.
     pub(super) fn keep(&self, id: &str, method: &'static str, task: JoinHandle<()>) {
-        self.lock().insert(id.to_owned(), Watch { method, task });
+        match &mut *self.lock() {
+            Some(watches) => {
+                watches.insert(id.to_owned(), Watch { method, task });
+            }
+            None => task.abort(),
+        }
     }
 
     /// Forgets a subscription that has come to its end.
     pub(super) fn forget(&self, id: &str) {
-        self.lock().remove(id);
+        if let Some(watches) = &mut *self.lock() {
+            watches.remove(id);
+        }
     }
 
     /// Ends a subscription of this method; says whether there was one. Nothing more
@@ -232,6 +241,7 @@ impl Link {
     pub(super) async fn end(&self, id: &str, method: &str) -> bool {
         let watch = {
             let mut watches = self.lock();
+            let Some(watches) = &mut *watches else { return false };
             if watches.get(id).is_none_or(|watch| watch.method != method) {
                 return false;
             }
@@ -243,14 +253,14 @@ impl Link {
         true
     }
 
-    /// Ends all subscriptions.
+    /// Ends all subscriptions, those that are about to begin too.
     pub(super) fn end_all(&self) {
-        for (_, watch) in self.lock().drain() {
+        for (_, watch) in self.lock().take().unwrap_or_default() {
             watch.task.abort();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Watch>> {
+    fn lock(&self) -> MutexGuard<'_, Option<HashMap<String, Watch>>> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,13 +4,16 @@
 //! (by [`crate::wire::auth`]), 413, 415, 429. All else is answered by 200, with the
 //! error in the body, and by nothing where there were notifications only.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{body::Body, extract::Request, response::Response};
+use bytes::Bytes;
+use futures_util::stream;
 use http::{
     HeaderMap, HeaderValue,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
 };
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::{Endpoint, json, refusal};
@@ -19,17 +22,23 @@ use crate::{
     wire::body::{self, Read},
 };
 
+/// How much of an answer is given at once.
+const PIECE: usize = 64 << 10;
+
 /// Answers a POST.
 pub(super) async fn answer(endpoint: &Endpoint, request: Request) -> Response {
     match carried_out(endpoint, request).await {
-        Ok(Some(text)) => json(text),
+        Ok(Some((text, place))) => sent(text, place),
         // Nothing is to be said.
         Ok(None) => Response::new(Body::empty()),
         Err(error) => refusal(&error),
     }
 }
 
-async fn carried_out(endpoint: &Endpoint, request: Request) -> Result<Option<String>, Error> {
+/// The answer, and the place of the request until it was sent.
+type Answered = Option<(String, OwnedSemaphorePermit)>;
+
+async fn carried_out(endpoint: &Endpoint, request: Request) -> Result<Answered, Error> {
     let (parts, body) = request.into_parts();
     check_media(&parts.headers)?;
     // Before its body: whoever sends that slowly is there as well.
@@ -39,7 +48,6 @@ async fn carried_out(endpoint: &Endpoint, request: Request) -> Result<Option<Str
     let _waits = gone.clone().drop_guard();
     // In a task of its own: what has no answer is carried out, whoever still waits.
     let work = async move {
-        let _place = place;
         let limit = engine.limits.max_message_bytes as usize;
         let Read { bytes, size } = body::read(&parts.headers, body, limit).await?;
         if size > limit {
@@ -55,9 +63,22 @@ async fn carried_out(endpoint: &Endpoint, request: Request) -> Result<Option<Str
         } else {
             gone.run_until_cancelled(answering).await.flatten()
         };
-        Ok(answer.map(|answer| answer.text))
+        Ok(answer.map(|answer| (answer.text, place)))
     };
     endpoint.engine.app.tasks().spawn(work).await.map_err(Error::internal)?
+}
+
+/// The answer in pieces that are given as the client takes them, so that the place of
+/// its request is free when it has all but the last.
+fn sent(text: String, place: OwnedSemaphorePermit) -> Response {
+    let size = text.len();
+    let pieces = stream::unfold((Bytes::from(text), place), |(mut left, place)| async move {
+        let piece = left.split_to(left.len().min(PIECE));
+        (!piece.is_empty()).then(|| (Ok::<_, Infallible>(piece), (left, place)))
+    });
+    let mut response = json(Body::from_stream(pieces));
+    response.headers_mut().insert(CONTENT_LENGTH, size.into());
+    response
 }
 
 /// Whether a body is JSON as it is.

@@ -159,7 +159,8 @@ impl Socket {
                 let _ = timeout(LAST_WORDS, idle(&link)).await;
             }
             link.gone().cancel();
-            link.send(Frame::close(last)).await;
+            // Nor does it wait for a line that nobody empties.
+            let _ = timeout(CLOSING, link.send(Frame::close(last))).await;
             sleep(CLOSING).await;
         };
         tokio::select! {

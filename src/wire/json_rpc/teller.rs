@@ -107,7 +107,8 @@ pub(super) fn begin(
     let task = link.tasks().spawn(async move {
         let _held = held;
         if begun.await.is_ok() {
-            teller.tell(messages).await;
+            let gone = teller.link.gone();
+            let _ = gone.run_until_cancelled(teller.tell(messages)).await;
         }
         teller.link.forget(&teller.id);
     });

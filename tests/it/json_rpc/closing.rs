@@ -155,3 +155,23 @@ fn what_is_no_websocket_is_told_so_by_its_code() {
     let answer = crate::raw::request(server.tcp(), line, &headers, b"");
     assert_eq!((answer.status, answer.header("sec-websocket-version")), (400, Some("13")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_is_asked_for_as_the_websocket_closes_does_not_outlive_it() {
+    let (server, rpc) = start();
+    let clients = server.connect().await;
+    let id = rpc.create(&server, "thread,turn,completed");
+    rpc.rest(&id);
+    let watch = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "events/watch",
+        "params": {"sessionIds": [id], "heartbeat": "600s"},
+    });
+    let close = websocket::frame(0x88, &1000_u16.to_be_bytes());
+    let both = [websocket::frame(0x81, watch.to_string().as_bytes()), close].concat();
+    for _ in 0..20 {
+        let mut socket = rpc.socket();
+        socket.write(&both);
+        while socket.frame() != Frame::End {}
+    }
+    ledger::open_watches(&clients, 0).await;
+}
