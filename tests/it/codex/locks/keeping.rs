@@ -1,11 +1,17 @@
 //! A session keeps its lock: when the server is killed, in its forks, and not
 //! when somebody changed it.
 
+use std::{os::unix::fs::PermissionsExt as _, path::Path};
+
+use serde_json::json;
 use switchboard::proto::{ForkSessionRequest, StartTurnRequest};
 
 use super::*;
-use crate::ledger::{get, session_directory};
-use serde_json::json;
+use crate::{
+    harness::Setup,
+    ledger::{get, session_directory},
+    toolchain,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_held_to_its_lock_after_the_server_was_killed_and_so_is_its_fork() {
@@ -83,4 +89,36 @@ async fn the_effort_of_a_prompt_is_in_the_lock_of_what_ran_with_it() {
     stage.rest(&again).await;
     let request = stage.model.requests().pop().unwrap();
     assert_eq!(request.body["reasoning"]["effort"], "high");
+}
+
+/// A codex that thinks less in a turn than it is told to, and says nothing of it when
+/// it is asked.
+fn thoughtless(folder: &Path) -> PathBuf {
+    let program = folder.join("codex");
+    let codex = toolchain::codex();
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in\n*' exec '*) exec '{0}' \"$@\" -c 'model_reasoning_effort=\"low\"' ;;\n\
+         *) exec '{0}' \"$@\" ;;\nesac\n",
+        codex.display()
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    program
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_that_ran_with_something_else_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::new().codex(&thoughtless(folder.path()));
+    let stage = Stage::with(setup, |home| home).await;
+    let (session, lock) = stage.locked().await;
+    let notes = stage.export(&session).await.notes.join(" ");
+    assert!(notes.contains("config.model_reasoning_effort = \"low\""), "{notes}");
+    stage.model.script([Reply::new().message("done")]);
+    let replayed = stage.try_replay(&lock, Session::default()).await.unwrap();
+    let (_, events) = stage.rest(&replayed).await;
+    let warnings = super::super::warnings(&events);
+    let [("CONFIG_LOCK_NOT_HONOURED", message)] = warnings[..] else { panic!("{warnings:?}") };
+    assert!(message.contains("config.model_reasoning_effort = \"low\""), "{message}");
+    assert!(message.contains("\"medium\" was resolved"), "{message}");
 }
