@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
@@ -26,6 +27,7 @@ class Transport:
         self._metadata = _channel.metadata(connection)
         self._credentials = _channel.credentials(connection)
         self._channel: grpc.Channel | None = None
+        self._left: list[grpc.Channel] = []
         self._is_closed = False
         self._lock = threading.Lock()
 
@@ -49,14 +51,15 @@ class Transport:
             request_serializer=type(request).SerializeToString,
             response_deserializer=method.answer.FromString,
         )
-        try:
-            answer: Message = multicallable(request, timeout=timeout, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise self._converted(error) from None
-        except ValueError:
-            # Another thread closed it since.
-            self._say_closed()
-            raise
+        with self._left_if_interrupted():
+            try:
+                answer: Message = multicallable(request, timeout=timeout, metadata=self._metadata)
+            except grpc.RpcError as error:
+                raise self._converted(error) from None
+            except ValueError:
+                # Another thread closed it since.
+                self._say_closed()
+                raise
         return answer
 
     def stream(self, request: Message) -> Any:
@@ -67,18 +70,20 @@ class Transport:
             request_serializer=type(request).SerializeToString,
             response_deserializer=method.answer.FromString,
         )
-        try:
-            return multicallable(request, metadata=self._metadata)
-        except ValueError:
-            self._say_closed()
-            raise
+        with self._left_if_interrupted():
+            try:
+                return multicallable(request, metadata=self._metadata)
+            except ValueError:
+                self._say_closed()
+                raise
 
     def read(self, stream: Any) -> Message | None:
         """The next message of a stream; None at its end."""
-        try:
-            message = next(stream, None)
-        except grpc.RpcError as error:
-            raise self._converted(error) from None
+        with self._left_if_interrupted():
+            try:
+                message = next(stream, None)
+            except grpc.RpcError as error:
+                raise self._converted(error) from None
         assert message is None or isinstance(message, Message)
         return message
 
@@ -96,6 +101,29 @@ class Transport:
             self._is_closed = True
             if self._channel is not None:
                 self._channel.close()
+            left, self._left = self._left, []
+        for channel in left:
+            # Whoever was interrupted may hold its lock for ever, so that this may never end.
+            threading.Thread(target=channel.close, daemon=True).start()
+
+    @contextlib.contextmanager
+    def _left_if_interrupted(self) -> Iterator[None]:
+        """Make a connection anew after Ctrl-C, and let streams of other threads keep the old one.
+
+        grpcio (1.85) guards a channel by a `threading.Condition`, which Python code takes and
+        releases, so that an interrupt at the wrong moment leaves it taken: no stream over that
+        channel is told anything from then on.
+        """
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException:
+            with self._lock:
+                if self._channel is not None:
+                    self._left.append(self._channel)
+                    self._channel = None
+            raise
 
     def _say_closed(self) -> None:
         if self._is_closed:
