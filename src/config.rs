@@ -5,6 +5,7 @@
 
 mod environment;
 mod file;
+mod layers;
 mod merge;
 mod size;
 mod words;
@@ -390,8 +391,8 @@ impl Loaded {
     /// malformed value, and when values do not go together.
     pub fn load(flags: Flags, environment: &Environment) -> Result<Self, Error> {
         let (home, home_source) = home(flags.home, environment)?;
-        let (file, from_file) = merge::read_file(flags.file, environment)?;
-        let from_environment = merge::from_environment(environment)?;
+        let (file, from_file) = layers::read_file(flags.file, environment)?;
+        let from_environment = layers::from_environment(environment)?;
         let path = file.clone().unwrap_or_default();
         let mut merge = Merge::new(flags.keys, from_environment, from_file, path);
         let config = merge.config(home, environment)?;

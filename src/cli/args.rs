@@ -1,6 +1,6 @@
 //! Everything that a person can type.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -8,6 +8,8 @@ mod audit;
 mod bundle;
 mod lock;
 mod manage;
+mod serve;
+mod sessions;
 mod values;
 
 pub(super) use self::{
@@ -20,6 +22,8 @@ pub(super) use self::{
         CleanupArgs, ForkArgs, KillArgs, LabelChange, ListArgs, ManageCommand, TopArgs, WaitArgs,
         When,
     },
+    serve::{ConfigArgs, ConfigCommand, RetainEvents, ServeArgs, ServerCommand},
+    sessions::{SessionsCommand, State},
     values::{
         ApplyControlsArgs, ControlsChange, ControlsCommand, GetControlsArgs, GetSettingsArgs,
         ScopeWord, SetSettingsArgs, SettingsCommand, UnsetSettingsArgs, WriterArgs,
@@ -29,10 +33,7 @@ use super::{
     connect::Target,
     options::{CodexArgs, Network},
 };
-use crate::{
-    config::{ListenAddr, LogFormat, Size, Span},
-    proto::FilesystemSandbox,
-};
+use crate::proto::FilesystemSandbox;
 
 const EXAMPLES: &str = "\
 Begin here:
@@ -168,107 +169,6 @@ pub(super) enum Command {
     },
 }
 
-/// `serve`.
-#[derive(Debug, Args)]
-pub(super) struct ServeArgs {
-    #[command(flatten)]
-    pub config: ConfigArgs,
-    /// Write the pid and the addresses here, as JSON, once the server is ready
-    #[arg(long, value_name = "PATH")]
-    pub ready_file: Option<PathBuf>,
-    /// Leave the terminal: for a server that `run` starts in the background
-    #[arg(long, hide = true)]
-    pub own_session: bool,
-}
-
-/// The flags that set keys of the configuration.
-#[derive(Debug, Args)]
-pub(super) struct ConfigArgs {
-    /// The configuration file [env: SWITCHBOARD_CONFIG]
-    ///
-    /// By default $XDG_CONFIG_HOME/switchboard/config.toml, if it is there.
-    #[arg(long = "config", value_name = "FILE")]
-    pub file: Option<PathBuf>,
-    /// Where to listen instead of 127.0.0.1:7420; may be repeated [env: SWITCHBOARD_LISTEN]
-    ///
-    /// ADDRESS:PORT (port 0 for any free one) or unix:PATH. The Unix socket in
-    /// the home is always there too.
-    #[arg(long, value_name = "ADDR", value_parser = listen_addr)]
-    pub listen: Vec<ListenAddr>,
-    /// Let every user of this machine in: ask for no token on loopback
-    #[arg(long)]
-    pub no_token: bool,
-    /// Allow --listen on an address that other machines reach, unencrypted
-    #[arg(long)]
-    pub insecure_public: bool,
-    /// Let nobody write the default controls and settings [env: SESSION_DEFAULTS_LOCKED]
-    ///
-    /// They are read as before, and each session's own can be written.
-    #[arg(long)]
-    pub lock_defaults: bool,
-    /// The codex binary [env: SWITCHBOARD_CODEX]
-    ///
-    /// By default the native binary behind `codex` on the PATH.
-    #[arg(long, value_name = "PATH")]
-    pub codex: Option<PathBuf>,
-    /// The agent configuration: what every turn of codex is told
-    ///
-    /// By default codex.toml in the home, if it is there.
-    #[arg(long, value_name = "FILE")]
-    pub agent_config: Option<PathBuf>,
-    /// Write a config lock of every session that starts into this directory
-    ///
-    /// THREAD_ID.config.lock.toml has what the session runs with, so that the run
-    /// can be made again.
-    #[arg(long, value_name = "DIR")]
-    pub export_config_locks: Option<PathBuf>,
-    /// Hold every new session of codex to this config lock
-    ///
-    /// A session that brings a lock of its own is held to that.
-    #[arg(long, value_name = "FILE")]
-    pub config_lock: Option<PathBuf>,
-    /// Hold them to it with another version of codex too
-    #[arg(long)]
-    pub allow_codex_version_mismatch: bool,
-    /// What to log, such as info or info,switchboard=debug [env: SWITCHBOARD_LOG]
-    #[arg(long = "log", value_name = "FILTER")]
-    pub log_filter: Option<String>,
-    /// How log lines look [env: SWITCHBOARD_LOG_FORMAT]
-    #[arg(long, value_name = "FORMAT", value_enum)]
-    pub log_format: Option<LogFormat>,
-    /// How long a stopping server waits for its clients, such as 10s
-    #[arg(long, value_name = "DURATION")]
-    pub drain_deadline: Option<Span>,
-    /// How much of each session's events is kept: a size such as 100MB, or an age such as 30d
-    ///
-    /// May be given twice, once with each. By default all are kept; those of the
-    /// latest turn always are.
-    #[arg(long, value_name = "SIZE|AGE", value_parser = retain_events)]
-    pub retain_events: Vec<RetainEvents>,
-    /// Keep what one needs to understand a session later, of every new one
-    ///
-    /// In its directory: codex's own rollout, the server's log about it, what went
-    /// to the model and came from it, and what was asked of it. Off by default;
-    /// `run --persist-session` does it for one.
-    #[arg(long)]
-    pub persist_session: bool,
-    /// The server's log about each session that is persisted
-    ///
-    /// A name in the session's directory, or an absolute path of one file for all
-    /// of them. By default session.log.
-    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "session.log")]
-    pub debug_log: Option<PathBuf>,
-}
-
-/// A bound of the events that are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RetainEvents {
-    /// Of so many bytes.
-    Size(Size),
-    /// Of this age.
-    Age(Span),
-}
-
 /// What a new session is made of.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -376,116 +276,6 @@ pub(super) struct ReplayArgs {
     pub pace: Option<Duration>,
 }
 
-/// `sessions …`.
-#[derive(Debug, Subcommand)]
-pub(super) enum SessionsCommand {
-    /// List sessions, newest first
-    List(ListArgs),
-    /// Show every session in a live table
-    ///
-    /// Those with a running turn come first, then those that changed last. q or
-    /// Ctrl-C leaves. Where standard output is no terminal, and with --json, it
-    /// prints one JSON object for each change instead, first the sessions that
-    /// are there and a "synced". It comes back when the server is restarted; a
-    /// session that changed meanwhile is told at least once.
-    Top(TopArgs),
-    /// Show one session
-    Show {
-        /// Its id, or the first four or more characters of it
-        id: String,
-    },
-    /// Follow a session's events, from its first
-    ///
-    /// When the connection is lost it comes back where it was: no event is
-    /// shown twice and none is left out. Ctrl-C ends the watching, not the
-    /// session.
-    Watch {
-        /// Its id, or the first four or more characters of it
-        id: String,
-        /// The first event to show; 0 for only new ones
-        #[arg(long, value_name = "SEQ", default_value_t = 1)]
-        start: u64,
-        /// End after the turn that runs now, or at once when none does
-        #[arg(long)]
-        until_end: bool,
-    },
-    /// Print what the agent printed in a turn, byte for byte
-    Output {
-        /// Its id, or the first four or more characters of it
-        id: String,
-        /// Which turn; by default the latest
-        #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-        turn: u32,
-        /// The first byte to print
-        #[arg(long, value_name = "BYTE", default_value_t = 0)]
-        offset: u64,
-        /// How many bytes to print; by default all that is there
-        #[arg(long, value_name = "BYTES", default_value_t = 0, hide_default_value = true)]
-        length: u64,
-        /// Its diagnostics instead of its event lines
-        #[arg(long)]
-        stderr: bool,
-    },
-    /// Print what was said in a session: prompts, answers, what tools did
-    Messages {
-        /// Its id, or the first four or more characters of it
-        id: String,
-        /// Only in this turn
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-        turn: Option<u32>,
-    },
-    /// Print what happened in a session, step by step
-    Trajectory {
-        /// Its id, or the first four or more characters of it
-        id: String,
-        /// Only in this turn
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-        turn: Option<u32>,
-        /// The most characters of each text
-        #[arg(long, value_name = "N", default_value_t = 200,
-              value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-        max_characters: u32,
-        /// Print texts whole
-        #[arg(long, conflicts_with = "max_characters")]
-        full: bool,
-    },
-    /// List the turns of a session, with what each used
-    Turns {
-        /// Its id, or the first four or more characters of it
-        id: String,
-    },
-    /// Print an agent's diagnostics
-    ///
-    /// Byte for byte, but for control sequences where it prints to a terminal.
-    Stderr {
-        /// Its id, or the first four or more characters of it
-        id: String,
-        /// Of which turn; by default the latest
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-        turn: Option<u32>,
-    },
-    /// Wait until a session is at rest
-    ///
-    /// Exits like `run`: 0 completed, 1 failed or the time was up, 130
-    /// interrupted. Goes on waiting when the server is restarted.
-    Wait(WaitArgs),
-    #[command(flatten)]
-    Manage(ManageCommand),
-}
-
-/// A state, to filter by.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum State {
-    Pending,
-    Queued,
-    Running,
-    Stopping,
-    Completed,
-    Failed,
-    Interrupted,
-    Killed,
-}
-
 /// `send`.
 #[derive(Debug, Args)]
 pub(super) struct SendArgs {
@@ -501,53 +291,8 @@ pub(super) struct SendArgs {
     pub detach: bool,
 }
 
-/// `server …`.
-#[derive(Debug, Subcommand)]
-pub(super) enum ServerCommand {
-    /// Show the server's version, addresses and agents
-    Status,
-    /// Stop the server of this home; running turns go on without it
-    Stop {
-        /// How long to wait for it to end
-        #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
-        timeout: Duration,
-    },
-}
-
-/// `config …`.
-#[derive(Debug, Subcommand)]
-pub(super) enum ConfigCommand {
-    /// Say whether the configuration is valid
-    Check(ConfigArgs),
-    /// Show each value that is in effect and where it comes from
-    Show(ConfigArgs),
-    /// Print the JSON Schema of the configuration file
-    Schema,
-}
-
 fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
     humantime::parse_duration(text)
-}
-
-/// A path after `unix:` may be relative here: a person types it in a directory.
-fn listen_addr(text: &str) -> Result<ListenAddr, String> {
-    if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
-        return std::path::absolute(path).map(ListenAddr::Unix).map_err(|error| error.to_string());
-    }
-    ListenAddr::from_str(text).map_err(|error| error.to_string())
-}
-
-fn retain_events(text: &str) -> Result<RetainEvents, String> {
-    // Ages may be given in months, but nobody who leaves a letter away means them.
-    if let Some(number) = text.strip_suffix('M') {
-        return Err(format!(
-            "{text} could mean megabytes or months: write {number}MB, or an age in days such as 30d"
-        ));
-    }
-    let size = text.parse().map(RetainEvents::Size);
-    size.or_else(|_| text.parse().map(RetainEvents::Age)).map_err(|_: humantime::DurationError| {
-        "expected a size such as 100MB or 8GiB, or an age such as 30d or 12h".to_owned()
-    })
 }
 
 fn speed(text: &str) -> Result<f64, String> {
