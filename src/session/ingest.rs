@@ -13,35 +13,31 @@ use std::{
     io::{self, Write as _},
     path::Path,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
-use rustix::{
-    buffer::spare_capacity,
-    io::{Errno, pread},
-};
 
+mod lines;
+mod rebuild;
+
+use self::{
+    lines::{Lines, read_block},
+    rebuild::rebuild,
+};
 use crate::{
     Result,
-    agent::{
-        self,
-        lines::{Line, Splitter},
-    },
+    agent::lines::Splitter,
     event::{self, Envelope},
     id::{Seq, SessionId, TurnNumber},
     plain_file,
-    proto::{self, TimeSource, event::Kind},
+    proto::event::Kind,
     session::{directory::SessionDirectory, registry::report, state},
-    store::log::{
-        self, Batch, Chunk, Expired, Gap, Log, Meta, Missing, Opened, Retention, Tail, Verify,
-    },
+    store::log::{self, Batch, Chunk, Expired, Gap, Log, Meta, Opened, Retention, Tail, Verify},
     supervise::TurnFiles,
     time,
 };
 
-/// How much is read at once.
-const BLOCK_BYTES: usize = 256 << 10;
 /// How much one step makes durable at most, give or take a block.
 const STEP_BYTES: usize = 1 << 20;
 
@@ -387,57 +383,6 @@ impl Ingest {
     }
 }
 
-/// Lines on their way into a batch.
-struct Lines {
-    id: SessionId,
-    turn: TurnNumber,
-    time: SystemTime,
-    adopted_until: u64,
-    outbox_id: u64,
-    facts: Vec<Fact>,
-}
-
-impl Lines {
-    fn push(&mut self, batch: &mut Batch, start: u64, line: Line) -> Result<()> {
-        let source =
-            if start < self.adopted_until { TimeSource::Adopted } else { TimeSource::Live };
-        let envelope = Envelope::agent(self.id, self.turn, self.time, source);
-        let meta = Meta {
-            time_unix_nanos: time::nanos(self.time),
-            turn: self.turn.0,
-            kind: 0,
-            source_end_offset: line.end(),
-            outbox_id: self.outbox_id,
-        };
-        if let Some(kind) = push_line(batch, &envelope, meta, start, line)? {
-            self.facts.push(Fact { turn: self.turn, kind, time: self.time });
-        }
-        Ok(())
-    }
-}
-
-/// Puts one line into the batch; gives what the session's row must follow.
-fn push_line(
-    batch: &mut Batch,
-    envelope: &Envelope,
-    meta: Meta,
-    start: u64,
-    line: Line,
-) -> Result<Option<Kind>, log::Error> {
-    let (kind, raw, oversized) = match line {
-        Line::Whole { bytes, end: _ } => (agent::parse(&agent::Kind::Codex, &bytes), bytes, None),
-        Line::Oversized { size, .. } => (agent::oversized_line(size), Bytes::new(), Some(size)),
-    };
-    let meta = Meta { kind: event::kind_number(&kind), ..meta };
-    let fact = state::concerns_row(&kind).then(|| kind.clone());
-    let mut event = envelope.seal(batch.next_seq(), kind, raw, start);
-    if let Some(size) = oversized {
-        event.elided = Some(proto::Elided { size, turn: meta.turn, byte_offset: start });
-    }
-    batch.push(meta, &event::message(event::deliverable(event)))?;
-    Ok(fact)
-}
-
 /// Leaves a word about damage beside the segments, or takes it away.
 fn mark(marker: &Path, is_marked: bool, problem: Option<&str>) {
     let done = match problem {
@@ -450,99 +395,6 @@ fn mark(marker: &Path, is_marked: bool, problem: Option<&str>) {
     if let Err(error) = done {
         tracing::warn!(path = %marker.display(), %error, "cannot note whether the event log is damaged");
     }
-}
-
-fn read_block(file: &File, position: u64) -> io::Result<Bytes> {
-    let mut block = Vec::with_capacity(BLOCK_BYTES);
-    while block.len() < BLOCK_BYTES {
-        let at = position + block.len() as u64;
-        match pread(file, spare_capacity(&mut block), at) {
-            Ok(0) => break,
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(block.into())
-}
-
-/// Makes damaged records again from a turn's output, where all of them were
-/// lines of it.
-///
-/// With nothing valid behind the damage they surely were only in the middle of
-/// the output of the turn that was `printing`: what the server says stands
-/// before the first line and behind the last.
-fn rebuild(id: SessionId, turns: &Path, gap: &Gap, printing: Option<TurnNumber>) -> Option<Batch> {
-    let turn = TurnNumber(gap.after.turn);
-    if gap.before.is_none() && (printing != Some(turn) || gap.after.source_end_offset == 0) {
-        return None;
-    }
-    let end = match gap.before {
-        Some(before) if before.tail.turn == turn.0 => before.tail.source_end_offset,
-        Some(_) => return None,
-        None => u64::MAX,
-    };
-    let (least, most) = match gap.missing {
-        Missing::Exactly(count) => (count, count),
-        Missing::AtLeast(count) => (count, u64::MAX),
-    };
-    let output = plain_file::open(&TurnFiles::new(turns, turn).stdout()).ok()?;
-    let time = UNIX_EPOCH + Duration::from_nanos(u64::try_from(gap.after.time_unix_nanos).ok()?);
-    let envelope = Envelope::agent(id, turn, time, TimeSource::Rebuilt);
-    let mut position = gap.after.source_end_offset;
-    let mut splitter = Splitter::new(position);
-    let mut batch = Batch::new(gap.first);
-    let mut start = splitter.line_start();
-    while (batch.len() as u64) < most {
-        let mut line = splitter.next_line();
-        if line.is_none() {
-            let mut block = read_block(&output, position).ok()?;
-            block.truncate(usize::try_from(end.saturating_sub(position)).unwrap_or(usize::MAX));
-            if !block.is_empty() {
-                position += block.len() as u64;
-                splitter.push(block);
-                continue;
-            }
-            if gap.before.is_some() {
-                // Without a line feed it is a line only where another record followed.
-                line = splitter.finish();
-            }
-        }
-        let Some(line) = line.filter(|line| line.end() <= end) else { break };
-        let line_end = line.end();
-        let meta = Meta {
-            time_unix_nanos: gap.after.time_unix_nanos,
-            turn: turn.0,
-            kind: 0,
-            source_end_offset: line_end,
-            outbox_id: gap.after.outbox_id,
-        };
-        push_line(&mut batch, &envelope, meta, start, line).ok()?;
-        start = line_end;
-    }
-    if let Some(before) = gap.before {
-        // What the server said between lines is in no output: then there are more
-        // lines than fit before the record behind the gap, or fewer than are missing.
-        let left = lines_in(&output, start, end).ok()?;
-        let of_the_record = u64::from(event::is_agents(before.kind));
-        if left != of_the_record {
-            return None;
-        }
-    }
-    (batch.len() as u64 >= least).then_some(batch)
-}
-
-/// How many lines there are from `start` to `end`, which the last of them ends at.
-fn lines_in(output: &File, start: u64, end: u64) -> io::Result<u64> {
-    let (mut position, mut feeds, mut last) = (start, 0, b'\n');
-    while position < end {
-        let mut block = read_block(output, position)?;
-        block.truncate(usize::try_from(end - position).unwrap_or(usize::MAX));
-        let Some(&byte) = block.last() else { break };
-        last = byte;
-        feeds += block.iter().filter(|byte| **byte == b'\n').count() as u64;
-        position += block.len() as u64;
-    }
-    Ok(feeds + u64::from(last != b'\n'))
 }
 
 #[cfg(test)]

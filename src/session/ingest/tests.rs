@@ -7,7 +7,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::*;
 use crate::{
-    proto::{Event, SessionState, StateReason},
+    proto::{self, Event, SessionState, StateReason, TimeSource},
     store::log::Options,
 };
 
