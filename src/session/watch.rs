@@ -225,6 +225,10 @@ impl Watch {
                     let Some(id) = self.ready.front().copied() else {
                         self.phase = Phase::Live;
                         self.ready = self.cursors.keys().copied().collect();
+                        // With nothing that was told to its end it is synced with nothing.
+                        if !self.watches_all && self.left_out.len() >= self.names {
+                            continue;
+                        }
                         return Ok(Some(Delivery::Synced(None)));
                     };
                     let limit = self.cursors.get(&id).map_or(Seq::ZERO, |cursor| cursor.replay_to);
@@ -304,7 +308,10 @@ impl Watch {
         let is_gone = matches!(error, Error::SessionNotFound { .. } | Error::SessionDeleted { .. });
         if self.watches_all && is_gone {
             self.cursors.remove(&id);
-            self.tell_gone(id, next, error);
+            // Whoever began with all that were there was told nothing of it yet.
+            if self.later.is_some() && matches!(error, Error::SessionDeleted { .. }) {
+                self.tell_gone(id, next, error);
+            }
             return Ok(());
         }
         let is_last = !self.watches_all && self.left_out.len() + 1 >= self.names;
@@ -323,8 +330,7 @@ impl Watch {
     /// Tells that a session was deleted, where its last event cannot be told: it was
     /// not begun, or was not read to its end in time.
     fn tell_gone(&mut self, id: SessionId, next: Seq, error: Error) {
-        let is_deleted = matches!(error, Error::SessionDeleted { .. });
-        if self.later.is_some() && is_deleted && self.left_out.insert(id) {
+        if self.left_out.insert(id) {
             self.untold.push_back(LeftOut { id, next, error });
         }
     }
@@ -400,12 +406,17 @@ impl Watch {
                 return Ok(None);
             }
             // It is too late to read to the end.
-            Err(error @ Error::SessionDeleted { .. }) => {
+            Err(Error::SessionDeleted { id, title, delete_time }) => {
+                let deleted = || Error::SessionDeleted { id, title: title.clone(), delete_time };
                 self.cursors.remove(&id);
-                if self.watches_all {
-                    self.tell_gone(id, next, error);
+                if !self.watches_all {
+                    self.deleted = Some(deleted());
+                }
+                if self.watches_all || self.names > 1 {
+                    self.tell_gone(id, next, deleted());
                 } else {
-                    self.deleted = Some(error);
+                    // The watch ends with the error.
+                    self.left_out.insert(id);
                 }
                 return Ok(None);
             }

@@ -201,8 +201,12 @@ impl Server {
 
     /// What the server has written to stderr, its log, over all its starts.
     pub(crate) fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.base.path().join("stderr")).unwrap_or_default())
-            .into_owned()
+        String::from_utf8_lossy(&fs::read(self.log_file()).unwrap_or_default()).into_owned()
+    }
+
+    /// Where its log is.
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.base.path().join("stderr")
     }
 
     /// What the server has written to stdout, over all its starts.

@@ -4,8 +4,8 @@
 use std::{collections::HashMap, fs};
 
 use switchboard::proto::{
-    DefaultStart, KillSessionRequest, LeftOut, WatchEventsRequest, event::Kind,
-    watch_events_response::Message,
+    DefaultStart, DeleteSessionRequest, KillSessionRequest, LeftOut, WatchEventsRequest,
+    event::Kind, watch_events_response::Message,
 };
 use tonic::Code;
 
@@ -208,4 +208,88 @@ async fn a_cursor_of_a_session_that_cannot_be_opened_keeps_nobody_from_the_other
     let named = WatchEventsRequest { session_ids: vec![id.clone()], ..all() };
     let refused = Subscriber::try_open(&clients, named).await;
     assert_eq!(problem(refused).1, "SESSION_READ_ONLY");
+}
+
+/// The events of a session that a watch told, which must be all of them up to some one;
+/// and its last.
+fn told_of(messages: &[Message], id: &str) -> u64 {
+    let events = messages.iter().filter_map(|message| match message {
+        Message::Event(event) if event.session_id == id => Some(event.seq),
+        Message::Event(_)
+        | Message::Header(_)
+        | Message::Synced(_)
+        | Message::Heartbeat(_)
+        | Message::LeftOut(_) => None,
+    });
+    let seqs: Vec<_> = events.collect();
+    assert!(seqs.iter().copied().eq(1..=seqs.len() as u64), "{seqs:?}");
+    seqs.len() as u64
+}
+
+#[tokio::test]
+async fn whoever_reads_too_slowly_of_a_deleted_session_is_not_told_that_it_was_all() {
+    let server = crate::subscriber::server();
+    let clients = server.connect_to_socket().await;
+    let other = finished(&server, &clients, "thread,turn,completed").await;
+    // More than a connection has room for.
+    let id = finished(&server, &clients, "thread,turn,print:3000:10000,completed").await;
+    let both = WatchEventsRequest { session_ids: vec![id.clone(), other.clone()], ..all() };
+    let mut watches = Vec::new();
+    for request in [from(&id, 1), to_end(&id, 1), both, all()] {
+        let clients = server.connect_to_socket().await;
+        let mut subscriber = Subscriber::open(&clients, request).await;
+        let first = subscriber.header().await;
+        watches.push((subscriber, first));
+    }
+
+    let request = DeleteSessionRequest { session_id: id.clone(), ..Default::default() };
+    clients.sessions.clone().delete_session(request).await.unwrap();
+    // The server waits some time for them, and then no longer.
+    crate::bundle::until(&server.log_file(), |log| log.contains("go though they are still read"))
+        .await;
+    let files = server.home().join("sessions").join(&id);
+    while files.exists() {
+        tokio::task::yield_now().await;
+    }
+
+    let mut ends = Vec::new();
+    for (mut subscriber, _) in watches {
+        let (mut messages, mut end) = (Vec::new(), None);
+        while !messages.iter().any(
+            |message| matches!(message, Message::Synced(synced) if synced.session_id.is_empty()),
+        ) {
+            match subscriber.try_next().await {
+                Ok(message) => messages.push(message.expect("a watch ended without a word")),
+                Err(status) => {
+                    end = Some(status);
+                    break;
+                }
+            }
+        }
+        let told = told_of(&messages, &id);
+        assert!((1..3000).contains(&told), "{told}");
+        let is_synced = |message: &Message| matches!(message, Message::Synced(synced) if synced.session_id == id);
+        assert!(!messages.iter().any(is_synced));
+        let left_out = messages.iter().find_map(|message| match message {
+            Message::LeftOut(left_out) => {
+                Some((left_out.session_id.as_str(), left_out.next_seq, left_out.reason.as_str()))
+            }
+            Message::Event(_) | Message::Header(_) | Message::Synced(_) | Message::Heartbeat(_) => {
+                None
+            }
+        });
+        match end {
+            Some(status) => {
+                assert_eq!(problem(Err::<(), _>(status)).1, "SESSION_DELETED");
+                assert_eq!(left_out, None);
+                ends.push("an error");
+            }
+            None => {
+                assert_eq!(left_out, Some((id.as_str(), told + 1, "SESSION_DELETED")));
+                assert!(told_of(&messages, &other) > 0);
+                ends.push("left out");
+            }
+        }
+    }
+    assert_eq!(ends, ["an error", "an error", "left out", "left out"]);
 }
