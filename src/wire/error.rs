@@ -380,6 +380,12 @@ pub(crate) fn completed(found: Status) -> Status {
     if !found.details().is_empty() {
         return found;
     }
+    if let Some((size, limit)) = too_large(found.message()) {
+        let error = Error::PayloadTooLarge { what: "the request", size, limit, unit: "bytes" };
+        let mut status = status(&error);
+        *status.metadata_mut() = found.metadata().clone();
+        return status;
+    }
     let (reason, grpc) = match found.code() {
         // What tonic calls an answer to an oversized message.
         Code::OutOfRange | Code::ResourceExhausted => {
@@ -407,6 +413,14 @@ pub(crate) fn completed(found: Status) -> Status {
     // Such as the encodings that a compressed request may have.
     *status.metadata_mut() = found.metadata().clone();
     status
+}
+
+/// How long a message is that tonic did not read, and how long it may be: both stand
+/// in its words alone (tonic 0.14).
+fn too_large(message: &str) -> Option<(u64, u64)> {
+    let rest = message.strip_prefix("Error, decoded message length too large: found ")?;
+    let (size, limit) = rest.strip_suffix(" bytes")?.split_once(" bytes, the limit is: ")?;
+    Some((size.parse().ok()?, limit.parse().ok()?))
 }
 
 fn rendered(row: &Row, message: &str, metadata: Vec<(&'static str, String)>) -> Status {

@@ -130,3 +130,18 @@ fn what_tonic_says_gets_details_too() {
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert_eq!(status.get_error_details().error_info().unwrap().reason, "PAYLOAD_TOO_LARGE");
 }
+
+#[test]
+fn a_message_that_tonic_does_not_read_is_told_with_its_length_in_our_words() {
+    let words =
+        "Error, decoded message length too large: found 7000 bytes, the limit is: 4096 bytes";
+    let status = completed(Status::out_of_range(words));
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(status.message(), "the request is 7000 bytes long; at most 4096 are allowed");
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap();
+    assert_eq!(
+        (info.reason.as_str(), info.metadata["size"].as_str()),
+        ("PAYLOAD_TOO_LARGE", "7000")
+    );
+}

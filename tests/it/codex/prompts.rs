@@ -70,13 +70,19 @@ async fn a_prompt_that_is_too_long_is_refused_and_leaves_nothing() {
     for (prompt, expected) in [
         (&characters, metadata(MAX_CHARACTERS + 1, MAX_CHARACTERS, "characters")),
         (&bytes, metadata(MAX_BYTES + 1, MAX_BYTES, "bytes")),
-        (&far_beyond, HashMap::new()),
     ] {
         let refused = stage.try_create(stage.session(), prompt).await.unwrap_err();
         assert_eq!(reason(&refused), "PAYLOAD_TOO_LARGE", "{refused:?}");
         assert_eq!(refused.code(), Code::ResourceExhausted);
         assert_eq!(refused.get_details_error_info().unwrap().metadata, expected);
     }
+    let refused = stage.try_create(stage.session(), &far_beyond).await.unwrap_err();
+    assert_eq!(reason(&refused), "PAYLOAD_TOO_LARGE", "{refused:?}");
+    let told = refused.get_details_error_info().unwrap().metadata;
+    // All of the request counts, which may have a mebibyte beside its prompt.
+    assert!(told["size"].parse::<usize>().unwrap() > far_beyond.len(), "{told:?}");
+    let limit = (MAX_BYTES + (1 << 20)).to_string();
+    assert_eq!((told["limit"].as_str(), told["unit"].as_str()), (limit.as_str(), "bytes"));
     assert_eq!(list(&stage.clients).await, []);
     let left = std::fs::read_dir(stage.server.home().join("sessions")).unwrap().count();
     assert_eq!(left, 0);
