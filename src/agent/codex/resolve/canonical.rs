@@ -7,8 +7,9 @@ use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use super::{
-    Answers, NEVER, Picture, Question, REFUSED, catalogue, features, instructions, left_out,
+    Answers, Picture, Question, catalogue, features, instructions, left_out,
     origins::Origins,
+    thread::{NEVER, REFUSED},
 };
 use crate::{
     agent::{
