@@ -71,6 +71,9 @@ pub(super) struct Question<'a> {
     pub(super) sandbox: Option<&'a str>,
     /// The directories of `--add-dir`.
     pub(super) add_directories: &'a [String],
+    /// What else is said of the sandbox by whoever asks for the turn, or by its lock,
+    /// and may have no effect.
+    pub(super) said_of_sandbox: Table,
     /// Whether it counts what the catalogue says of the model, also where that is no
     /// part of the configuration.
     pub(super) asks_catalogue: bool,
@@ -85,6 +88,8 @@ pub(super) struct Picture {
     pub(super) origins: Origins,
     /// The old names of features that some layer says.
     pub(super) aliases: features::Aliases,
+    /// What the sandbox comes to, in the settings of sandboxes.
+    pub(super) sandbox: Table,
     /// What beats the flags, where something does.
     pub(super) above: &'static str,
     /// What one should know about it, each a whole sentence.
@@ -140,6 +145,7 @@ pub(super) fn features(binary: &Binary, directory: &Path) -> Result<features::Fe
 fn lay_profile(question: &mut Question<'_>, mut profile: Table) -> Result<(), String> {
     let mut server = start(question)?;
     let of_projects = Layers::read(&read_config(&mut server, question)?).of_projects();
+    left_out::rename(&mut profile);
     for (path, _) in leaves(&of_projects) {
         remove(&mut profile, &path);
     }
