@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, BufRead as _, BufReader, Read as _, Seek as _, Write},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -153,6 +154,9 @@ impl<W: Write> Bundle<'_, W> {
             Ok(file) => file,
             Err(error) => return self.leave_out(&source.name, &error),
         };
+        if file.metadata()?.nlink() > 1 {
+            return self.leave_out(&source.name, &io::Error::other(contents::HARD_LINK));
+        }
         let mut text = BufReader::new(file.take(source.size));
         let mut entry = Entry::begin(self.beside, self.rules)?;
         let whole = source.name.ends_with(".json");
