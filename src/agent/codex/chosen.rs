@@ -35,6 +35,13 @@ pub(super) struct Choice {
     pub(super) over: Over,
 }
 
+impl Choice {
+    /// Whether it was chosen by a field of the request, and not by a file.
+    pub(super) fn is_of_request(&self) -> bool {
+        !self.origin.starts_with('/')
+    }
+}
+
 /// What becomes of what is said below a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Over {

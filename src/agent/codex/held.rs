@@ -189,8 +189,10 @@ pub(super) fn compare(
     let (lost, idle): (Vec<_>, Vec<_>) = lost
         .into_iter()
         .partition(|choice| free.as_ref().is_none_or(|free| is_real(choice, &locked.config, free)));
-    if !idle.is_empty() {
-        let keys: Vec<_> = idle.iter().map(|choice| dotted_path(&choice.path)).collect();
+    // A profile says much for many turns.
+    let idle = idle.into_iter().filter(|choice| choice.is_of_request());
+    let keys: Vec<_> = idle.map(|choice| dotted_path(&choice.path)).collect();
+    if !keys.is_empty() {
         notes.push(format!("Without effect, with the lock as without it: {}.", keys.join(", ")));
     }
     for choice in lost {

@@ -275,7 +275,7 @@ fn what_has_no_effect_without_the_lock_is_not_lost_by_it() {
     );
     assert_eq!(
         notes.last().unwrap(),
-        "Without effect, with the lock as without it: x, y, unknown, tools.z."
+        "Without effect, with the lock as without it: x, unknown, tools.z."
     );
     // As chosen, as others have it by now, and by a word of codex for what was chosen.
     let free = format!("{NEVER}x = 2\ny = 3\n[tools]\nz = 2\n");
