@@ -150,6 +150,7 @@ mod tests {
             "https://x.webhook.office.com/webhookb2/[a@b/IncomingWebhook/c/d]",
             "https://mcp.zapier.com/api/mcp/s/[abc=/mcp] https://notdiscord.com/api/webhooks/1/x",
             "https://hooks.slack.com/services/<id> https://hooks.slack.com/services/$HOOK",
+            "https://user:{password}@host.example/ https://user:[{4z]@host.example/",
             "https://host.example/v1/token/[a1b2c3d4e5f6a7b8]/x https://host.example/token/refresh",
             "https://host.example/#access_token=[abc]&x=y",
             "https://api.telegram.org/bot123456789:[AAH0123456789abcdefghijklmnopqrstuv]/x",

@@ -113,7 +113,9 @@ fn parameters(
 
 /// Whether a text says something itself, and holds no place for it.
 pub(super) fn is_said(text: &str) -> bool {
-    let is_placeholder = text.starts_with(['<', '{']) || text.bytes().all(|byte| byte == b'*');
+    let is_template = text.starts_with('{') && text.ends_with('}');
+    let is_placeholder =
+        is_template || text.starts_with('<') || text.bytes().all(|byte| byte == b'*');
     is_literal(text) && !is_placeholder
 }
 
