@@ -14,6 +14,7 @@
 //! Their events are, as `events.jsonl`, in the form in which clients get them.
 
 mod contents;
+mod entry;
 mod pack;
 mod redact;
 mod verify;

@@ -60,6 +60,15 @@ pub(crate) fn append(path: &Path) -> io::Result<File> {
     checked(path, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)
 }
 
+/// The same, to read what it has too.
+///
+/// # Errors
+///
+/// Why it cannot be read or written.
+pub(crate) fn append_and_read(path: &Path) -> io::Result<File> {
+    checked(path, OFlags::RDWR | OFlags::APPEND | OFlags::CREATE)
+}
+
 /// Makes an empty file for its owner alone, in place of whatever has its name and is
 /// no directory.
 ///

@@ -14,18 +14,22 @@ use std::{
 };
 
 use rustix::fs::{Access, access};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
     id::{SessionId, TurnNumber},
-    lock::{CatalogueFields, Drift, DriftedValue, Effective, Lock},
+    lock::Lock,
     proto,
 };
 
 pub(crate) mod codex;
 pub(crate) mod file;
 pub mod lines;
+mod locks;
+mod prompt;
+
+pub use locks::{Compared, Resolved};
+pub use prompt::{Effort, Prompt, PromptLimits};
 
 /// The largest prompt in bytes, whatever the agent.
 pub const MAX_PROMPT_BYTES: usize = 4 * 1024 * 1024;
@@ -150,60 +154,6 @@ impl Kind {
     }
 }
 
-/// What an agent is asked to do in one turn.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Prompt {
-    /// In words.
-    pub text: String,
-    /// The absolute paths of images that belong to them.
-    pub images: Vec<PathBuf>,
-    /// How hard the agent shall think in this turn; none for its own default.
-    pub effort: Option<Effort>,
-}
-
-/// How hard a model thinks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Effort {
-    /// `none`
-    None,
-    /// `minimal`
-    Minimal,
-    /// `low`
-    Low,
-    /// `medium`
-    Medium,
-    /// `high`
-    High,
-    /// `xhigh`
-    Xhigh,
-}
-
-impl Effort {
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High, Self::Xhigh];
-
-    /// Its name, which is also what codex calls it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Minimal => "minimal",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Xhigh => "xhigh",
-        }
-    }
-}
-
-impl From<&str> for Prompt {
-    fn from(text: &str) -> Self {
-        Self { text: text.to_owned(), ..Self::default() }
-    }
-}
-
 impl fmt::Display for Kind {
     /// Writes what [`Kind::parse`] reads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -212,15 +162,6 @@ impl fmt::Display for Kind {
             Self::Replay(file) => write!(f, "replay:{}", file.display()),
         }
     }
-}
-
-/// What a prompt is bounded by, beside that it must not be empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PromptLimits {
-    /// The most bytes.
-    pub max_bytes: usize,
-    /// The most characters, where the agent has a bound of its own.
-    pub max_characters: Option<usize>,
 }
 
 /// One turn, as far as its agent's command line depends on it. The prompt comes
@@ -372,84 +313,6 @@ impl Agents {
         Ok(launch)
     }
 
-    /// Finds out what a turn would run with, which needs no turn and no model: the
-    /// agent is asked. With a lock, the turn runs with that.
-    ///
-    /// Blocks: a codex is started for it, for at most thirty seconds.
-    ///
-    /// # Errors
-    ///
-    /// As [`Agents::launch`], and [`Error::InvalidArgument`] for an agent that is
-    /// not codex.
-    pub fn resolve(
-        &self,
-        kind: &Kind,
-        turn: &TurnRequest<'_>,
-        catalogue: CatalogueFields,
-    ) -> Result<Resolved> {
-        match kind {
-            Kind::Codex => self.codex.resolve_config(turn, catalogue),
-            Kind::Replay(_) => Err(not_codex()),
-        }
-    }
-
-    /// Compares what a turn would run with, with the lock that it has.
-    ///
-    /// Blocks as [`Agents::resolve`] does.
-    ///
-    /// # Errors
-    ///
-    /// As [`Agents::resolve`]; what differs is no error.
-    pub fn compare(&self, kind: &Kind, turn: &TurnRequest<'_>) -> Result<Compared> {
-        match kind {
-            Kind::Codex => self.codex.compare_with_lock(turn),
-            Kind::Replay(_) => Err(not_codex()),
-        }
-    }
-
-    /// Whether a turn would run with what its lock has.
-    ///
-    /// Blocks as [`Agents::resolve`] does.
-    ///
-    /// # Errors
-    ///
-    /// As [`Agents::resolve`], [`Error::CodexVersionMismatch`] and
-    /// [`Error::ConfigLockDrift`].
-    pub fn check(&self, kind: &Kind, turn: &TurnRequest<'_>) -> Result<()> {
-        let Compared { drift, codex_version, notes: _ } = self.compare(kind, turn)?;
-        if let Some((lock, false)) = turn.lock
-            && lock.effective.codex_version != codex_version
-        {
-            let locked = lock.effective.codex_version.clone();
-            return Err(Error::CodexVersionMismatch { locked, actual: codex_version });
-        }
-        if drift.values.is_empty() {
-            return Ok(());
-        }
-        Err(Error::ConfigLockDrift { drift: Box::new(drift) })
-    }
-
-    /// Compares what the latest turn of a thread ran with, as the agent recorded it,
-    /// with what was resolved: `locked` is that, `actual` what it ran with.
-    ///
-    /// Blocks: the end of a file is read.
-    ///
-    /// # Errors
-    ///
-    /// Those of the file system; a thread without a record is none, and nothing
-    /// differs then.
-    pub fn check_after(
-        &self,
-        kind: &Kind,
-        thread: &str,
-        resolved: &Effective,
-    ) -> io::Result<Vec<DriftedValue>> {
-        match kind {
-            Kind::Codex => self.codex.check_after(thread, resolved),
-            Kind::Replay(_) => Ok(Vec::new()),
-        }
-    }
-
     /// Has the agent remove its own record of a thread whose session was deleted.
     ///
     /// Blocks: codex is asked to, for at most ten seconds.
@@ -504,30 +367,6 @@ impl Agents {
     pub fn codex(&self) -> CodexStatus {
         self.codex.status()
     }
-}
-
-fn not_codex() -> Error {
-    Error::invalid("session.agent", "only codex has a configuration that can be locked")
-}
-
-/// What a turn would run with.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Resolved {
-    /// The configuration.
-    pub effective: Effective,
-    /// What one should know about it, each a whole sentence.
-    pub notes: Vec<String>,
-}
-
-/// What a turn would run with, beside its lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Compared {
-    /// What differs; the version of codex too, where another is not allowed.
-    pub drift: Drift,
-    /// The version of the binary.
-    pub codex_version: String,
-    /// What one should know about the comparison, each a whole sentence.
-    pub notes: Vec<String>,
 }
 
 /// Why an agent keeps its record of a thread; the text says more.

@@ -107,12 +107,16 @@ impl App {
                     Error::invalid("config_lock", "is empty, and the session has none; give one")
                 })?,
             };
+            // As a lock of it is written, where there is something to be as.
+            let prompt = match is_new {
+                true => agent::Prompt::default(),
+                false => locking::as_latest(&session, &directory)?,
+            };
             if is_new {
                 adopt(&mut session.working_directory, &mut session.controls, &lock);
             }
             agent::check_working_directory(&session.working_directory)?;
             let kind = Kind::parse(&session.agent)?;
-            let prompt = agent::Prompt::default();
             let number = TurnNumber(session.turn_count() + 1);
             let request = turn::request(&session, Some(&lock), number, &prompt);
             let compared = agents.compare(&kind, &request)?;

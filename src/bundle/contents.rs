@@ -1,16 +1,20 @@
 //! What of a session's directory goes into its bundle: plain files, and what the
 //! link to codex's own rollout leads to. No other link is followed, and of that one
 //! only to a rollout of the thread that it is named by: the agent may have put any
-//! link there.
+//! link there. So a file with a second name, which a hard link has, stays too.
 
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Component, Path, PathBuf},
 };
 
 use uuid::Uuid;
 
 use super::LeftOut;
+
+/// Why a file is not packed that has more than one name.
+pub(super) const HARD_LINK: &str = "it is a hard link";
 
 /// A file that goes into the bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +57,9 @@ fn walk(
         if kind.is_symlink() {
             match rollout(&path).filter(|_| before.is_empty()) {
                 Some(target) => match fs::symlink_metadata(&target) {
+                    Ok(metadata) if metadata.is_file() && metadata.nlink() > 1 => {
+                        leave_out(&format!("what it links to: {HARD_LINK}"));
+                    }
                     Ok(metadata) if metadata.is_file() => {
                         sources.push(Source { name, path: target, size: metadata.len() });
                     }
@@ -72,6 +79,8 @@ fn walk(
             continue;
         }
         match entry.metadata() {
+            // No file of ours has another name, which may be that of anything.
+            Ok(metadata) if metadata.is_file() && metadata.nlink() > 1 => leave_out(HARD_LINK),
             Ok(metadata) if metadata.is_file() => {
                 sources.push(Source { name, path, size: metadata.len() });
             }
@@ -162,6 +171,26 @@ mod tests {
             let (sources, left_out) = listed(&rollout, &directory.join(name));
             assert_eq!((sources, left_out[0].why.as_str()), (vec![], "it is a link"), "{name}");
         }
+    }
+
+    #[test]
+    fn a_file_with_a_second_name_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("session");
+        let day = home.path().join("sessions/2026/11/27");
+        for path in [&directory, &day] {
+            fs::create_dir_all(path).unwrap();
+        }
+        let secret = home.path().join("secret");
+        fs::write(&secret, "nobody shall see").unwrap();
+        fs::hard_link(&secret, directory.join("session.log")).unwrap();
+        let rollout = day.join(format!("rollout-2026-11-27T09-00-00-{THREAD}.jsonl"));
+        fs::hard_link(&secret, &rollout).unwrap();
+        symlink(&rollout, directory.join(format!("rollout-{THREAD}.jsonl"))).unwrap();
+        let (sources, left_out) = list(&directory).unwrap();
+        let why: Vec<_> = left_out.iter().map(|file| file.why.as_str()).collect();
+        assert_eq!(sources, []);
+        assert_eq!(why, ["what it links to: it is a hard link", "it is a hard link"]);
     }
 
     #[test]

@@ -2,17 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, Write},
+    io::{self, BufRead as _, BufReader, Read as _, Seek as _, Write},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::{
-    Error, FORMAT, File, LeftOut, MANIFEST, Manifest, Redactor, Rules, VERSION,
+    Error, FORMAT, File, LeftOut, MANIFEST, Manifest, Rules, VERSION,
     contents::{self, Source},
+    entry::{Ended, Entry},
     failed,
     verify::MAX_MANIFEST,
 };
@@ -154,8 +154,11 @@ impl<W: Write> Bundle<'_, W> {
             Ok(file) => file,
             Err(error) => return self.leave_out(&source.name, &error),
         };
+        if file.metadata()?.nlink() > 1 {
+            return self.leave_out(&source.name, &io::Error::other(contents::HARD_LINK));
+        }
         let mut text = BufReader::new(file.take(source.size));
-        let mut entry = Entry::begin(self)?;
+        let mut entry = Entry::begin(self.beside, self.rules)?;
         let whole = source.name.ends_with(".json");
         let copied = loop {
             let mut piece = Vec::new();
@@ -186,7 +189,7 @@ impl<W: Write> Bundle<'_, W> {
             Ok(reader) => reader,
             Err(error) => return self.leave_out(EVENTS, &error),
         };
-        let mut entry = Entry::begin(self)?;
+        let mut entry = Entry::begin(self.beside, self.rules)?;
         let (mut next, latest) = (reader.oldest(), reader.latest());
         let mut note = String::new();
         while next <= latest {
@@ -288,42 +291,4 @@ fn line(event: &crate::proto::Event) -> String {
     };
     text.push('\n');
     text
-}
-
-/// A file on its way into a bundle: its size must be known before.
-struct Entry<'a> {
-    file: BufWriter<fs::File>,
-    redactor: Redactor<'a>,
-    hash: Sha256,
-    size: u64,
-}
-
-/// One that is complete.
-struct Ended {
-    file: fs::File,
-    size: u64,
-    sha256: String,
-    counts: BTreeMap<String, u64>,
-}
-
-impl<'a> Entry<'a> {
-    fn begin<W: Write>(bundle: &Bundle<'a, W>) -> io::Result<Self> {
-        let file = BufWriter::new(tempfile::tempfile_in(bundle.beside)?);
-        let redactor = Redactor::new(bundle.rules);
-        Ok(Self { file, redactor, hash: Sha256::new(), size: 0 })
-    }
-
-    fn add(&mut self, text: &[u8]) -> io::Result<()> {
-        let clean = self.redactor.redact(text);
-        self.hash.update(&clean);
-        self.size += clean.len() as u64;
-        self.file.write_all(&clean)
-    }
-
-    fn end(self) -> io::Result<Ended> {
-        let Self { file, redactor, hash, size } = self;
-        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        let counts = redactor.counts().clone();
-        Ok(Ended { file, size, sha256: super::hexadecimal(&hash.finalize()), counts })
-    }
 }

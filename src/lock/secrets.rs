@@ -9,10 +9,13 @@ use toml::{Table, Value};
 
 use crate::toml_text::dotted;
 
+mod commands;
 mod shapes;
 mod spans;
 #[cfg(test)]
 mod tests;
+mod tokens;
+mod urls;
 
 pub use spans::spans;
 
@@ -79,7 +82,7 @@ fn is_secret<'a>(path: &mut Vec<&'a str>, value: &'a Value) -> bool {
         }
         Value::Array(values) => {
             let texts: Vec<_> = values.iter().filter_map(Value::as_str).collect();
-            shapes::is_secret_command(&texts) || values.iter().any(|value| is_secret(path, value))
+            commands::is_secret_command(&texts) || values.iter().any(|value| is_secret(path, value))
         }
         Value::Table(table) => table.iter().any(|(key, value)| {
             path.push(key);
@@ -108,19 +111,30 @@ fn is_place_of_secrets(path: &[&str], text: &str) -> bool {
         Some(&"set") if tables.contains(&"shell_environment_policy") => {
             tells(name, text) || may_be()
         }
-        Some(&("http_headers" | "headers")) => {
-            let is_auth = words(name).iter().any(|word| word == "auth");
-            is_auth || names_secret(name) || names_session(name) || may_be()
-        }
+        Some(&("http_headers" | "headers")) => is_secret_header(name, text),
         Some(&"query_params") => tells(name, text) || shapes::is_signature(name, text),
         Some(_) | None => tells(name, text),
     }
 }
 
+/// Whether a header has a secret, which may be anything that is not plain.
+fn is_secret_header(name: &str, text: &str) -> bool {
+    let is_auth = words(name).iter().any(|word| word == "auth");
+    let may_be = !names_open(name) && !shapes::is_plain(text);
+    is_auth || names_secret(name) || names_session(name) || may_be
+}
+
 /// Whether a text with this name is a secret, by the name, and where that may mean
 /// something else, by the text too.
 fn tells(name: &str, text: &str) -> bool {
-    names_secret(name) || (names_session(name) && !shapes::is_choice(text))
+    (names_secret(name) && !is_amount(name, text))
+        || (names_session(name) && !shapes::is_choice(text))
+}
+
+/// Whether a text is a number of tokens, as models count them.
+fn is_amount(name: &str, text: &str) -> bool {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && words(name).last().is_some_and(|last| last == "tokens")
 }
 
 /// Whether the name is that of a secret or of something that is chosen, such as the

@@ -125,11 +125,7 @@ pub(crate) fn export(
 ) -> Result<Exported> {
     let kind = Kind::parse(&session.agent)?;
     let lock = held_to(session, directory)?;
-    // A prompt may have its own, which is what the latest turn ran with.
-    let latest = TurnFiles::new(directory.turns(), TurnNumber(session.turn_count()));
-    let effort =
-        request::effort(&latest).map_err(|error| storage_error(error, &latest.request()))?;
-    let prompt = Prompt { effort, ..Prompt::default() };
+    let prompt = as_latest(session, directory)?;
     let number = TurnNumber(session.turn_count() + 1);
     let request = turn::request(session, lock.as_ref(), number, &prompt);
     if lock.is_some() {
@@ -159,6 +155,19 @@ pub(crate) fn export(
     }
     write_atomically(&path, text.as_bytes()).map_err(|error| unwritten(error, &path))?;
     Ok(Exported { text, path, notes })
+}
+
+/// A prompt that asks for the effort that the latest turn of a session was asked for: a
+/// prompt may have its own, which is what that ran with.
+///
+/// # Errors
+///
+/// Those of the file system.
+pub(crate) fn as_latest(session: &Session, directory: &SessionDirectory) -> Result<Prompt> {
+    let latest = TurnFiles::new(directory.turns(), TurnNumber(session.turn_count()));
+    let effort =
+        request::effort(&latest).map_err(|error| storage_error(error, &latest.request()))?;
+    Ok(Prompt { effort, ..Prompt::default() })
 }
 
 /// Where a session's lock is written.

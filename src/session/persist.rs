@@ -19,6 +19,7 @@ mod raw;
 mod rollout;
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -61,8 +62,8 @@ pub(crate) struct Place {
     /// The turn that runs, whose trace is not complete. Held while directories of
     /// traces come and are looked for, so that none of a turn that begins is taken.
     running: Mutex<Option<TurnNumber>>,
-    /// Held while a trace goes into the raw log.
-    converting: Mutex<()>,
+    /// The turns whose traces are in the raw log. Held while one goes there.
+    converted: Mutex<BTreeSet<u32>>,
     /// What is to be written down, in its order.
     notes: Mutex<Notes>,
     /// Held while it is.
@@ -101,7 +102,7 @@ impl Keeper {
             kind: agent::Kind::parse(&session.agent).ok(),
             rollout: Mutex::default(),
             running: Mutex::default(),
-            converting: Mutex::default(),
+            converted: Mutex::default(),
             notes: Mutex::default(),
             writing: Mutex::default(),
             problems: Mutex::default(),
@@ -230,22 +231,31 @@ impl Place {
             lock(&self.rollout).look_again();
             self.link_rollout(thread);
         }
-        let _one_at_a_time = lock(&self.converting);
-        if let Err(error) = self.convert() {
+        let mut converted = lock(&self.converted);
+        if let Err(error) = self.convert(&mut converted) {
             self.failed(&self.directory.join(raw::NAME), &error);
         }
     }
 
-    fn convert(&self) -> io::Result<()> {
+    fn convert(&self, converted: &mut BTreeSet<u32>) -> io::Result<()> {
         let waiting = {
             let running = lock(&self.running);
             raw::waiting(&self.directory, *running)?
         };
         let mut result = Ok(());
         for turn in waiting {
+            if converted.contains(&turn) {
+                // None of codex's, which ended. It would take the place of what is there.
+                self.fail(format!("{}/turn_{turn}: somebody put one there again", raw::TRACES));
+                if let Err(error) = raw::discard(&self.directory, turn) {
+                    result = Err(error);
+                }
+                continue;
+            }
             match raw::convert(&self.directory, turn) {
                 Ok(0) if self.note(vec![Note::no_trace(TurnNumber(turn))]) => self.write_notes(),
-                Ok(_) => {}
+                Ok(0) => {}
+                Ok(_) => drop(converted.insert(turn)),
                 // The others are not kept from theirs.
                 Err(error) => result = Err(error),
             }

@@ -7,9 +7,21 @@ use super::{
     command::{FULL_DANGER, network_access, sandbox_mode, says_sandbox},
     options,
     resolve::left_out,
-    tree::{get, leaves},
+    tree::{get, leaves, put},
 };
 use crate::{agent::TurnRequest, error::Result};
+
+/// The table of the sandbox that writes.
+const TABLE: &str = "sandbox_workspace_write";
+
+/// The setting that names a profile of permissions.
+const DEFAULT_PERMISSIONS: &str = "default_permissions";
+
+/// Where it is said whether commands may use the network.
+const NETWORK: [&str; 2] = [TABLE, "network_access"];
+
+/// Where the directories are that commands may write to.
+const ROOTS: [&str; 2] = [TABLE, "writable_roots"];
 
 /// One value that was chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,10 +31,28 @@ pub(super) struct Choice {
     pub(super) value: Value,
     /// Where it was chosen.
     pub(super) origin: String,
+    /// What becomes of what is below it.
+    pub(super) over: Over,
+}
+
+impl Choice {
+    /// Whether it was chosen by a field of the request, and not by a file.
+    pub(super) fn is_of_request(&self) -> bool {
+        !self.origin.starts_with('/')
+    }
+}
+
+/// What becomes of what is said below a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    /// The choice takes its place.
+    Replaces,
+    /// It stays, and the values of the choice, an array, are added.
+    Adds,
 }
 
 /// Everything that a turn's request chooses beside a lock with this configuration,
-/// and what the profile says that it names, with its file.
+/// and what the profile says that it names, with its file: the highest last.
 ///
 /// # Errors
 ///
@@ -36,12 +66,13 @@ pub(super) fn choices(
         path: path.iter().map(|part| (*part).to_owned()).collect(),
         value,
         origin: origin.to_owned(),
+        over: Over::Replaces,
     };
     let mut choices = Vec::new();
     if let Some((table, file)) = profile {
         // It says for many turns how a sandbox would be, which this one may not have.
         let is_inert = |choice: &Choice| {
-            choice.path.first().is_some_and(|key| key == "sandbox_workspace_write")
+            choice.path.first().is_some_and(|key| key == TABLE)
                 && get(locked, &choice.path).is_none()
         };
         let of_profile = of_table(table, |_| file.to_owned()).into_iter();
@@ -56,10 +87,8 @@ pub(super) fn choices(
     } else if let Some(mode) = sandbox_mode(turn.sandbox) {
         choices.push(choice(&["sandbox_mode"], mode.into(), "controls.filesystem_sandbox"));
     }
-    let network = network_access(turn.network).map(|enabled| {
-        let path = ["sandbox_workspace_write", "network_access"];
-        choice(&path, enabled.into(), "controls.network_access")
-    });
+    let network = network_access(turn.network)
+        .map(|enabled| choice(&NETWORK, enabled.into(), "controls.network_access"));
     let web_search = options::web_search(turn.options)
         .map(|mode| choice(&["web_search"], mode, "codex_options.web_search"));
     let effort = turn
@@ -70,24 +99,85 @@ pub(super) fn choices(
     Ok(choices)
 }
 
-/// The directories to write to, where the lock has not all that were chosen. A
-/// lock that says no sandbox leaves them to the turn.
+/// The directories to write to. A lock that says no sandbox leaves them to the turn.
 fn directories(turn: &TurnRequest<'_>, locked: &Table) -> Option<Choice> {
-    if !says_sandbox(locked) {
+    let chosen = &turn.options.add_directories;
+    if chosen.is_empty() || !says_sandbox(locked) {
         return None;
     }
-    let path = ["sandbox_workspace_write", "writable_roots"].map(str::to_owned).to_vec();
-    let roots = get(locked, &path).and_then(Value::as_array);
-    let mut roots = roots.cloned().unwrap_or_default();
-    let chosen =
-        turn.options.add_directories.iter().map(|directory| Value::from(directory.as_str()));
-    let added: Vec<Value> = chosen.filter(|directory| !roots.contains(directory)).collect();
-    if added.is_empty() {
-        return None;
+    Some(Choice {
+        path: ROOTS.map(str::to_owned).to_vec(),
+        value: chosen.clone().into(),
+        origin: "codex_options.add_directories".to_owned(),
+        over: Over::Adds,
+    })
+}
+
+/// What a request itself says of the sandbox beside its mode and its directories,
+/// where that is another than codex has by default.
+///
+/// # Errors
+///
+/// As [`options::settings`].
+pub(super) fn said_of_sandbox(turn: &TurnRequest<'_>) -> Result<Table> {
+    let mut said = options::settings(turn.options)?.table().clone();
+    if let Some(enabled) = network_access(turn.network) {
+        put(&mut said, &NETWORK.map(str::to_owned), enabled.into());
     }
-    roots.extend(added);
-    let origin = "codex_options.add_directories".to_owned();
-    Some(Choice { path, value: roots.into(), origin })
+    let mut of_sandbox = of_sandbox(&said);
+    if let Some(Value::Table(table)) = of_sandbox.get_mut(TABLE) {
+        table.retain(|_, value| !is_default(value));
+    }
+    Ok(of_sandbox)
+}
+
+/// Of a configuration, what belongs to the sandbox beside its mode.
+pub(super) fn of_sandbox(config: &Table) -> Table {
+    let of_sandbox = [DEFAULT_PERMISSIONS, TABLE].into_iter();
+    of_sandbox.filter_map(|key| Some((key.to_owned(), config.get(key)?.clone()))).collect()
+}
+
+/// Whether a setting of a sandbox that writes has this value where nobody says it.
+pub(super) fn is_default(value: &Value) -> bool {
+    value.as_bool() == Some(false) || value.as_array().is_some_and(Vec::is_empty)
+}
+
+/// What is left of choices, the highest last, where each counts: of those that say
+/// one thing the highest. What is added to others stays, and is in them too.
+pub(super) fn folded(choices: Vec<Choice>) -> Vec<Choice> {
+    let mut folded: Vec<Choice> = Vec::with_capacity(choices.len());
+    for choice in choices {
+        match choice.over {
+            Over::Replaces => {
+                let is_empty = choice.value.as_table().is_some_and(Table::is_empty);
+                folded.retain(|below| is_empty || !is_one_thing(&below.path, &choice.path));
+            }
+            Over::Adds => {
+                for below in folded.iter_mut().filter(|below| below.path == choice.path) {
+                    below.value = added(Some(&below.value), &choice.value);
+                }
+            }
+        }
+        folded.push(choice);
+    }
+    folded
+}
+
+/// Whether one of two settings is the other, or is in it.
+fn is_one_thing(one: &[String], other: &[String]) -> bool {
+    one.starts_with(other) || other.starts_with(one)
+}
+
+/// An array with the values of another that it has not.
+pub(super) fn added(to: Option<&Value>, values: &Value) -> Value {
+    let array = |value: Option<&Value>| value.and_then(Value::as_array).cloned();
+    let mut all = array(to).unwrap_or_default();
+    for value in array(Some(values)).unwrap_or_default() {
+        if !all.contains(&value) {
+            all.push(value);
+        }
+    }
+    all.into()
 }
 
 /// The values of a table, each with the words for where it was chosen.
@@ -96,6 +186,7 @@ pub(super) fn of_table(table: &Table, origin: impl Fn(&str) -> String) -> Vec<Ch
         origin: origin(&path.join(".")),
         path: left_out::renamed(&path),
         value: value.clone(),
+        over: Over::Replaces,
     };
     leaves(table).into_iter().map(choice).collect()
 }

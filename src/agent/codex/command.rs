@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::Path};
 use toml::Table;
 use uuid::Uuid;
 
-use super::{config::AgentConfig, options, settings::Settings};
+use super::{config::AgentConfig, options, resolve::left_out, settings::Settings};
 use crate::{
     agent::{History, TurnRequest},
     controls::check_model,
@@ -35,8 +35,8 @@ pub(super) enum Retries {
 /// die.
 ///
 /// What a lock holds the turn to beats all of that. Where it says the sandbox, it
-/// says the directories to write to as well, so that `--add-dir` is left out; and
-/// so is the bypass, which comes to the same as its sandbox.
+/// says the directories to write to as well, so that those of the turn are left out;
+/// and so is the bypass, which comes to the same as its sandbox.
 ///
 /// # Errors
 ///
@@ -152,6 +152,8 @@ pub(super) fn told(
                 .map_err(Error::internal)?,
             Retries::AsConfigured => {}
         }
+        // The lock has the names that codex tells, and one of both is enough.
+        settings.change(left_out::rename);
         settings.overlay(Settings::new(held.clone()));
         let mut take = |key| settings.take(key).and_then(|value| value.as_str().map(str::to_owned));
         model = take("model").or(model);
@@ -168,10 +170,18 @@ pub(super) fn told(
 }
 
 /// The directories that a turn may write to beside what its settings say.
-pub(super) fn add_directories<'a>(turn: &TurnRequest<'a>, held: Option<&Table>) -> &'a [String] {
+///
+/// Codex adds them to a profile of permissions too, which takes no notice of the
+/// setting that has them in the lock.
+pub(super) fn add_directories(turn: &TurnRequest<'_>, held: Option<&Table>) -> Vec<String> {
     match held {
-        Some(held) if says_sandbox(held) => &[],
-        Some(_) | None => &turn.options.add_directories,
+        Some(held) if held.contains_key("sandbox_mode") => Vec::new(),
+        Some(held) if says_sandbox(held) => {
+            let table = held.get("sandbox_workspace_write");
+            let roots = table.and_then(|table| table.get("writable_roots")?.as_array());
+            roots.into_iter().flatten().filter_map(|it| it.as_str().map(str::to_owned)).collect()
+        }
+        Some(_) | None => turn.options.add_directories.clone(),
     }
 }
 

@@ -9,8 +9,9 @@
 use toml::{Table, Value};
 
 use super::{
-    chosen::Choice,
-    command::{FULL_DANGER, UNBOUNDED_RETRIES, says_sandbox},
+    chosen::{Choice, Over, added, folded},
+    command::{UNBOUNDED_RETRIES, says_sandbox},
+    lost::{Held, is_of_sandbox, is_real},
     resolve::{
         Picture, catalogue,
         features::{Aliases, Features, Stage},
@@ -108,7 +109,9 @@ fn note<'a>(notes: &mut Vec<String>, keys: impl Iterator<Item = &'a str>, why: &
 ///
 /// `told` is what of it codex was told, without what it does not know: that is
 /// taken out here where the lock is [foreign](is_foreign). `choices` are the
-/// request's, `below` what the server's agent configuration says.
+/// request's, the highest last, `below` what the server's agent configuration says.
+/// `free` is asked what the same turn would run with if it had no lock, where a
+/// choice seems to be lost; none where that cannot be found out.
 pub(super) fn compare(
     lock: &Lock,
     any_version: bool,
@@ -116,9 +119,11 @@ pub(super) fn compare(
     picture: Picture,
     choices: &[Choice],
     below: &[Choice],
+    free: impl FnOnce() -> Option<Picture>,
 ) -> Compared {
-    let Picture { effective: mut actual, mut origins, aliases, above, notes } = picture;
+    let Picture { effective: mut actual, mut origins, aliases, sandbox, above, notes } = picture;
     let [choices, below] = [choices, below].map(|choices| renamed(choices, &aliases));
+    let choices = folded(choices);
     let version = actual.codex_version.clone();
     let mut notes: Vec<String> = told.notes.drain(..).chain(notes).collect();
     if is_foreign(lock, &version) {
@@ -139,7 +144,8 @@ pub(super) fn compare(
             locked.codex_version
         ));
         locked.codex_version.clone_from(&version);
-        if locked.model_catalog_sha256 != actual.model_catalog_sha256 {
+        let has_hash = locked.model_catalog_sha256.is_some();
+        if has_hash && locked.model_catalog_sha256 != actual.model_catalog_sha256 {
             notes.push(
                 "The catalogue of models, of which each version of codex has its own, is not \
                  compared."
@@ -148,8 +154,11 @@ pub(super) fn compare(
             locked.model_catalog_sha256.clone_from(&actual.model_catalog_sha256);
         }
     }
-    if locked.model_catalog_sha256.is_none() {
-        actual.model_catalog_sha256 = None;
+    if locked.model_catalog_sha256.is_none() && actual.model_catalog_sha256.take().is_some() {
+        notes.push(
+            "The lock has no hash of what the catalogue says of its model, which is not compared."
+                .to_owned(),
+        );
     }
     if is_foreign(lock, &version) {
         // What somebody says beside a lock differs from it, but for what codex never
@@ -168,16 +177,36 @@ pub(super) fn compare(
             ));
         }
     }
-    // What it leaves to the turn is as it would be without a lock.
-    let leaves_sandbox = !says_sandbox(&told.config);
-    for choice in &choices {
+    let held = Held {
+        locked: &locked.config,
+        actual: &actual.config,
+        sandbox: &sandbox,
+        // What it leaves to the turn is as it would be without a lock.
+        leaves_sandbox: !says_sandbox(&told.config),
+    };
+    let (lost, kept): (Vec<_>, Vec<_>) = choices.iter().partition(|choice| held.is_without(choice));
+    let free = if lost.is_empty() { None } else { free() };
+    let (lost, idle): (Vec<_>, Vec<_>) = lost
+        .into_iter()
+        .partition(|choice| free.as_ref().is_none_or(|free| is_real(choice, &locked.config, free)));
+    // A profile says much for many turns.
+    let idle = idle.into_iter().filter(|choice| choice.is_of_request());
+    let keys: Vec<_> = idle.map(|choice| dotted_path(&choice.path)).collect();
+    if !keys.is_empty() {
+        notes.push(format!("Without effect, with the lock as without it: {}.", keys.join(", ")));
+    }
+    for choice in lost {
+        let there = get(&actual.config, &choice.path);
+        let value = match choice.over {
+            Over::Replaces => choice.value.clone(),
+            Over::Adds => added(there, &choice.value),
+        };
+        put(&mut actual.config, &choice.path, value);
+        origins.know(&dotted_path(&choice.path), &choice.origin);
+    }
+    for choice in kept {
         let key = dotted_path(&choice.path);
-        let is_lost = !(leaves_sandbox && is_of_sandbox(&choice.path))
-            && is_lost(choice, &locked.config, &actual.config);
-        if is_lost {
-            put(&mut actual.config, &choice.path, choice.value.clone());
-        }
-        if is_lost || origins.of(&key).is_none() {
+        if origins.of(&key).is_none() {
             origins.know(&key, &choice.origin);
         }
     }
@@ -203,18 +232,6 @@ pub(super) fn compare(
     Compared { drift, codex_version: version, notes }
 }
 
-/// Whether a turn that is held to a lock would not do what was chosen: the lock has
-/// it otherwise, or says nothing of it and leaves no room for it.
-fn is_lost(choice: &Choice, locked: &Table, actual: &Table) -> bool {
-    let Choice { path, value, origin: _ } = choice;
-    if let Some(locked) = get(locked, path) {
-        return !is_same(locked, value);
-    }
-    let is_empty = value.as_table().is_some_and(Table::is_empty);
-    let has_effect = get(actual, path).is_some_and(|actual| is_same(actual, value));
-    !is_empty && !has_effect && !left_out::is_left_out(path) && !is_granted(choice, locked)
-}
-
 /// The same choices, with the canonical names of features.
 fn renamed(choices: &[Choice], aliases: &Aliases) -> Vec<Choice> {
     let mut choices = choices.to_vec();
@@ -227,32 +244,6 @@ fn renamed(choices: &[Choice], aliases: &Aliases) -> Vec<Choice> {
         }
     }
     choices
-}
-
-/// Whether a setting is one of those that say what commands may do.
-fn is_of_sandbox(path: &[String]) -> bool {
-    let of_sandbox =
-        ["sandbox_mode", "sandbox_workspace_write", "default_permissions", "permissions"];
-    path.first().is_some_and(|first| of_sandbox.contains(&first.as_str()))
-}
-
-/// Whether the sandbox of a lock does by itself what was chosen, which it has no
-/// setting for: what only reads has no network, and what has no sandbox has all.
-fn is_granted(choice: &Choice, locked: &Table) -> bool {
-    let Some(mode) = locked.get("sandbox_mode").and_then(Value::as_str) else { return false };
-    let name = match choice.path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["sandbox_workspace_write", name] => name,
-        _ => return false,
-    };
-    match name {
-        "network_access" => match choice.value.as_bool() {
-            Some(true) => mode == FULL_DANGER,
-            Some(false) => mode == "read-only",
-            None => false,
-        },
-        "writable_roots" => mode == FULL_DANGER,
-        _ => false,
-    }
 }
 
 /// Takes out what codex was told and does not tell again, and says what that was.
@@ -283,18 +274,6 @@ fn fill(table: &mut Table, from: &Table, may: &impl Fn(&str) -> bool) -> Vec<Str
         filled.push(key);
     }
     filled
-}
-
-/// Whether codex takes two values for the same: it reads whole numbers where it
-/// tells fractions.
-fn is_same(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Integer(integer), Value::Float(float))
-        | (Value::Float(float), Value::Integer(integer)) => {
-            float.fract() == 0.0 && float.to_string() == integer.to_string()
-        }
-        _ => one == other,
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use super::{
     Codex, Met,
     binary::Binary,
-    chosen::{self, Choice},
+    chosen::{self, Choice, Over},
     command::{self, Retries, Told, UNBOUNDED_RETRIES},
     config::AgentConfig,
     held::{self, Fitted},
@@ -141,7 +141,9 @@ impl Codex {
         let profile = profile.as_ref().map(|(table, file)| (table, file.as_str()));
         let choices = chosen::choices(turn, &fitted.config, profile)?;
         let below = self.below(stage.config);
-        let compared = held::compare(lock, any_version, &mut fitted, picture, &choices, &below);
+        let free = || self.picture(turn, stage, None, CatalogueFields::LeftOut).ok();
+        let compared =
+            held::compare(lock, any_version, &mut fitted, picture, &choices, &below, free);
         Ok((compared, fitted.config))
     }
 
@@ -165,6 +167,10 @@ impl Codex {
             Retries::Bounded | Retries::AsConfigured => {}
         }
         command::written(&settings, held)?;
+        let said = match held.filter(|held| command::says_sandbox(held)) {
+            Some(held) => chosen::of_sandbox(held),
+            None => chosen::said_of_sandbox(turn)?,
+        };
         let question = Question {
             binary: stage.binary,
             version: stage.version,
@@ -173,10 +179,9 @@ impl Codex {
             settings,
             model: model.as_deref(),
             sandbox: sandbox.as_deref(),
-            add_directories: command::add_directories(turn, held),
-            asks_catalogue: turn
-                .lock
-                .is_some_and(|(lock, _)| lock.effective.model_catalog_sha256.is_some()),
+            add_directories: &command::add_directories(turn, held),
+            said_of_sandbox: said,
+            asks_catalogue: held.is_some(),
             profile: self.profile(turn)?.map(|(table, _)| table),
         };
         let _place = self.questions.place();
@@ -208,7 +213,12 @@ impl Codex {
             ("sandbox_mode", config.full_danger.then(|| command::FULL_DANGER.into())),
         ];
         for (key, value) in own {
-            let choice = |value| Choice { path: vec![key.to_owned()], value, origin: file.clone() };
+            let choice = |value| Choice {
+                path: vec![key.to_owned()],
+                value,
+                origin: file.clone(),
+                over: Over::Replaces,
+            };
             below.extend(value.map(choice));
         }
         below

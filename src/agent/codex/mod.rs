@@ -34,6 +34,7 @@ mod command;
 mod config;
 mod held;
 mod locking;
+mod lost;
 mod options;
 pub(crate) mod parse;
 mod probe;

@@ -16,13 +16,14 @@
 //! The thread that the app-server starts is ephemeral, has no MCP server, no
 //! plugin, no hook and no shell, and ends with it: nothing stays of it, and no
 //! model is asked. [`quiet`] sees to it that nobody else is either, and that no
-//! command runs. [`server`] talks to it, [`layers`] says who says what,
-//! [`mod@features`] and [`left_out`] what can be said again, [`canonical`] makes a
-//! configuration of it all, and [`instructions`] the hashes of what it reads beside.
+//! command runs. [`server`] talks to it, [`mod@thread`] has it start that, [`layers`]
+//! says who says what, [`mod@features`] and [`left_out`] what can be said again,
+//! [`canonical`] makes a configuration of it all, and [`instructions`] the hashes of
+//! what it reads beside.
 
 use std::path::Path;
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use toml::{Table, Value};
 
 use super::{
@@ -45,6 +46,7 @@ pub(super) mod left_out;
 mod origins;
 mod quiet;
 mod server;
+mod thread;
 
 use layers::Layers;
 use origins::Origins;
@@ -69,6 +71,9 @@ pub(super) struct Question<'a> {
     pub(super) sandbox: Option<&'a str>,
     /// The directories of `--add-dir`.
     pub(super) add_directories: &'a [String],
+    /// What else is said of the sandbox by whoever asks for the turn, or by its lock,
+    /// and may have no effect.
+    pub(super) said_of_sandbox: Table,
     /// Whether it counts what the catalogue says of the model, also where that is no
     /// part of the configuration.
     pub(super) asks_catalogue: bool,
@@ -83,6 +88,8 @@ pub(super) struct Picture {
     pub(super) origins: Origins,
     /// The old names of features that some layer says.
     pub(super) aliases: features::Aliases,
+    /// What the sandbox comes to, in the settings of sandboxes.
+    pub(super) sandbox: Table,
     /// What beats the flags, where something does.
     pub(super) above: &'static str,
     /// What one should know about it, each a whole sentence.
@@ -138,6 +145,7 @@ pub(super) fn features(binary: &Binary, directory: &Path) -> Result<features::Fe
 fn lay_profile(question: &mut Question<'_>, mut profile: Table) -> Result<(), String> {
     let mut server = start(question)?;
     let of_projects = Layers::read(&read_config(&mut server, question)?).of_projects();
+    left_out::rename(&mut profile);
     for (path, _) in leaves(&of_projects) {
         remove(&mut profile, &path);
     }
@@ -149,7 +157,7 @@ fn lay_profile(question: &mut Question<'_>, mut profile: Table) -> Result<(), St
 fn ask(question: &Question<'_>, catalogue: CatalogueFields) -> Result<Answers, String> {
     let mut server = start(question)?;
     let mut config = read_config(&mut server, question)?;
-    let mut thread = start_thread(&mut server, question, &config["config"])?;
+    let mut thread = thread::start(&mut server, question, &config["config"])?;
     let requirements = server.ask("configRequirements/read", &json!({}))?;
     let ignored = server.warnings().iter().flat_map(|text| ignored(text)).collect();
     drop(server);
@@ -211,72 +219,6 @@ fn start(question: &Question<'_>) -> Result<Server, String> {
 
 fn read_config(server: &mut Server, question: &Question<'_>) -> Result<Json, String> {
     server.ask("config/read", &json!({"includeLayers": true, "cwd": question.directory}))
-}
-
-/// Starts the thread, and gives what it has.
-///
-/// `codex exec` runs with the approval policy `never`, unless the machine's
-/// administrator requires another. Where those requirements allow no such turn in
-/// the sandbox that is asked for, codex says so; with another policy it says which
-/// sandbox it would take.
-fn start_thread(
-    server: &mut Server,
-    question: &Question<'_>,
-    config: &Json,
-) -> Result<Json, String> {
-    let mut params = thread(question, config);
-    params["approvalPolicy"] = NEVER.into();
-    server.ask("thread/start", &params).or_else(|problem| {
-        params["approvalPolicy"] = "on-request".into();
-        let Ok(mut thread) = server.ask("thread/start", &params) else { return Err(problem) };
-        thread["approvalPolicy"] = NEVER.into();
-        thread[REFUSED] = problem.into();
-        Ok(thread)
-    })
-}
-
-/// The member of such a thread that says why a turn would be refused.
-const REFUSED: &str = "switchboardRefused";
-
-/// The approval policy of `codex exec`.
-const NEVER: &str = "never";
-
-/// What starts a thread that starts nothing itself.
-///
-/// Its settings take the place of what the flags say, table by table: so the
-/// servers are told whole, and features by dotted keys. It names no directory,
-/// which is the one that the app-server is in: codex writes into its configuration
-/// that one which is named is trusted.
-fn thread(question: &Question<'_>, config: &Json) -> Json {
-    let mut settings = Map::new();
-    for feature in ["apps", "hooks", "plugins", "shell_snapshot"] {
-        settings.insert(format!("features.{feature}"), false.into());
-    }
-    let mut servers = without_nulls(&config["mcp_servers"]);
-    for server in servers.as_object_mut().into_iter().flat_map(Map::values_mut) {
-        server["enabled"] = false.into();
-    }
-    settings.insert("mcp_servers".to_owned(), servers);
-    let mut params = json!({"ephemeral": true, "config": settings});
-    for (key, value) in [("sandbox", question.sandbox), ("model", question.model)] {
-        if let Some(value) = value {
-            params[key] = value.into();
-        }
-    }
-    params
-}
-
-/// The same without members that are null, as codex takes none of those.
-fn without_nulls(json: &Json) -> Json {
-    match json {
-        Json::Object(members) => {
-            let members = members.iter().filter(|(_, value)| !value.is_null());
-            members.map(|(key, value)| (key.clone(), without_nulls(value))).collect()
-        }
-        Json::Array(values) => values.iter().map(without_nulls).collect(),
-        Json::Null => Json::Object(Map::new()),
-        Json::Bool(_) | Json::Number(_) | Json::String(_) => json.clone(),
-    }
 }
 
 /// Settings as arguments before a command of codex.

@@ -69,6 +69,11 @@ impl Settings {
         self.0.remove(key)
     }
 
+    /// Has all of them changed.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Table)) {
+        change(&mut self.0);
+    }
+
     /// Lays others over these: tables merge, any other value is replaced.
     pub(super) fn overlay(&mut self, over: Self) {
         merge(&mut self.0, over.0);

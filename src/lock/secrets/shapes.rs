@@ -1,6 +1,6 @@
 //! Secrets that are told by their own form, wherever they are.
 
-use super::{is_variable, spans::spans, tells, variable};
+use super::{commands::has_secret_json, is_variable, spans::spans, variable};
 
 /// Whether a text says something itself, and not where to find it.
 pub(super) fn is_literal(text: &str) -> bool {
@@ -12,27 +12,7 @@ pub(super) fn is_literal(text: &str) -> bool {
 pub(super) fn is_secret(text: &str) -> bool {
     let value = without_scheme(text);
     let is_credential = value.len() != text.len() && is_literal(value) && is_one_word(value);
-    is_credential || !spans(text).is_empty()
-}
-
-/// Whether the words of a command have a secret: `--token X`, `--token=X`,
-/// `TOKEN=X` or a header `Authorization: X`.
-pub(super) fn is_secret_command(words: &[&str]) -> bool {
-    let follows = words.windows(2).any(|pair| {
-        pair[0].starts_with('-')
-            && tells(pair[0], pair[1])
-            && !pair[0].contains('=')
-            && !pair[1].starts_with('-')
-            && is_literal(pair[1])
-    });
-    let is_pair = |word: &&str| {
-        let end = word.find(['=', ':']).unwrap_or(word.len());
-        let (name, value) = word.split_at(end);
-        let value = value.get(1..).unwrap_or_default().trim();
-        // A name has no spaces, and what follows the colon of a URL is no value.
-        is_one_word(name) && tells(name, value) && is_literal(value) && !value.starts_with("//")
-    };
-    follows || words.iter().any(is_pair)
+    is_credential || !spans(text).is_empty() || has_secret_json(text)
 }
 
 /// Whether a text is the path of a file.
@@ -95,17 +75,26 @@ fn without_scheme(text: &str) -> &str {
     rest.map_or(text, |(_, rest)| rest.trim())
 }
 
-/// Whether a shell or a template would put a variable here.
+/// Whether a shell or a template would put a variable here, an argument, or what a
+/// command prints.
 fn is_of_shell(text: &str) -> bool {
     let Some(rest) = text.strip_prefix('$') else {
         return false;
     };
+    let is_argument = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+    if rest.starts_with('(') || is_argument {
+        return true;
+    }
     match rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-        Some(name) => is_variable(name.strip_prefix("env:").unwrap_or(name)),
+        Some(name) => {
+            // `${NAME:?}` stops a shell that has none.
+            let name = name.split_once(":?").map_or(name, |(name, _)| name);
+            is_variable(name.strip_prefix("env:").unwrap_or(name))
+        }
         None => is_variable(rest) && !rest.bytes().any(|byte| byte.is_ascii_lowercase()),
     }
 }
 
-fn is_one_word(text: &str) -> bool {
+pub(super) fn is_one_word(text: &str) -> bool {
     !text.is_empty() && !text.contains(char::is_whitespace)
 }

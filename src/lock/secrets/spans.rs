@@ -1,35 +1,14 @@
 //! Where in a text that anybody may have written the secrets are whose form tells
-//! them: tokens whose makers gave them one, private keys, and what a URL has of
-//! its user.
+//! them: tokens whose makers gave them one, private keys, what a URL lets somebody in
+//! by, and what stands behind `Bearer`.
 
 use std::ops::Range;
 
 use super::{
-    shapes::{is_literal, is_signature},
     tells,
+    tokens::tokens,
+    urls::{is_opaque, is_said, of_url},
 };
-
-/// How tokens begin whose makers gave them a form, and how long they are at least.
-const TOKENS: [(&str, usize); 18] = [
-    ("sk-", 20),
-    ("sk_live_", 20),
-    ("rk_live_", 20),
-    ("ghp_", 20),
-    ("gho_", 20),
-    ("ghs_", 20),
-    ("ghu_", 20),
-    ("ghr_", 20),
-    ("github_pat_", 20),
-    ("glpat-", 20),
-    ("xoxa-", 15),
-    ("xoxb-", 15),
-    ("xoxp-", 15),
-    ("AKIA", 20),
-    ("ASIA", 20),
-    ("AIza", 35),
-    ("hf_", 30),
-    ("npm_", 36),
-];
 
 /// How the lines around a private key begin.
 const KEY_MARKS: [&str; 2] = ["-----BEGIN ", "-----END "];
@@ -43,10 +22,12 @@ const KEY_END: &str = "PRIVATE KEY-----";
 #[must_use]
 pub fn spans(text: &str) -> Vec<Range<usize>> {
     let mut found = private_keys(text);
-    for word in words(text) {
+    let words = words(text);
+    found.extend(credentials(text, &words));
+    for word in words {
         let at = word.start;
         let word = &text[word];
-        let inner = tokens(word).into_iter().chain(of_url(word));
+        let inner = tokens(word).into_iter().chain(of_url(word)).chain(of_connection(word));
         found.extend(inner.map(|span| at + span.start..at + span.end));
     }
     found.sort_by_key(|span| (span.start, span.end));
@@ -66,7 +47,7 @@ fn words(text: &str) -> Vec<Range<usize>> {
 }
 
 /// What is between some characters.
-fn pieces(text: &str, between: impl Fn(char) -> bool) -> Vec<Range<usize>> {
+pub(super) fn pieces(text: &str, between: impl Fn(char) -> bool) -> Vec<Range<usize>> {
     let start = text.as_ptr() as usize;
     let pieces = text.split(between).filter(|piece| !piece.is_empty());
     let range = |piece: &str| {
@@ -99,72 +80,43 @@ fn private_keys(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Tokens whose makers gave them a form.
-fn tokens(word: &str) -> Vec<Range<usize>> {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let is_token = |span: &Range<usize>| {
-        let piece = &word[span.clone()];
-        let has_digit = piece.bytes().any(|byte| byte.is_ascii_digit());
-        let is_known =
-            TOKENS.iter().any(|(start, length)| piece.starts_with(start) && piece.len() >= *length);
-        let is_jwt =
-            piece.starts_with("eyJ") && piece.len() >= 40 && piece.matches('.').count() >= 2;
-        has_digit && (is_known || is_jwt)
-    };
-    pieces(word, |c| !is_part(c)).into_iter().filter(is_token).collect()
-}
-
-/// The password of a URL, or a name in its place that is a token, and parameters
-/// that let their holder in.
-fn of_url(word: &str) -> Vec<Range<usize>> {
-    let Some((scheme, rest)) = word.split_once("://") else {
-        return Vec::new();
-    };
-    let start = scheme.len() + "://".len();
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let mut found = Vec::new();
-    if let Some((user, _)) = rest[..end].rsplit_once('@') {
-        let secret = match user.split_once(':') {
-            // Some give a token as the name, and nothing as the password.
-            Some((name, "")) => is_token_for_name(scheme, name).then_some(0..name.len()),
-            Some((name, password)) => is_said(password).then(|| name.len() + 1..user.len()),
-            None => is_token_for_name(scheme, user).then_some(0..user.len()),
+/// What follows the scheme of a credential inside of a text: the word behind
+/// `Bearer`, and behind `Basic` where it is the name and the password that it stands
+/// for.
+fn credentials(text: &str, words: &[Range<usize>]) -> Vec<Range<usize>> {
+    let follows = words.windows(2).filter_map(|pair| {
+        let scheme = text[pair[0].clone()].rsplit([':', '=']).next().unwrap_or_default();
+        // A sentence may go on behind it.
+        let value = text[pair[1].clone()].trim_end_matches([',', ';', '.', ')', ']', '}']);
+        let is_secret = match scheme.to_ascii_lowercase().as_str() {
+            "bearer" => is_opaque(value),
+            "basic" => is_basic(value),
+            _ => false,
         };
-        found.extend(secret.map(|span| start + span.start..start + span.end));
-    }
-    let Some(query) = rest.find('?').map(|at| at + 1) else {
-        return found;
-    };
-    let end = rest[query..].find('#').map_or(rest.len(), |length| query + length);
-    let mut at = start + query;
-    for pair in rest[query..end].split('&') {
-        if let Some((name, value)) = pair.split_once('=')
-            && (tells(name, value) || is_signature(name, value))
-            && is_said(value)
-        {
-            found.push(at + name.len() + 1..at + pair.len());
-        }
-        at += pair.len() + 1;
-    }
-    found
+        is_secret.then(|| pair[1].start..pair[1].start + value.len())
+    });
+    follows.collect()
 }
 
-/// Whether a text says something itself, and holds no place for it.
-fn is_said(text: &str) -> bool {
-    let is_placeholder = text.starts_with('<') || text.bytes().all(|byte| byte == b'*');
-    is_literal(text) && !is_placeholder
+/// Whether a word is a name, a colon and a password in base64.
+fn is_basic(word: &str) -> bool {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let decoded = STANDARD.decode(word).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.is_some_and(|text| text.contains(':') && !text.contains(char::is_control))
 }
 
-/// Whether what a URL has before its `@` is a token, and no name of a person or of
-/// an account.
-fn is_token_for_name(scheme: &str, name: &str) -> bool {
-    /// A name of an account is not longer than this.
-    const LONGEST_NAME: usize = 16;
-    let is_word = |word: &str| word.len() <= 8 && word.bytes().all(|b| b.is_ascii_lowercase());
-    let is_name = name.len() <= LONGEST_NAME && name.split(['.', '-', '_']).all(is_word);
-    // Elsewhere names have all forms, and tokens are not usual.
-    let is_web = scheme.ends_with("http") || scheme.ends_with("https");
-    is_said(name) && !is_name && (is_web || name.len() > LONGEST_NAME)
+/// Values of a text such as `AccountName=x;AccountKey=y` that are secrets by their
+/// names.
+fn of_connection(word: &str) -> Vec<Range<usize>> {
+    if !word.contains(';') {
+        return Vec::new();
+    }
+    let pairs = pieces(word, |c| c == ';').into_iter().filter_map(|span| {
+        let (name, value) = word[span.clone()].split_once('=')?;
+        let is_secret = tells(name, value) && is_said(value);
+        is_secret.then(|| span.start + name.len() + 1..span.end)
+    });
+    pairs.collect()
 }
 
 #[cfg(test)]
@@ -192,6 +144,22 @@ mod tests {
             "postgres://u:[pw]@h/db and https://user:[pa:ss]@proxy.example/?a=b",
             "{\"url\":\"https://[0a1b2c3d4e]@host.example/x?sig=[abc]&a=b#sig=x\"}",
             "https://host.example/?k=[x1y2z3w4]&pat=[abc]&k=word&session=main&session=[Ab3]",
+            "https://hooks.slack.com/services/[T01/B02/abc] https://hooks.slack.com/docs",
+            "https://discord.com/api/webhooks/123/[aB-c] https://discord.com/api/v10/webhooks/1/[x]",
+            "https://discord.com/api/webhooks/123 https://discord.com/channels/1/2",
+            "https://x.webhook.office.com/webhookb2/[a@b/IncomingWebhook/c/d]",
+            "https://mcp.zapier.com/api/mcp/s/[abc=/mcp] https://notdiscord.com/api/webhooks/1/x",
+            "https://hooks.slack.com/services/<id> https://hooks.slack.com/services/$HOOK",
+            "https://user:{password}@host.example/ https://user:[{4z]@host.example/",
+            "https://host.example/v1/token/[a1b2c3d4e5f6a7b8]/x https://host.example/token/refresh",
+            "https://host.example/#access_token=[abc]&x=y",
+            "https://api.telegram.org/bot123456789:[AAH0123456789abcdefghijklmnopqrstuv]/x",
+            "curl -H 'Authorization: Bearer [a1b2c3d4e5f6a7b8]' and --header=X:Bearer [a1b2c3d4e5f6a7b8]",
+            "Authorization: Basic [dXNlcjpwYXNz], Basic authentication, Bearer tokens-of-2026",
+            "AccountName=x;AccountKey=[abc==];EndpointSuffix=core Server=x;Password=[y]",
+            "charset=utf-8;token_limit=5 [glrt-0123456789abcdefghij] [xoxe-0123456789]",
+            "[sk_test_0123456789abcdef] [whsec_0123456789abcdef] [gsk_0123456789abcdefghij]",
+            "[pypi-AgEIcHlwaS5vcmcCJDAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEyMzQ1Njc4OTA] pypi-server-2",
             "https://[0a1b2c3d4e]:@host.example https://[T0KEN]@host.example:1/",
             "https://[github_pat_0123456789abcdef]@github.com/x",
             "https://user@host.example ssh://git@host.example:22/x ssh://Jane2@host.example",

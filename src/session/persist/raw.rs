@@ -4,7 +4,6 @@
 //! ```text
 //!  trace/turn_<n>/                    codex writes it while the turn runs
 //!    trace-<uuid>-<thread>/trace.jsonl, payloads/<n>.json
-//!    log_size                         where its lines begin in the raw log
 //!  trace/turn_<n>.done/               they are all there, and this may go
 //! ```
 //!
@@ -12,10 +11,11 @@
 //! in it is followed, nothing is removed through one, and only `payloads/<n>.json`
 //! is taken for a body.
 //!
-//! A crash at any place is made up for: what is in the log from `log_size` on is
-//! cut off and written again. Headers of requests, and with them keys and tokens, are
+//! A crash at any place is made up for: the lines that the log has last, where they are
+//! of the turn, are cut off and written again. Headers of requests, and with them keys and tokens, are
 //! in no trace.
 
+mod tail;
 mod trace;
 
 use std::{
@@ -47,7 +47,7 @@ const MAX_BODY: u64 = 256 << 20;
 
 /// Makes the place for the trace of a turn, for its owner alone.
 pub(super) fn prepare(directory: &Path, turn: TurnNumber) -> io::Result<PathBuf> {
-    let name = format!("turn_{}", turn.0);
+    let name = name(turn.0);
     // One by one: a session's directory that is gone is not made again here.
     let root = made(&Directory::open(directory)?, TRACES)?;
     made(&root, &name)?;
@@ -103,12 +103,13 @@ pub(super) fn tidy(directory: &Path) {
 /// Takes the trace of a turn into the raw log; gives the number of its lines.
 pub(super) fn convert(directory: &Path, turn: u32) -> io::Result<usize> {
     let root = root(directory)?;
-    let (name, done) = (format!("turn_{turn}"), root.path(&format!("turn_{turn}.done")));
-    let trace = root.inside(&name)?;
+    let trace = root.inside(&name(turn))?;
     let calls = calls(&trace)?;
     if !calls.is_empty() {
-        let mut log = plain_file::append(&directory.join(NAME))?;
-        let begin = begin(&trace, &log)?;
+        let mut log = plain_file::append_and_read(&directory.join(NAME))?;
+        let begin = tail::begin(&log, turn)?;
+        // Also where nothing is behind it, which costs nothing.
+        log.set_len(begin)?;
         let written = write(&mut log, turn, &trace, &calls).and_then(|()| log.sync_data());
         if let Err(error) = written {
             // It is tried again, when there is room.
@@ -116,30 +117,26 @@ pub(super) fn convert(directory: &Path, turn: u32) -> io::Result<usize> {
             return Err(error);
         }
     }
-    fs::rename(root.path(&name), &done)?;
-    // Of a link that has come there by now, only the link goes.
-    fs::remove_dir_all(done)?;
+    remove(&root, turn)?;
     Ok(calls.len())
 }
 
-/// Where the lines of a turn begin; what an earlier attempt wrote there is cut off.
-fn begin(trace: &Directory, log: &File) -> io::Result<u64> {
-    let path = trace.path("log_size");
-    let size = log.metadata()?.len();
-    if let Ok(text) = plain_file::read(&path, 32)
-        && let Ok(begin) = String::from_utf8_lossy(&text).trim().parse::<u64>()
-    {
-        if begin < size {
-            log.set_len(begin)?;
-        }
-        return Ok(begin.min(size));
-    }
-    let temporary = trace.path("log_size.new");
-    let mut file = plain_file::create_anew(&temporary)?;
-    writeln!(file, "{size}")?;
-    file.sync_all()?;
-    fs::rename(temporary, path)?;
-    Ok(size)
+/// Removes the trace of a turn, and takes nothing of it.
+pub(super) fn discard(directory: &Path, turn: u32) -> io::Result<()> {
+    remove(&root(directory)?, turn)
+}
+
+fn remove(root: &Directory, turn: u32) -> io::Result<()> {
+    let name = name(turn);
+    let done = root.path(&format!("{name}.done"));
+    fs::rename(root.path(&name), &done)?;
+    // Of a link that has come there by now, only the link goes.
+    fs::remove_dir_all(done)
+}
+
+/// The name of the place of a turn's trace.
+fn name(turn: u32) -> String {
+    format!("turn_{turn}")
 }
 
 /// What a line says before its body.

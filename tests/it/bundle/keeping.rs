@@ -213,7 +213,6 @@ async fn what_a_server_that_was_killed_left_undone_is_done_once_at_the_next_load
     rest(&clients, &id).await;
     server.kill();
     plant_trace(&traces.join("turn_2"), "second");
-    fs::write(traces.join("turn_2/log_size"), first.len().to_string()).unwrap();
     fs::write(&raw, format!("{first}{{\"time\":\"2026")).unwrap();
 
     for _ in 0..2 {

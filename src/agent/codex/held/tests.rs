@@ -25,7 +25,23 @@ fn of_codex(config: &str) -> Lock {
 
 fn choice(key: &str, value: impl Into<Value>, origin: &str) -> Choice {
     let path = key.split('.').map(str::to_owned).collect();
-    Choice { path, value: value.into(), origin: origin.to_owned() }
+    Choice { path, value: value.into(), origin: origin.to_owned(), over: Over::Replaces }
+}
+
+/// What a turn would run with, where the flags say what of a sandbox it comes to.
+fn picture(actual: &str, sandbox: &str) -> Picture {
+    let effective = effective("0.169.0", actual);
+    Picture {
+        origins: leaves(&effective.config)
+            .iter()
+            .map(|(path, _)| (dotted_path(path), None))
+            .collect(),
+        effective,
+        aliases: [("old".to_owned(), "goals".to_owned())].into(),
+        sandbox: sandbox.parse().unwrap(),
+        above: "codex",
+        notes: Vec::new(),
+    }
 }
 
 /// Checks what differs, as lines `KEY: LOCKED -> ACTUAL, ORIGIN`; gives the notes,
@@ -37,16 +53,24 @@ fn check(
     below: &[Choice],
     expected: &[&str],
 ) -> (Vec<String>, Table) {
+    check_beside(lock, picture(actual, ""), None, choices, below, expected)
+}
+
+/// The same with a sandbox, where `free` is what the turn would run with if it had no
+/// lock.
+fn check_beside(
+    lock: &Lock,
+    picture: Picture,
+    free: Option<Picture>,
+    choices: &[Choice],
+    below: &[Choice],
+    expected: &[&str],
+) -> (Vec<String>, Table) {
     let features = features::parse("goals stable true\nnew stable true\nundo removed false\n");
     let mut told = fit(lock, is_foreign(lock, "0.169.0").then_some(&features));
-    let picture = Picture {
-        effective: effective("0.169.0", actual),
-        origins: leaves(&told.config).iter().map(|(path, _)| (dotted_path(path), None)).collect(),
-        aliases: [("old".to_owned(), "goals".to_owned())].into(),
-        above: "codex",
-        notes: Vec::new(),
-    };
-    let compared = compare(lock, true, &mut told, picture, choices, below);
+    let origins = leaves(&told.config).iter().map(|(path, _)| (dotted_path(path), None)).collect();
+    let picture = Picture { origins, ..picture };
+    let compared = compare(lock, true, &mut told, picture, choices, below, || free);
     let show = |value: Option<String>| value.unwrap_or_default();
     let found: Vec<_> = compared
         .drift
@@ -137,23 +161,135 @@ fn a_lock_of_codex_itself_is_filled_and_what_this_codex_does_not_know_is_left() 
 fn what_the_sandbox_of_a_lock_has_no_setting_for_differs_unless_it_does_that() {
     const NETWORK: &str = "sandbox_workspace_write.network_access";
     const ROOTS: &str = "sandbox_workspace_write.writable_roots";
+    const SLASH_TMP: &str = "sandbox_workspace_write.exclude_slash_tmp";
     let roots = || Value::from(vec![Value::from("/usr")]);
     let mode = |mode: &str| format!("{NEVER}sandbox_mode = '{mode}'\n");
-    let profile = format!("{NEVER}default_permissions = ':workspace'\n");
+    let profile = |profile: &str| format!("{NEVER}default_permissions = '{profile}'\n");
     for (text, key, value, lost) in [
         (mode("read-only"), NETWORK, true.into(), true),
         (mode("read-only"), NETWORK, false.into(), false),
         (mode("read-only"), ROOTS, roots(), true),
         (mode("danger-full-access"), NETWORK, true.into(), false),
-        (mode("danger-full-access"), NETWORK, false.into(), true),
+        // Codex cannot tell it from the other.
+        (mode("danger-full-access"), NETWORK, false.into(), false),
         (mode("danger-full-access"), ROOTS, roots(), false),
-        (profile.clone(), NETWORK, true.into(), true),
-        (profile.clone(), NETWORK, false.into(), true),
-        (profile.clone(), ROOTS, roots(), true),
-        (profile, "sandbox_mode", "read-only".into(), true),
+        (profile(":workspace"), NETWORK, true.into(), true),
+        (profile(":workspace"), NETWORK, false.into(), false),
+        (profile(":workspace"), SLASH_TMP, true.into(), true),
+        (profile(":workspace"), SLASH_TMP, false.into(), false),
+        (profile(":workspace"), ROOTS, roots(), true),
+        (profile(":workspace"), "sandbox_mode", "read-only".into(), true),
+        (profile(":workspace"), "sandbox_mode", "workspace-write".into(), false),
+        // One of somebody's own is no mode, but has a network or not.
+        (profile("mine"), "sandbox_mode", "workspace-write".into(), true),
+        (profile("mine"), NETWORK, false.into(), false),
     ] {
         let shown = format!("config.{key}:  -> {}, where", line(&value));
         let expected: &[&str] = if lost { &[&shown] } else { &[] };
-        check(&lock(&text), &text, &[choice(key, value, "where")], &[], expected);
+        let picture = picture(
+            &text,
+            "sandbox_mode = 'workspace-write'\n[sandbox_workspace_write]\n\
+             network_access = false\nexclude_slash_tmp = false\n",
+        );
+        check_beside(&lock(&text), picture, None, &[choice(key, value, "where")], &[], expected);
     }
+}
+
+#[test]
+fn a_lock_without_the_hash_of_the_catalogue_says_so_where_the_catalogue_has_its_model() {
+    let notes = |locked: Option<&str>, actual: Option<&str>| {
+        let mut lock = lock(NEVER);
+        lock.effective.model_catalog_sha256 = locked.map(str::to_owned);
+        let mut picture = picture(NEVER, "");
+        picture.effective.model_catalog_sha256 = actual.map(str::to_owned);
+        check_beside(&lock, picture, None, &[], &[], &[]).0
+    };
+    let expected =
+        "The lock has no hash of what the catalogue says of its model, which is not compared.";
+    assert_eq!(notes(None, Some("aa")), [expected]);
+    assert_eq!(notes(Some("aa"), Some("aa")), [""; 0]);
+    assert_eq!(notes(None, None), [""; 0], "there is nothing to compare");
+}
+
+#[test]
+fn of_what_is_said_twice_the_highest_is_what_was_chosen() {
+    let text = format!("{NEVER}model = 'b'\n[features]\ngoals = false\n");
+    let choices = [
+        choice("model", "a", "profile"),
+        choice("features.goals", true, "profile"),
+        choice("model", "b", "controls.model"),
+        choice("features.old", false, "codex_options.config.features.old"),
+    ];
+    check(&lock(&text), &text, &choices, &[], &[]);
+    let other = format!("{NEVER}model = 'a'\n[features]\ngoals = true\n");
+    let expected = [
+        "config.features.goals: true -> false, codex_options.config.features.old",
+        r#"config.model: "a" -> "b", controls.model"#,
+    ];
+    check(&lock(&other), &other, &choices, &[], &expected);
+}
+
+#[test]
+fn directories_are_added_to_what_is_said_below() {
+    let roots = |roots: &str| {
+        format!(
+            "{NEVER}sandbox_mode = 'workspace-write'\n[sandbox_workspace_write]\n\
+             writable_roots = {roots}\n"
+        )
+    };
+    const KEY: &str = "sandbox_workspace_write.writable_roots";
+    let array = |directory: &str| Value::from(vec![Value::from(directory)]);
+    let adds =
+        Choice { over: Over::Adds, ..choice(KEY, array("/b"), "codex_options.add_directories") };
+    let both = [choice(KEY, array("/a"), "where"), adds];
+    let added = &both[1..];
+    let check = |locked: &str, choices: &[Choice], expected: &[&str]| {
+        check(&lock(&roots(locked)), &roots(locked), choices, &[], expected);
+    };
+    check("['/a', '/b']", &both, &[]);
+    check("['/a', '/b']", added, &[]);
+    let by_add = "codex_options.add_directories";
+    let expected = format!(r#"config.{KEY}: ["/a"] -> ["/a","/b"], {by_add}"#);
+    check("['/a']", added, &[&expected]);
+    let expected = format!(r#"config.{KEY}: ["/b"] -> ["/a","/b"], where"#);
+    check("['/b']", &both, &[&expected]);
+}
+
+#[test]
+fn what_has_no_effect_without_the_lock_is_not_lost_by_it() {
+    let locked = format!("{NEVER}x = 1\ny = 1\n[tools]\nz = 1\n");
+    let choices = [
+        choice("x", 2, "codex_options.config.x"),
+        choice("y", 2, "/home/dev/.codex/brief.config.toml"),
+        choice("unknown", 1, "codex_options.config.unknown"),
+        choice("tools.z", true, "codex_options.config.tools.z"),
+    ];
+    // All as in the lock, whoever says so.
+    let (notes, _) = check_beside(
+        &lock(&locked),
+        picture(&locked, ""),
+        Some(picture(&locked, "")),
+        &choices,
+        &[],
+        &[],
+    );
+    assert_eq!(
+        notes.last().unwrap(),
+        "Without effect, with the lock as without it: x, unknown, tools.z."
+    );
+    // As chosen, as others have it by now, and by a word of codex for what was chosen.
+    let free = format!("{NEVER}x = 2\ny = 3\n[tools]\nz = 2\n");
+    let mut free = picture(&free, "");
+    free.origins = ["x", "tools.z"].map(|key| (key.to_owned(), None)).into_iter().collect();
+    check_beside(
+        &lock(&locked),
+        picture(&locked, ""),
+        Some(free),
+        &choices,
+        &[],
+        &[
+            "config.tools.z: 1 -> true, codex_options.config.tools.z",
+            "config.x: 1 -> 2, codex_options.config.x",
+        ],
+    );
 }

@@ -7,12 +7,12 @@ use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use super::{
-    Answers, NEVER, Picture, Question, REFUSED, catalogue, features, instructions, left_out,
+    Answers, Picture, Question, catalogue, features, instructions, left_out,
     origins::Origins,
+    thread::{NEVER, REFUSED},
 };
 use crate::{
     agent::{
-        codex::command::FULL_DANGER,
         codex::tree::{get, leaves, put, remove},
         file::read_at_most,
     },
@@ -20,6 +20,8 @@ use crate::{
     lock::{CatalogueFields, Effective},
     toml_text::dotted,
 };
+
+mod sandbox;
 
 /// The most bytes of a file whose content is a setting: what one argument holds.
 const MAX_TEXT_BYTES: usize = 128 << 10;
@@ -64,9 +66,6 @@ pub(super) fn picture(question: &Question<'_>, answers: Answers) -> Result<Pictu
         let key = |name: &str| dotted("features", name);
         origins.rename(&key(alias), &key(name));
     }
-    for (said, told) in left_out::told_otherwise() {
-        origins.rename(&said, &told);
-    }
     config.insert("features".to_owned(), features::table(&features, &said_features).into());
     if config.get("hooks").is_some_and(has_values) {
         notes.push("Hooks are not covered: they stay as the layers have them.".to_owned());
@@ -83,10 +82,11 @@ pub(super) fn picture(question: &Question<'_>, answers: Answers) -> Result<Pictu
     if policy != NEVER {
         origins.know("approval_policy", above);
     }
-    if is_forced(question, &config, &thread) {
+    if sandbox::is_forced(question, &config, &thread) {
         origins.know("sandbox_mode", above);
     }
-    sandbox(question, &mut config, &thread);
+    let comes_to = sandbox::comes_to(&thread);
+    sandbox::put(question, &mut config, &thread, &comes_to);
     for (key, value) in
         [("model", "model"), ("model_provider", "modelProvider"), ("service_tier", "serviceTier")]
     {
@@ -120,7 +120,7 @@ pub(super) fn picture(question: &Question<'_>, answers: Answers) -> Result<Pictu
         model_catalog_sha256,
         instructions,
     };
-    Ok(Picture { effective, origins, aliases, above, notes })
+    Ok(Picture { effective, origins, aliases, sandbox: comes_to, above, notes })
 }
 
 /// Adds what the layers say and `config/read` leaves out, such as most of the
@@ -177,61 +177,6 @@ fn role_files(config: &Table) -> Vec<PathBuf> {
 
 /// Where what an administrator requires is told from.
 const REQUIREMENTS: &str = "requirements.toml";
-
-/// The sandbox that a thread has; none for what no flag can say.
-fn mode(thread: &Json) -> Option<&'static str> {
-    match thread["sandbox"]["type"].as_str()? {
-        "readOnly" => Some("read-only"),
-        "workspaceWrite" => Some("workspace-write"),
-        "dangerFullAccess" => Some(FULL_DANGER),
-        _ => None,
-    }
-}
-
-/// Whether the sandbox is another than was asked for, and than any layer says.
-fn is_forced(question: &Question<'_>, config: &Table, thread: &Json) -> bool {
-    let said = config.get("sandbox_mode").and_then(Value::as_str);
-    let mode = mode(thread);
-    let asked = question.sandbox.or(said);
-    asked.is_some() && mode.is_some() && mode != asked && mode != said
-}
-
-/// Puts the sandbox in as codex resolved it, which may be by a default, by whether
-/// the directory is trusted, and by what the machine's administrator requires.
-fn sandbox(question: &Question<'_>, config: &mut Table, thread: &Json) {
-    let roots = config.remove("sandbox_workspace_write").and_then(|table| {
-        let roots = table.get("writable_roots")?.as_array()?;
-        Some(roots.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>())
-    });
-    let profile = thread["activePermissionProfile"]["id"].as_str();
-    let wanted = config.get("default_permissions").and_then(Value::as_str);
-    if question.sandbox.is_none() && wanted.is_some() && profile == wanted {
-        // A profile says all of it, and codex takes one or the other.
-        config.remove("sandbox_mode");
-        return;
-    }
-    config.remove("default_permissions");
-    let resolved = &thread["sandbox"];
-    let Some(mode) = mode(thread) else { return };
-    config.insert("sandbox_mode".to_owned(), mode.into());
-    if mode != "workspace-write" {
-        return;
-    }
-    let mut roots = roots.unwrap_or_default();
-    for directory in question.add_directories {
-        if !roots.contains(directory) {
-            roots.push(directory.clone());
-        }
-    }
-    let flag = |name: &str| Value::from(resolved[name].as_bool().unwrap_or_default());
-    let table = Table::from_iter([
-        ("network_access".to_owned(), flag("networkAccess")),
-        ("exclude_tmpdir_env_var".to_owned(), flag("excludeTmpdirEnvVar")),
-        ("exclude_slash_tmp".to_owned(), flag("excludeSlashTmp")),
-        ("writable_roots".to_owned(), roots.into()),
-    ]);
-    config.insert("sandbox_workspace_write".to_owned(), table.into());
-}
 
 /// Takes out tables that are empty, which say nothing.
 fn prune(table: &mut Table) {

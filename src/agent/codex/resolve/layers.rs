@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
-use super::toml_of;
+use super::{left_out, toml_of};
 use crate::agent::codex::tree::{dotted_path, leaves, merge, put, remove};
 
 /// What one place says.
@@ -39,7 +39,10 @@ impl Layers {
         let layers = layers.filter(|layer| layer["disabledReason"].is_null()).map(|layer| Layer {
             from: place(&layer["name"]),
             table: match toml_of(&layer["config"]) {
-                Some(Value::Table(table)) => table,
+                Some(Value::Table(mut table)) => {
+                    left_out::rename(&mut table);
+                    table
+                }
                 _ => Table::new(),
             },
         });

@@ -2,6 +2,8 @@
 
 use toml::Table;
 
+use crate::agent::codex::tree::{get, put, remove};
+
 /// The keys of the top level that are left out, each with its reason.
 ///
 /// Whatever is not here is a part of a lock, also what a newer codex adds.
@@ -82,9 +84,18 @@ pub(in crate::agent::codex) fn is_left_out(path: &[String]) -> bool {
     path.first().is_some_and(|first| LEFT_OUT.iter().any(|(key, _)| key == first))
 }
 
-/// The keys that codex tells by another name: as they are said, and that name.
-pub(in crate::agent::codex) fn told_otherwise() -> impl Iterator<Item = (String, String)> {
-    RENAMED.iter().map(|(from, to)| (from.join("."), to.join(".")))
+/// Has a table of one layer say its settings by the names by which codex tells of
+/// them, as codex does before it lays one over another. Of both names the new one
+/// counts.
+pub(in crate::agent::codex) fn rename(table: &mut Table) {
+    for (from, to) in RENAMED {
+        let [from, to] = [from, to].map(|path| path.map(str::to_owned));
+        let Some(value) = get(table, &from).cloned() else { continue };
+        remove(table, &from);
+        if get(table, &to).is_none() {
+            put(table, &to, value);
+        }
+    }
 }
 
 /// The path by which codex tells of a setting.
@@ -105,6 +116,25 @@ mod tests {
             .unwrap();
         assert_eq!(take(&mut table), ["projects", "log_dir", "tui"]);
         assert_eq!(table, "model = 'a'\nnew_in_codex = 1\n".parse().unwrap());
+    }
+
+    #[test]
+    fn of_two_names_of_a_setting_the_one_that_codex_tells_counts() {
+        for (said, expected) in [
+            (
+                "max_threads = 2\nmax_depth = 1",
+                "max_concurrent_threads_per_session = 2\nmax_depth = 1",
+            ),
+            (
+                "max_threads = 2\nmax_concurrent_threads_per_session = 3",
+                "max_concurrent_threads_per_session = 3",
+            ),
+        ] {
+            let [mut said, expected] =
+                [said, expected].map(|text| format!("[agents]\n{text}\n").parse().unwrap());
+            rename(&mut said);
+            assert_eq!(said, expected);
+        }
     }
 
     #[test]

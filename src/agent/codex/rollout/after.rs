@@ -54,7 +54,8 @@ fn compared(resolved: &Effective, ran: &Json) -> Vec<(&'static str, Value, Optio
         ("config.sandbox_mode", config("sandbox_mode"), text(&sandbox["type"])),
         (
             "config.default_permissions",
-            config("default_permissions"),
+            // The mode beats it, where a lock has both.
+            config("default_permissions").filter(|_| config("sandbox_mode").is_none()),
             text(&ran["active_permission_profile"]["id"]),
         ),
         (

@@ -100,18 +100,15 @@ fn a_crash_at_any_place_leaves_nothing_out_and_nothing_twice() {
     let first = log(directory.path());
 
     // Before anything, in the middle of the lines, behind them.
-    for written in [None, Some(""), Some("{\"time\":\"20"), Some(first.as_str())] {
+    let second = first.replace("\"turn\":1", "\"turn\":2");
+    for written in ["", "{\"time\":\"20", &second[..second.len() - 9], &second] {
         trace(directory.path(), 2);
-        let second = path.with_file_name("turn_2");
-        if let Some(written) = written {
-            fs::write(second.join("log_size"), format!("{}\n", first.len())).unwrap();
-            fs::write(directory.path().join(NAME), format!("{first}{written}")).unwrap();
-        }
+        fs::write(directory.path().join(NAME), format!("{first}{written}")).unwrap();
         convert_all(directory.path(), None).unwrap();
         let whole = log(directory.path());
         let (head, tail) = whole.split_at(first.len());
         assert_eq!(head, first);
-        assert_eq!(tail, first.replace("\"turn\":1", "\"turn\":2"), "{written:?}");
+        assert_eq!(tail, second, "{written:?}");
         fs::write(directory.path().join(NAME), &first).unwrap();
     }
 
@@ -121,6 +118,22 @@ fn a_crash_at_any_place_leaves_nothing_out_and_nothing_twice() {
     convert_all(directory.path(), None).unwrap();
     assert_eq!(log(directory.path()), first);
     assert!(!half_gone.exists());
+}
+
+#[test]
+fn what_is_put_beside_a_trace_cuts_nothing_off() {
+    let directory = tempfile::tempdir().unwrap();
+    trace(directory.path(), 1);
+    convert_all(directory.path(), None).unwrap();
+    let first = log(directory.path());
+    let path = trace(directory.path(), 2);
+    fs::write(path.join("log_size"), "0\n").unwrap();
+    convert_all(directory.path(), None).unwrap();
+    // Nor does a trace of a turn that is in the log.
+    trace(directory.path(), 1);
+    convert_all(directory.path(), None).unwrap();
+    let second = first.replace("\"turn\":1", "\"turn\":2");
+    assert_eq!(log(directory.path()), format!("{first}{second}{first}"));
 }
 
 #[test]
@@ -198,7 +211,6 @@ fn what_is_no_file_of_codex_is_neither_read_nor_waited_for() {
     fs::create_dir_all(path.join("trace-3-4")).unwrap();
     fifo(&path.join("trace-3-4/trace.jsonl"));
     symlink("trace-1-2", path.join("trace-5-6")).unwrap();
-    fifo(&path.join("log_size"));
     convert_all(directory, None).unwrap();
     let log = log(directory);
     assert!(!log.contains("nobody shall see"), "{log}");

@@ -199,3 +199,58 @@ async fn a_configuration_with_a_secret_is_not_written_down() {
     let directory = crate::ledger::session_directory(&stage.server, &session.session_id);
     assert!(super::super::find(&directory, ".config.lock.toml").is_none(), "nothing is left");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn controls_that_come_to_what_a_profile_of_permissions_has_are_no_drift() {
+    let stage = Stage::new().await;
+    let unspecified = FilesystemSandbox::Unspecified.into();
+    let (_, lock) = stage
+        .locked_as(Session {
+            filesystem_sandbox: unspecified,
+            codex_options: options("default_permissions", "':workspace'"),
+            ..stage.session()
+        })
+        .await;
+    assert!(lock.contains("\ndefault_permissions = \":workspace\"\n"), "{lock}");
+    stage.model.script([Reply::new().message("done"), Reply::new().message("done")]);
+    let session = stage.try_replay(&lock, Session::default()).await.unwrap();
+    stage.rest(&session).await;
+    let apply = |sandbox: FilesystemSandbox, network: NetworkAccess| {
+        let mut controls = stage.clients.controls.clone();
+        let request = ApplyControlsRequest {
+            session_id: session.session_id.clone(),
+            scope: Scope::Session.into(),
+            controls: Some(Controls {
+                model: "gpt-5.5".to_owned(),
+                filesystem_sandbox: sandbox.into(),
+                approval_policy: ApprovalPolicy::Never.into(),
+                network_access: network.into(),
+            }),
+            ..ApplyControlsRequest::default()
+        };
+        async move { controls.apply_controls(request).await.unwrap() }
+    };
+    let next = StartTurnRequest {
+        session_id: session.session_id.clone(),
+        prompt: "Go on.".to_owned(),
+        ..StartTurnRequest::default()
+    };
+    for (sandbox, network, key) in [
+        (FilesystemSandbox::ReadOnly, NetworkAccess::Restricted, "config.sandbox_mode"),
+        (
+            FilesystemSandbox::WorkspaceWrite,
+            NetworkAccess::Enabled,
+            "config.sandbox_workspace_write.network_access",
+        ),
+    ] {
+        apply(sandbox, network).await;
+        let refused = stage.clients.sessions.clone().start_turn(next.clone()).await.unwrap_err();
+        assert_eq!(metadata(&refused)["keys"], key);
+    }
+    apply(FilesystemSandbox::WorkspaceWrite, NetworkAccess::Restricted).await;
+    stage.clients.sessions.clone().start_turn(next).await.unwrap();
+    let (session, events) = stage.rest(&session).await;
+    assert_eq!(super::super::warnings(&events), []);
+    let contexts = stage.turn_contexts(&session.thread_id);
+    assert_eq!(context(contexts[0].clone()), context(contexts[1].clone()));
+}

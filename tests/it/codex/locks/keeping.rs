@@ -71,7 +71,8 @@ async fn a_lock_that_somebody_changed_is_not_believed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_effort_of_a_prompt_is_in_the_lock_of_what_ran_with_it() {
     let stage = Stage::new().await;
-    let (session, lock) = stage.locked().await;
+    let codex_options = options("model_reasoning_effort", "'medium'");
+    let (session, lock) = stage.locked_as(Session { codex_options, ..stage.session() }).await;
     assert!(lock.contains("\nmodel_reasoning_effort = \"medium\"\n"));
     stage.model.script([Reply::new().message("done")]);
     let line = format!("POST /api/sessions/{}/messages", session.session_id);
@@ -84,6 +85,14 @@ async fn the_effort_of_a_prompt_is_in_the_lock_of_what_ran_with_it() {
     assert_eq!(request.body["reasoning"]["effort"], "high");
     let lock = stage.export(&session).await.config_lock;
     assert!(lock.contains("\nmodel_reasoning_effort = \"high\"\n"));
+    // It holds for the session that it was made of.
+    let question = VerifyConfigLockRequest {
+        session_id: session.session_id.clone(),
+        config_lock: lock.clone(),
+        ..VerifyConfigLockRequest::default()
+    };
+    let verified = stage.try_verify(question).await.unwrap();
+    assert!(verified.matches, "{verified:?}");
     stage.model.script([Reply::new().message("done")]);
     let again = stage.try_replay(&lock, Session::default()).await.unwrap();
     stage.rest(&again).await;

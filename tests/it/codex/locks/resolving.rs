@@ -29,6 +29,7 @@ use crate::{
 
 mod choosing;
 mod drifting;
+mod itself;
 mod leaving;
 mod replaying;
 

@@ -39,6 +39,7 @@ impl Said {
             model: None,
             sandbox: None,
             add_directories: &[],
+            said_of_sandbox: Table::new(),
             asks_catalogue: false,
             profile: None,
         };

@@ -27,6 +27,7 @@ fn choices() -> Vec<(Asked, &'static str, &'static [Beside])> {
     const NETWORK: &str = "config.sandbox_workspace_write.network_access";
     const ROOTS: &str = "config.sandbox_workspace_write.writable_roots";
     const NONE: &[Beside] = &[];
+    const ALL: &[Beside] = &[Profile, ReadOnly, WorkspaceWrite, OfCodex];
     let sandbox = |sandbox| Asked { sandbox, ..Asked::default() };
     let network = |network| Asked { network, ..Asked::default() };
     let options = |options| Asked { options, ..Asked::default() };
@@ -42,11 +43,16 @@ fn choices() -> Vec<(Asked, &'static str, &'static [Beside])> {
         (
             sandbox(FilesystemSandbox::WorkspaceWrite),
             "config.sandbox_mode",
-            &[WorkspaceWrite, OfCodex],
+            // The profile is the same by another name.
+            &[Profile, WorkspaceWrite, OfCodex],
         ),
         (sandbox(FilesystemSandbox::DangerFullAccess), "config.sandbox_mode", &[OfCodex]),
         (network(NetworkAccess::Enabled), NETWORK, &[OfCodex]),
-        (network(NetworkAccess::Restricted), NETWORK, &[ReadOnly, WorkspaceWrite, OfCodex]),
+        (
+            network(NetworkAccess::Restricted),
+            NETWORK,
+            &[Profile, ReadOnly, WorkspaceWrite, OfCodex],
+        ),
     ];
     choices.extend([
         (
@@ -83,8 +89,9 @@ fn choices() -> Vec<(Asked, &'static str, &'static [Beside])> {
         // Old names, one of them of a feature that no lock says unless somebody does.
         (setting("features.collab", "false"), "config.features.multi_agent", NONE),
         (setting("features.connectors", "false"), "config.features.apps", NONE),
-        (setting("features.nobody_has_this", "true"), "config.features.nobody_has_this", NONE),
-        (setting("nobody_has_this.either", "1"), "config.nobody_has_this.either", NONE),
+        // Codex does as much about these as it would without the lock.
+        (setting("features.nobody_has_this", "true"), "", ALL),
+        (setting("nobody_has_this.either", "1"), "", ALL),
     ]);
     choices
 }

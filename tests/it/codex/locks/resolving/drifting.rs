@@ -332,4 +332,6 @@ fn another_catalogue_of_models_is_found_unless_the_lock_leaves_it_out() {
     assert_eq!(left_out.model_catalog_sha256, None);
     let lock = Lock { effective: left_out, ..lock };
     bench.check(&asked, &lock, &[]);
+    let notes = bench.compare(&asked, &lock).notes;
+    assert!(notes[0].starts_with("The lock has no hash of what the catalogue says"), "{notes:?}");
 }
