@@ -111,6 +111,16 @@ class Server:
         self._process.kill()
         self._process.wait()
 
+    def pause(self) -> None:
+        """Let it hang, with its connections as they are."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on after that."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def ask_to_stop(self) -> None:
         assert self._process is not None
         self._process.terminate()

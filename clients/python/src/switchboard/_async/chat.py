@@ -95,9 +95,10 @@ class AsyncChat:
         `follow=False` it ends with the events that are there, with `stop_at_end` when no turn runs
         any more, and else when the session is deleted.
 
-        It goes on where it was when the connection is lost and when the server is started again.
-        Each time, `on_reconnect` is called with a `Reconnect`, and the log `switchboard` has a
-        line. `patience` is how long the server may be away, in seconds; None is for ever.
+        It goes on where it was when the connection is lost, and when the server is started again.
+        One that says nothing for 45 seconds is lost too: every 15 it says at least that it is
+        there. Each time, `on_reconnect` is called with a `Reconnect`, and the log `switchboard`
+        has a line. `patience` is how long the server may be away, in seconds; None is for ever.
         Events above `max_event_bytes` (3 MiB by default) come `elided`. Whoever interrupts or
         cancels a step of it ends it, and goes on with another, `since` the last seq.
         """

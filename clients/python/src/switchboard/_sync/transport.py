@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,10 +13,73 @@ import grpc
 from google.protobuf.message import Message
 
 from switchboard import _channel
-from switchboard._status import from_status
+from switchboard._status import from_status, silent
 from switchboard.errors import SwitchboardError
 from switchboard.profiles import Connection
 from switchboard.types import Reconnect
+
+
+class _Stream:
+    """A stream, and a thread that ends it when its next message is waited for for too long.
+
+    grpcio has no time for that. What takes whoever reads long between two messages is not counted.
+    """
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+        # When the message must be there that somebody waits for.
+        self._due: float | None = None
+        # Held while it is not over. An interrupt cannot leave a plain lock between two states.
+        self._over = threading.Lock()
+        self._is_watched = False
+        #: Whether it was ended for that.
+        self.is_silent = False
+
+    def next(self, within: float) -> Any:
+        """Wait for the next message so many seconds; None at the end."""
+        self._due = time.monotonic() + within
+        try:
+            if not self._is_watched:
+                self._over.acquire()
+                self._is_watched = True
+                watch = (weakref.ref(self), self._over, within)
+                name = "switchboard-stream"
+                threading.Thread(target=_watch, args=watch, name=name, daemon=True).start()
+            return next(self._call, None)
+        finally:
+            self._due = None
+
+    def cancel(self) -> None:
+        """End it."""
+        if self._is_watched:
+            self._is_watched = False
+            self._over.release()
+        self._call.cancel()
+
+    def look(self, within: float) -> float:
+        """End it where its time is up; else say when to look again, in seconds."""
+        due = self._due
+        if due is None:
+            # Whoever begins to wait from now on may do so for that long.
+            return within
+        left = due - time.monotonic()
+        if left > 0:
+            return left
+        self.is_silent = True
+        self._call.cancel()
+        return within
+
+
+def _watch(stream: weakref.ref[_Stream], over: threading.Lock, within: float) -> None:
+    """Look at a stream until it is over, or nobody has it any more."""
+    left = within
+    while not over.acquire(timeout=min(max(left, 0.0), threading.TIMEOUT_MAX)):
+        watched = stream()
+        if watched is None:
+            return
+        left = watched.look(within)
+        # Else it would be this thread's.
+        del watched
 
 
 class Transport:
@@ -62,7 +126,7 @@ class Transport:
                 raise
         return answer
 
-    def stream(self, request: Message) -> Any:
+    def stream(self, request: Message) -> _Stream:
         """Open a stream."""
         method = _channel.method(request)
         multicallable = self._open().unary_stream(
@@ -72,17 +136,19 @@ class Transport:
         )
         with self._left_if_interrupted():
             try:
-                return multicallable(request, metadata=self._metadata)
+                return _Stream(multicallable(request, metadata=self._metadata))
             except ValueError:
                 self._say_closed()
                 raise
 
-    def read(self, stream: Any) -> Message | None:
-        """The next message of a stream; None at its end."""
+    def read(self, stream: _Stream, within: float) -> Message | None:
+        """The next message of a stream, where it comes within so many seconds; None at its end."""
         with self._left_if_interrupted():
             try:
-                message = next(stream, None)
+                message = stream.next(within)
             except grpc.RpcError as error:
+                if stream.is_silent:
+                    raise silent(within, self._connection.url) from None
                 raise self._converted(error) from None
         assert message is None or isinstance(message, Message)
         return message
