@@ -7,6 +7,7 @@ import itertools
 import logging
 import signal
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -336,6 +337,35 @@ def test_ctrl_c_ends_it_and_its_stream(sb: Switchboard, chat: Chat) -> None:
         until("the end of each watch", lambda: sb.info().open_watches == 0)
     # The client goes on.
     assert [event.seq for event in chat.events(follow=False)] == [1]
+
+
+def test_ctrl_c_at_any_moment_leaves_no_stream_behind(own: Server) -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+    dice = seeded()
+    with Switchboard(f"unix:{own.socket}") as sb:
+        chat = sb.session(sb.sessions.create(own.work).id)
+        go_on = own.work / "go-on"
+        chat.send(script("thread", "turn", f"until:{go_on}", "completed"))
+        for _ in range(20):
+            over = threading.Event()
+
+            def interrupt(over: threading.Event = over) -> None:
+                time.sleep(dice.uniform(0, 0.02))
+                signal.pthread_kill(main, signal.SIGINT)
+                # Python says nothing of one that strikes where it tidies up.
+                while not over.wait(GIVE_UP / 4):
+                    signal.pthread_kill(main, signal.SIGINT)
+
+            with running(interrupt):
+                with pytest.raises(KeyboardInterrupt):
+                    for _ in chat.events():
+                        pass
+                over.set()
+        until("the end of each watch", lambda: sb.info().open_watches == 0)
+        go_on.touch()
+        chat.wait(GIVE_UP)
+        check(list(chat.events(follow=False)), chat)
 
 
 def test_a_connection_that_breaks_before_anything_comes_is_made_less_often() -> None:

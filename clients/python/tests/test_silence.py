@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -109,18 +108,17 @@ def test_three_heartbeats_are_waited_for_and_less_where_patience_ends() -> None:
 
 
 class Call:
-    """A stream of gRPC that has one message."""
+    """A stream of gRPC that has these messages, and then none until it is cancelled."""
 
-    def __init__(self) -> None:
+    def __init__(self, *messages: str) -> None:
         self.cancelled = threading.Event()
-        self._messages = iter(["a message"])
-
-    def __iter__(self) -> Iterator[str]:
-        return self
+        self.read = 0
+        self._messages = messages
 
     def __next__(self) -> str:
-        for message in self._messages:
-            return message
+        if self.read < len(self._messages):
+            self.read += 1
+            return self._messages[self.read - 1]
         assert self.cancelled.wait(GIVE_UP)
         raise StopIteration
 
@@ -129,31 +127,35 @@ class Call:
 
 
 def test_only_what_is_waited_for_can_be_late() -> None:
-    call = Call()
-    stream = _Stream(call)
-    assert stream.next(GIVE_UP) == "a message"
-    # Whoever has the message does something else for so long.
-    assert stream.look(0.0) == 0.0
+    call = Call(*"abcdefghijkl")
+    stream = _Stream(lambda: call)
+    # Whoever reads does something else meanwhile, and little is read ahead.
+    until("what is read ahead", lambda: call.read == 8)
+    assert [stream.next(GIVE_UP) for _ in range(12)] == list("abcdefghijkl")
+    with pytest.raises(TimeoutError):
+        stream.next(0.01)
     assert not call.cancelled.is_set()
-    late = _Stream(call)
-    assert late.next(0.01) is None
-    assert (late.is_silent, stream.is_silent) == (True, False)
     stream.cancel()
-    late.cancel()
+    assert call.cancelled.wait(GIVE_UP)
 
 
-def test_who_looks_at_a_stream_is_gone_when_it_is() -> None:
-    def looking() -> int:
+def test_who_reads_a_stream_is_gone_when_it_is() -> None:
+    def reading() -> int:
         return [thread.name for thread in threading.enumerate()].count("switchboard-stream")
 
     # Those of the tests before.
-    until("the end of each", lambda: not looking())
-    stream = _Stream(Call())
-    stream.next(GIVE_UP)
-    assert looking() == 1
-    stream.cancel()
-    until("its end", lambda: not looking())
-    left = _Stream(Call())
-    left.next(0.01)
-    del left
-    until("its end", lambda: not looking())
+    until("the end of each", lambda: not reading())
+    begin = threading.Event()
+
+    def begun() -> Call:
+        assert begin.wait(GIVE_UP)
+        return Call()
+
+    streams = [_Stream(Call), _Stream(lambda: Call(*"abcdefghijkl")), _Stream(begun)]
+    assert reading() == 3
+    streams[0].cancel()
+    streams[2].cancel()
+    begin.set()
+    # The other one is nobody's from now on.
+    del streams
+    until("their end", lambda: not reading())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,68 +18,93 @@ from switchboard.errors import SwitchboardError
 from switchboard.profiles import Connection
 from switchboard.types import Reconnect
 
+# So many messages of a stream are read at a time, and twice as many before anybody wants them.
+_BATCH = 4
+
 
 class _Stream:
-    """A stream, and a thread that ends it when its next message is waited for for too long.
+    """A stream, and the thread that reads it.
 
-    grpcio has no time for that. What takes whoever reads long between two messages is not counted.
+    grpcio has no bound for how long a message takes, and what Ctrl-C interrupts in it may be left
+    as it was at that moment. A thread is not interrupted; whoever waits here for what it reads can
+    be, and waits no longer than it wants.
     """
 
-    def __init__(self, call: Any) -> None:
-        self._call = call
-        # When the message must be there that somebody waits for.
-        self._due: float | None = None
-        # Held while it is not over. An interrupt cannot leave a plain lock between two states.
-        self._over = threading.Lock()
-        self._is_watched = False
-        #: Whether it was ended for that.
-        self.is_silent = False
+    def __init__(self, begin: Callable[[], Any]) -> None:
+        self._reading = _Reading(begin)
+        self._taken = 0
+        threading.Thread(target=self._reading.read, name="switchboard-stream", daemon=True).start()
 
     def next(self, within: float) -> Any:
         """Wait for the next message so many seconds; None at the end."""
-        self._due = time.monotonic() + within
         try:
-            if not self._is_watched:
-                self._over.acquire()
-                self._is_watched = True
-                watch = (weakref.ref(self), self._over, within)
-                name = "switchboard-stream"
-                threading.Thread(target=_watch, args=watch, name=name, daemon=True).start()
-            return next(self._call, None)
-        finally:
-            self._due = None
+            told = self._reading.told.get(timeout=min(max(within, 0.0), threading.TIMEOUT_MAX))
+        except queue.Empty:
+            raise TimeoutError from None
+        if isinstance(told, BaseException):
+            raise told
+        self._taken += 1
+        if self._taken % _BATCH == 0:
+            self._reading.wanted.put(True)
+        return told
 
     def cancel(self) -> None:
         """End it."""
-        if self._is_watched:
-            self._is_watched = False
-            self._over.release()
-        self._call.cancel()
+        self._reading.end()
 
-    def look(self, within: float) -> float:
-        """End it where its time is up; else say when to look again, in seconds."""
-        due = self._due
-        if due is None:
-            # Whoever begins to wait from now on may do so for that long.
-            return within
-        left = due - time.monotonic()
-        if left > 0:
-            return left
-        self.is_silent = True
-        self._call.cancel()
-        return within
+    def __del__(self) -> None:
+        # Whoever was interrupted while it was made has none to cancel, or less.
+        with contextlib.suppress(AttributeError):
+            self._reading.end()
 
 
-def _watch(stream: weakref.ref[_Stream], over: threading.Lock, within: float) -> None:
-    """Look at a stream until it is over, or nobody has it any more."""
-    left = within
-    while not over.acquire(timeout=min(max(left, 0.0), threading.TIMEOUT_MAX)):
-        watched = stream()
-        if watched is None:
+class _Reading:
+    """What a stream and its thread share. Its queues bear an interrupt at any moment."""
+
+    def __init__(self, begin: Callable[[], Any]) -> None:
+        #: What was read, and at last None or an error.
+        self.told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        #: Whether to read more.
+        self.wanted: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        for _ in range(2):
+            self.wanted.put(True)
+        self._begin = begin
+        self._call: Any = None
+        self._is_over = False
+
+    def read(self) -> None:
+        """Open the stream, and read it as far as it is wanted: what the thread does."""
+        try:
+            self._call = call = self._begin()
+            while self.wanted.get():
+                for _ in range(_BATCH):
+                    if self._is_over:
+                        # Whoever ended it may have had nothing to cancel yet.
+                        call.cancel()
+                        return
+                    message = next(call, None)
+                    self.told.put(message)
+                    if message is None:
+                        return
+            call.cancel()
+        except BaseException as error:
+            self.told.put(error)
+        finally:
+            self._call = None
+
+    def end(self) -> None:
+        """End both."""
+        self._is_over = True
+        self.wanted.put(False)
+        call = self._call
+        if call is None:
             return
-        left = watched.look(within)
-        # Else it would be this thread's.
-        del watched
+        try:
+            # In a thread, for the same reason.
+            threading.Thread(target=call.cancel, daemon=True).start()
+        except RuntimeError:
+            # The program ends, and there are no more of them.
+            call.cancel()
 
 
 class Transport:
@@ -134,22 +159,20 @@ class Transport:
             request_serializer=type(request).SerializeToString,
             response_deserializer=method.answer.FromString,
         )
-        with self._left_if_interrupted():
-            try:
-                return _Stream(multicallable(request, metadata=self._metadata))
-            except ValueError:
-                self._say_closed()
-                raise
+        return _Stream(lambda: multicallable(request, metadata=self._metadata))
 
     def read(self, stream: _Stream, within: float) -> Message | None:
         """The next message of a stream, where it comes within so many seconds; None at its end."""
-        with self._left_if_interrupted():
-            try:
-                message = stream.next(within)
-            except grpc.RpcError as error:
-                if stream.is_silent:
-                    raise silent(within, self._connection.url) from None
-                raise self._converted(error) from None
+        try:
+            message = stream.next(within)
+        except TimeoutError:
+            raise silent(within, self._connection.url) from None
+        except grpc.RpcError as error:
+            raise self._converted(error) from None
+        except ValueError:
+            # Another thread closed it since.
+            self._say_closed()
+            raise
         assert message is None or isinstance(message, Message)
         return message
 
@@ -178,7 +201,7 @@ class Transport:
 
         grpcio (1.85) guards a channel by a `threading.Condition`, which Python code takes and
         releases, so that an interrupt at the wrong moment leaves it taken: no stream over that
-        channel is told anything from then on.
+        channel is told anything from then on. Streams are read by threads, which none strikes.
         """
         try:
             yield
