@@ -348,9 +348,10 @@ def test_ctrl_c_at_any_moment_leaves_no_stream_behind(own: Server) -> None:
         go_on = own.work / "go-on"
         chat.send(script("thread", "turn", f"until:{go_on}", "completed"))
         for _ in range(20):
-            over = threading.Event()
+            begun, over = threading.Event(), threading.Event()
 
-            def interrupt(over: threading.Event = over) -> None:
+            def interrupt(begun: threading.Event = begun, over: threading.Event = over) -> None:
+                assert begun.wait(GIVE_UP)
                 time.sleep(dice.uniform(0, 0.02))
                 signal.pthread_kill(main, signal.SIGINT)
                 # Python says nothing of one that strikes where it tidies up.
@@ -359,6 +360,7 @@ def test_ctrl_c_at_any_moment_leaves_no_stream_behind(own: Server) -> None:
 
             with running(interrupt):
                 with pytest.raises(KeyboardInterrupt):
+                    begun.set()
                     for _ in chat.events():
                         pass
                 over.set()

@@ -21,6 +21,10 @@ from switchboard.types import Reconnect
 # So many messages of a stream are read at a time, and twice as many before anybody wants them.
 _BATCH = 4
 
+# How long Ctrl-C may go unnoticed, in seconds: Python does not see one that comes just before it
+# begins to wait.
+_UNSEEN = 0.2
+
 
 class _Stream:
     """A stream, and the thread that reads it.
@@ -37,10 +41,15 @@ class _Stream:
 
     def next(self, within: float) -> Any:
         """Wait for the next message so many seconds; None at the end."""
-        try:
-            told = self._reading.told.get(timeout=min(max(within, 0.0), threading.TIMEOUT_MAX))
-        except queue.Empty:
-            raise TimeoutError from None
+        due = time.monotonic() + within
+        while True:
+            left = due - time.monotonic()
+            try:
+                told = self._reading.told.get(timeout=min(max(left, 0.0), _UNSEEN))
+                break
+            except queue.Empty:
+                if left <= 0:
+                    raise TimeoutError from None
         if isinstance(told, BaseException):
             raise told
         self._taken += 1
