@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import venv
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import script
-from harness import ROOT, Server
+from harness import GIVE_UP, ROOT, Server
 
 from switchboard import Switchboard
 
@@ -136,3 +137,31 @@ def test_the_example_runs_many_and_fails_where_one_failed(
     refused = run(installed, example, "--cwd", "/nowhere", "x", env=own.environment())
     assert refused.returncode == 1
     assert "not started" in refused.stdout
+
+
+def test_ctrl_c_ends_the_example_and_not_the_turns(installed: Path, own: Server) -> None:
+    example = HERE / "examples" / "run_many.py"
+    command = [str(installed), str(example), "--cwd", str(own.work), "--at-once", "1"]
+    command += [script("thread", "turn", "sleep"), "this one is never started"]
+    with (
+        Switchboard(f"unix:{own.socket}") as sb,
+        subprocess.Popen(
+            command,
+            env=own.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as running,
+    ):
+        assert running.stderr is not None
+        # It follows the turn.
+        while not running.stderr.readline().endswith(" running\n"):
+            assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        printed, said = running.communicate(timeout=GIVE_UP)
+        assert running.returncode == 130
+        assert printed == ""
+        assert said.splitlines()[-1].startswith("interrupted; what runs goes on: switchboard ")
+        assert "Traceback" not in said
+        (left,) = sb.sessions.list(labels={"run": "run_many"})
+        assert left.state == "running"
