@@ -21,6 +21,10 @@ from harness import FAKE_AGENT, GIVE_UP, ROOT, Server, until
 
 from switchboard import Chat, ConfigDrift, Controls, Switchboard, SwitchboardError, errors
 from switchboard._channel import Method
+from switchboard._operations import sessions
+from switchboard._operations.call import Limits
+from switchboard._operations.effects import Operation, Unary
+from switchboard._proto.v1 import config_lock_pb2
 from switchboard.errors import BY_REASON
 
 TWICE = {"networkAccess": "enabled", "network_access": "restricted"}
@@ -404,3 +408,36 @@ def test_what_a_config_lock_is_refused_for() -> None:
     sent = details("CODEX_VERSION_MISMATCH", locked="0.169.0", actual="0.170.0")
     mismatch = answered(errors.CodexVersionMismatch, sent)
     assert (mismatch.locked, mismatch.actual) == ("0.169.0", "0.170.0")
+
+
+def test_what_a_fork_differs_in_is_told_whole_where_it_chooses_nothing_itself() -> None:
+    fixed: dict[str, Any] = dict.fromkeys(
+        ["cwd", "approval_policy", "network_access", "filesystem_sandbox", "codex"]
+    )
+    fixed.update(source="", labels={"a": "b"}, system_owned=False, persist_session=True)
+    cut = {"keys": "cwd", "diff": "-a", "truncated": "true"}
+
+    def forked(model: str | None) -> Operation[Any]:
+        forking = sessions.fork(Limits(), "x", "", (), "", title="t", model=model, **fixed)
+        assert isinstance(next(forking), Unary)
+        return forking
+
+    drifted = errors.ConfigLockDrift("x", reason="CONFIG_LOCK_DRIFT", metadata=cut)
+    asking = forked(None)
+    asked = asking.throw(drifted)
+    assert isinstance(asked, Unary)
+    assert asked.request == config_lock_pb2.VerifyConfigLockRequest(session_id="x")
+    told = config_lock_pb2.ConfigDrift(key="config.model", locked="1", actual="2", origin="codex")
+    with pytest.raises(errors.ConfigLockDrift) as raised:
+        asking.send(config_lock_pb2.VerifyConfigLockResponse(drift=[told], diff="-1\n+2\n"))
+    assert raised.value is drifted
+    assert (drifted.keys, drifted.diff, drifted.is_truncated) == (
+        ["config.model"],
+        "-1\n+2\n",
+        False,
+    )
+    # The server compares no other fork, so that what is known is told.
+    other = errors.ConfigLockDrift("x", reason="CONFIG_LOCK_DRIFT", metadata=cut)
+    with pytest.raises(errors.ConfigLockDrift) as raised:
+        forked("gpt-5.4").throw(other)
+    assert (raised.value.diff, raised.value.is_truncated) == ("-a", True)

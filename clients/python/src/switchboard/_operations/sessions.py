@@ -142,7 +142,14 @@ def fork(
         prompt=prompt,
         images=_images(images),
     )
-    answer = yield from call(limits, request, pb.ForkSessionResponse)
+    own = pb.Session()
+    own.CopyFrom(request.session)
+    for name in ("source", "title", "labels", "system_owned", "persist_session"):
+        own.ClearField(name)
+    # With nothing of its own to run with, it differs in what the next turn there would.
+    same = own == pb.Session()
+    forking = call(limits, request, pb.ForkSessionResponse)
+    answer = yield from telling_drift(limits, forking, lambda: of_session(of) if same else None)
     return convert.session(answer.session)
 
 
