@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -58,6 +60,28 @@ def running(work: Callable[[], None]) -> Iterator[threading.Thread]:
     assert not thread.is_alive()
     if failures:
         raise failures[0]
+
+
+@contextmanager
+def interrupted(delay: float = 0.0) -> Iterator[None]:
+    """Expect that what is done here is interrupted, and see to it, so many seconds later."""
+    main = threading.main_thread().ident
+    assert main is not None
+    begun, over = threading.Event(), threading.Event()
+
+    def interrupt() -> None:
+        assert begun.wait(GIVE_UP)
+        time.sleep(delay)
+        signal.pthread_kill(main, signal.SIGINT)
+        # Python says nothing of one that strikes where it tidies up.
+        while not over.wait(GIVE_UP / 4):
+            signal.pthread_kill(main, signal.SIGINT)
+
+    with running(interrupt):
+        with pytest.raises(KeyboardInterrupt):
+            begun.set()
+            yield
+        over.set()
 
 
 def check(told: list[Event], chat: Chat) -> None:

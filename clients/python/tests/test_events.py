@@ -7,12 +7,11 @@ import itertools
 import logging
 import signal
 import threading
-import time
 from typing import Any
 
 import pytest
 from conftest import script
-from following import BROKEN, CLIENTS, HEADER, Script, check, collect_async, running
+from following import BROKEN, CLIENTS, HEADER, Script, check, collect_async, interrupted, running
 from google.protobuf.message import Message
 from harness import GIVE_UP, Proxy, Server, seeded, until
 
@@ -340,30 +339,15 @@ def test_ctrl_c_ends_it_and_its_stream(sb: Switchboard, chat: Chat) -> None:
 
 
 def test_ctrl_c_at_any_moment_leaves_no_stream_behind(own: Server) -> None:
-    main = threading.main_thread().ident
-    assert main is not None
     dice = seeded()
     with Switchboard(f"unix:{own.socket}") as sb:
         chat = sb.session(sb.sessions.create(own.work).id)
         go_on = own.work / "go-on"
         chat.send(script("thread", "turn", f"until:{go_on}", "completed"))
         for _ in range(20):
-            begun, over = threading.Event(), threading.Event()
-
-            def interrupt(begun: threading.Event = begun, over: threading.Event = over) -> None:
-                assert begun.wait(GIVE_UP)
-                time.sleep(dice.uniform(0, 0.02))
-                signal.pthread_kill(main, signal.SIGINT)
-                # Python says nothing of one that strikes where it tidies up.
-                while not over.wait(GIVE_UP / 4):
-                    signal.pthread_kill(main, signal.SIGINT)
-
-            with running(interrupt):
-                with pytest.raises(KeyboardInterrupt):
-                    begun.set()
-                    for _ in chat.events():
-                        pass
-                over.set()
+            with interrupted(dice.uniform(0, 0.02)):
+                for _ in chat.events():
+                    pass
         until("the end of each watch", lambda: sb.info().open_watches == 0)
         go_on.touch()
         chat.wait(GIVE_UP)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from conftest import script
-from harness import GIVE_UP, Server
+from following import interrupted
+from harness import GIVE_UP, Server, seeded
 
 from switchboard import (
     Chat,
@@ -113,6 +115,25 @@ def test_a_running_turn_is_interrupted_and_killed(chat: Chat) -> None:
     assert chat.kill().state == "stopping"
     assert chat.wait(GIVE_UP).state == "killed"
     assert [turn.state for turn in chat.turns()] == ["interrupted", "killed"]
+
+
+def test_ctrl_c_ends_what_is_waited_for_and_leaves_the_turn(sb: Switchboard, chat: Chat) -> None:
+    dice = seeded()
+    with interrupted(dice.uniform(0, 0.02)):
+        chat.send(script("thread", "turn", "sleep"))
+        chat.wait()
+    # It may have arrived, or arrive yet.
+    with suppress(SessionRunning):
+        chat.send(script("thread", "turn", "sleep"))
+    for _ in range(5):
+        with interrupted(dice.uniform(0, 0.02)):
+            chat.wait()
+        with interrupted(dice.uniform(0, 0.02)):
+            while True:
+                chat.output()
+    assert [turn.state for turn in chat.turns()] == ["running"]
+    chat.kill()
+    assert chat.wait(GIVE_UP).state == "killed"
 
 
 def test_a_fork_begins_with_the_history(sb: Switchboard, chat: Chat) -> None:

@@ -56,8 +56,8 @@ class Chat:
 
         `images` are files on the server's machine; relative paths are those of this process.
         Where a turn runs already: `SessionRunning`. Where it would run with something else than
-        the session's config lock has: `ConfigLockDrift`. Whoever interrupts it does not know
-        whether the turn was started: `get` says so.
+        the session's config lock has: `ConfigLockDrift`. Where it is interrupted or cancelled the
+        turn may have been started all the same.
         """
         operation = operations.send(self._driver.limits, self.id, prompt, images)
         return self._driver.run(operation)
