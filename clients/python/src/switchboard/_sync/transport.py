@@ -80,6 +80,7 @@ class _Reading:
         self._begin = begin
         self._call: Any = None
         self._is_over = False
+        self._is_ended = False
 
     def read(self) -> None:
         """Open the stream, and read it as far as it is wanted: what the thread does."""
@@ -102,18 +103,20 @@ class _Reading:
             self._call = None
 
     def end(self) -> None:
-        """End both."""
+        """End both; again where that was interrupted."""
+        if self._is_ended:
+            return
         self._is_over = True
         self.wanted.put(False)
         call = self._call
-        if call is None:
-            return
-        try:
-            # In a thread, for the same reason.
-            threading.Thread(target=call.cancel, daemon=True).start()
-        except RuntimeError:
-            # The program ends, and there are no more of them.
-            call.cancel()
+        if call is not None:
+            try:
+                # In a thread, which is not interrupted either.
+                threading.Thread(target=call.cancel, daemon=True).start()
+            except RuntimeError:
+                # The program ends, and there are no more of them.
+                call.cancel()
+        self._is_ended = True
 
 
 class Transport:
