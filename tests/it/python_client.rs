@@ -50,6 +50,11 @@ fn events_come_once_and_in_order_whatever_happens_to_connection_and_server() {
 }
 
 #[test]
+fn a_server_that_hangs_is_lost_and_costs_no_event() {
+    check("test_silence.py");
+}
+
+#[test]
 fn every_reason_is_an_exception_of_its_own() {
     check("test_errors.py");
 }

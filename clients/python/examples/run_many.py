@@ -4,7 +4,8 @@
     python run_many.py --cwd ~/project --at-once 4 < prompts.txt       # one prompt a line
 
 Progress goes to standard error, the results to standard output. The exit code is 0 when every
-turn was completed, else 1. Ctrl-C leaves the turns running: `switchboard sessions list`.
+turn was completed, else 1. Ctrl-C starts no more of them and ends with 130; the turns that run are
+the server's and go on, which the last line says.
 """
 
 import argparse
@@ -121,4 +122,11 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    try:
+        sys.exit(asyncio.run(main()))
+    except KeyboardInterrupt:
+        print(
+            "interrupted; what runs goes on: switchboard sessions list --label run=run_many",
+            file=sys.stderr,
+        )
+        sys.exit(130)

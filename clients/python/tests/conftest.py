@@ -27,6 +27,14 @@ def shared() -> Iterator[Server]:
 
 
 @pytest.fixture
+def own() -> Iterator[Server]:
+    """A server for a test alone, which may end it and start it again."""
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
 def sb(shared: Server) -> Iterator[Switchboard]:
     with Switchboard(f"unix:{shared.socket}") as client:
         yield client

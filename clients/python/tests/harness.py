@@ -25,7 +25,7 @@ FAKE_AGENT = ROOT / "tests" / "fixtures" / "agents" / "fake_agent.py"
 MARK = "SWITCHBOARD_TEST_BASE"
 
 # When a test gives up: no measure of anything, only so that it ends.
-GIVE_UP = 60.0
+GIVE_UP = 120.0
 
 
 # Read before the tests take such variables away.
@@ -47,6 +47,22 @@ def until(what: str, is_so: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
+def lasting_port() -> int:
+    """A port that is free, and that nobody is given who asks for any.
+
+    A server that is started again has the same one, which is not to be somebody else's meanwhile:
+    not even that of a client that calls it.
+    """
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    first, last = (int(each) for each in given)
+    others: list[int] = [*range(10_000, first), *range(max(last, 10_000) + 1, 65_536)]
+    while others:
+        port = random.choice(others)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    return 0
+
+
 class Server:
     """A server whose codex is the scripted agent."""
 
@@ -58,7 +74,7 @@ class Server:
         self.work.mkdir()
         (self.base / "config.toml").write_text(config)
         self._arguments: list[str | Path] = ["--codex", codex, *arguments]
-        self._listen = "127.0.0.1:0"
+        self._listen = f"127.0.0.1:{lasting_port()}"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -102,7 +118,7 @@ class Server:
         until("the server", lambda: ready.exists() or process.poll() is not None)
         assert process.poll() is None, (self.base / "log").read_text()
         addresses = json.loads(ready.read_text())["addresses"]
-        # The same port from now on, so that clients find it again.
+        # The same from now on, so that clients find it again.
         self._listen = next(a for a in addresses if a.startswith("http://"))[7:]
 
     def kill(self) -> None:
@@ -110,6 +126,16 @@ class Server:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    def pause(self) -> None:
+        """Let it hang, with its connections as they are."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on after that."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def ask_to_stop(self) -> None:
         assert self._process is not None
@@ -157,7 +183,8 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        return f"{'https' if self._tls else 'http'}://localhost:{self.port}"
+        # A certificate is for a name, which may have more than one address.
+        return f"https://localhost:{self.port}" if self._tls else f"http://127.0.0.1:{self.port}"
 
     def cut_after(self, budget: Callable[[], int] | None) -> None:
         """Cut everything after so many bytes to clients, and again and again."""
@@ -171,6 +198,8 @@ class Proxy:
             self._cut()
 
     def close(self) -> None:
+        # Whoever waits for the next connection would take that one yet.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
 

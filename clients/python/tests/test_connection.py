@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from harness import BINARY, ROOT, Proxy, Server
+from harness import BINARY, GIVE_UP, ROOT, Proxy, Server
 
 from switchboard import (
     AsyncSwitchboard,
@@ -208,7 +208,7 @@ def test_a_unix_socket_needs_no_token_and_tcp_does(shared: Server, tmp_path: Pat
         assert asyncio.run(info()) == str(shared.home)
     for name in ("a b", "a%41", "a?b#c", "ü:"):
         (tmp_path / name).symlink_to(shared.socket)
-        with Switchboard(f"unix:{tmp_path / name}", connect_timeout=0.5) as sb:
+        with Switchboard(f"unix:{tmp_path / name}") as sb:
             assert sb.info().home == str(shared.home)
     with Switchboard(shared.url, home=shared.home) as sb:
         assert sb.info().home == str(shared.home)
@@ -223,7 +223,7 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         # Before the time of the call is up, which would be another error.
-        with Switchboard(url, timeout=4, connect_timeout=0.2) as sb:
+        with Switchboard(url, timeout=GIVE_UP, connect_timeout=0.2) as sb:
             for call in (sb.info, lambda: next(sb.session("x").events())):
                 with pytest.raises(SwitchboardError, match="no server answers") as raised:
                     call()

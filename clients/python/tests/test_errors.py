@@ -17,10 +17,14 @@ import pytest
 from conftest import script
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
-from harness import FAKE_AGENT, ROOT, Server, until
+from harness import FAKE_AGENT, GIVE_UP, ROOT, Server, until
 
 from switchboard import Chat, ConfigDrift, Controls, Switchboard, SwitchboardError, errors
 from switchboard._channel import Method
+from switchboard._operations import sessions
+from switchboard._operations.call import Limits
+from switchboard._operations.effects import Operation, Unary
+from switchboard._proto.v1 import config_lock_pb2
 from switchboard.errors import BY_REASON
 
 TWICE = {"networkAccess": "enabled", "network_access": "restricted"}
@@ -86,9 +90,10 @@ def test_arguments(sb: Switchboard, chat: Chat, shared: Server) -> None:
 
 def test_sessions(sb: Switchboard, shared: Server) -> None:
     assert refused(errors.SessionNotFound, sb.session(NOBODY).get).session_id == NOBODY
-    ids = [str(uuid.UUID(f"abcd{number:04}-0000-4000-8000-000000000000")) for number in (1, 2)]
+    # No other session's begins as these do.
+    ids = [f"abcd00{number:02}-0000-4000-8000-000000000000" for number in (1, 2)]
     chats = [sb.session(sb.sessions.create(shared.work, session_id=each).id) for each in ids]
-    assert refused(errors.AmbiguousId, lambda: sb.sessions.get("abcd")).matches == sorted(ids)
+    assert refused(errors.AmbiguousId, lambda: sb.sessions.get("abcd000")).matches == ids
     exists = refused(
         errors.SessionExists, lambda: sb.sessions.create(shared.work, session_id=ids[0])
     )
@@ -212,7 +217,7 @@ def test_events_that_have_expired() -> None:
         chat = sb.session(sb.sessions.create(own.work).id)
         for _ in range(3):
             chat.send(script("thread", "turn", *["print:40:10000", "sleep:0.02"] * 5, "completed"))
-            chat.wait(60)
+            chat.wait(GIVE_UP)
         # They go soon after the turn that needed them.
         until("their end", lambda: next(iter(chat.events())).seq > 1)
         expired = refused(errors.CursorExpired, lambda: list(chat.events(since=0, follow=False)))
@@ -224,7 +229,7 @@ def test_events_that_are_damaged() -> None:
     with server() as (own, sb):
         chat = sb.session(sb.sessions.create(own.work).id)
         chat.send(script("thread", "turn", "print:30", "message:the one", "print:30", "completed"))
-        chat.wait(30)
+        chat.wait(GIVE_UP)
         told = [event.text for event in chat.events(follow=False)]
         own.kill()
         session = own.home / "sessions" / chat.id
@@ -272,10 +277,10 @@ def test_no_server(tmp_path: Path) -> None:
 
 
 class Answering:
-    """A server that gives one answer to everything."""
+    """A server that gives these answers, the last of them to everything that follows."""
 
-    def __init__(self, code: grpc.StatusCode, details: bytes | None) -> None:
-        self._trailers = (("grpc-status-details-bin", details),) if details is not None else ()
+    def __init__(self, code: grpc.StatusCode, *details: bytes | None) -> None:
+        self._details = details
         self._code = code
         self.calls = 0
         self._server = grpc.server(futures.ThreadPoolExecutor(1))
@@ -284,8 +289,10 @@ class Answering:
 
     def service(self, _: Any) -> Any:
         def answer(_: bytes, context: grpc.ServicerContext) -> bytes:
+            told = self._details[min(self.calls, len(self._details) - 1)]
             self.calls += 1
-            context.set_trailing_metadata(self._trailers)
+            if told is not None:
+                context.set_trailing_metadata((("grpc-status-details-bin", told),))
             context.abort(self._code, "in words")
             raise AssertionError
 
@@ -307,28 +314,43 @@ def details(reason: str, *more: Any, **metadata: str) -> bytes:
     return bytes(status_pb2.Status(code=9, message="x", details=packed).SerializeToString())
 
 
+# Longer than any call may take.
+LATER = error_details_pb2.RetryInfo()
+LATER.retry_delay.FromSeconds(3_600)
+
+
 @pytest.mark.parametrize(
-    ("code", "sent", "kind", "reason", "calls"),
+    ("code", "sent", "kind", "reason"),
     [
-        ("PERMISSION_DENIED", details("MISDIRECTED_REQUEST"), "MisdirectedRequest", None, 1),
-        ("INTERNAL", details("INTERNAL"), "InternalError", None, 1),
-        # These are asked again, until the time is up.
-        ("RESOURCE_EXHAUSTED", details("OVERLOADED"), "Overloaded", None, 2),
-        ("UNAVAILABLE", details("SHUTTING_DOWN"), "ShuttingDown", None, 2),
+        ("PERMISSION_DENIED", [details("MISDIRECTED_REQUEST")], "MisdirectedRequest", None),
+        ("INTERNAL", [details("INTERNAL")], "InternalError", None),
+        # These are asked again, as long as there is time.
+        (
+            "RESOURCE_EXHAUSTED",
+            [details("OVERLOADED"), details("OVERLOADED", LATER)],
+            "Overloaded",
+            None,
+        ),
+        (
+            "UNAVAILABLE",
+            [details("SHUTTING_DOWN"), details("SHUTTING_DOWN", LATER)],
+            "ShuttingDown",
+            None,
+        ),
         # A later server's, and those of whatever is on the way.
-        ("ABORTED", details("BRAND_NEW", key="value"), "SwitchboardError", "BRAND_NEW", 1),
-        ("UNAVAILABLE", details("STORAGE_FULL"), "StorageFull", None, 1),
-        ("PERMISSION_DENIED", None, "SwitchboardError", "", 1),
-        ("PERMISSION_DENIED", b"\xff\xff", "SwitchboardError", "", 1),
+        ("ABORTED", [details("BRAND_NEW", key="value")], "SwitchboardError", "BRAND_NEW"),
+        ("UNAVAILABLE", [details("STORAGE_FULL")], "StorageFull", None),
+        ("PERMISSION_DENIED", [None], "SwitchboardError", ""),
+        ("PERMISSION_DENIED", [b"\xff\xff"], "SwitchboardError", ""),
     ],
     ids=["misdirected", "internal", "overloaded", "stopping", "new", "full", "bare", "garbled"],
 )
 def test_any_other_answer(
-    code: str, sent: bytes | None, kind: str, reason: str | None, calls: int
+    code: str, sent: list[bytes | None], kind: str, reason: str | None
 ) -> None:
     with (
-        Answering(grpc.StatusCode[code], sent) as there,
-        Switchboard(there.url, timeout=2 if calls > 1 else 30) as sb,
+        Answering(grpc.StatusCode[code], *sent) as there,
+        Switchboard(there.url, timeout=GIVE_UP) as sb,
         pytest.raises(SwitchboardError) as raised,
     ):
         sb.info()
@@ -336,8 +358,7 @@ def test_any_other_answer(
     assert type(error).__name__ == kind
     assert error.code is grpc.StatusCode[code]
     assert "in words" in str(error)
-    assert there.calls >= calls
-    assert calls > 1 or there.calls == 1
+    assert there.calls == len(sent)
     if reason is not None:
         assert error.reason == reason
     if reason == "BRAND_NEW":
@@ -387,3 +408,36 @@ def test_what_a_config_lock_is_refused_for() -> None:
     sent = details("CODEX_VERSION_MISMATCH", locked="0.169.0", actual="0.170.0")
     mismatch = answered(errors.CodexVersionMismatch, sent)
     assert (mismatch.locked, mismatch.actual) == ("0.169.0", "0.170.0")
+
+
+def test_what_a_fork_differs_in_is_told_whole_where_it_chooses_nothing_itself() -> None:
+    fixed: dict[str, Any] = dict.fromkeys(
+        ["cwd", "approval_policy", "network_access", "filesystem_sandbox", "codex"]
+    )
+    fixed.update(source="", labels={"a": "b"}, system_owned=False, persist_session=True)
+    cut = {"keys": "cwd", "diff": "-a", "truncated": "true"}
+
+    def forked(model: str | None) -> Operation[Any]:
+        forking = sessions.fork(Limits(), "x", "", (), "", title="t", model=model, **fixed)
+        assert isinstance(next(forking), Unary)
+        return forking
+
+    drifted = errors.ConfigLockDrift("x", reason="CONFIG_LOCK_DRIFT", metadata=cut)
+    asking = forked(None)
+    asked = asking.throw(drifted)
+    assert isinstance(asked, Unary)
+    assert asked.request == config_lock_pb2.VerifyConfigLockRequest(session_id="x")
+    told = config_lock_pb2.ConfigDrift(key="config.model", locked="1", actual="2", origin="codex")
+    with pytest.raises(errors.ConfigLockDrift) as raised:
+        asking.send(config_lock_pb2.VerifyConfigLockResponse(drift=[told], diff="-1\n+2\n"))
+    assert raised.value is drifted
+    assert (drifted.keys, drifted.diff, drifted.is_truncated) == (
+        ["config.model"],
+        "-1\n+2\n",
+        False,
+    )
+    # The server compares no other fork, so that what is known is told.
+    other = errors.ConfigLockDrift("x", reason="CONFIG_LOCK_DRIFT", metadata=cut)
+    with pytest.raises(errors.ConfigLockDrift) as raised:
+        forked("gpt-5.4").throw(other)
+    assert (raised.value.diff, raised.value.is_truncated) == ("-a", True)

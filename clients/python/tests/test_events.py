@@ -7,13 +7,11 @@ import itertools
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import grpc
 import pytest
 from conftest import script
+from following import BROKEN, CLIENTS, HEADER, Script, check, collect_async, interrupted, running
 from google.protobuf.message import Message
 from harness import GIVE_UP, Proxy, Server, seeded, until
 
@@ -29,65 +27,7 @@ from switchboard import (
     SwitchboardError,
 )
 from switchboard._operations.call import Limits
-from switchboard._operations.effects import Emit, Notify, Open, Read
-from switchboard._operations.watch import EventCursor, follow
 from switchboard._proto.v1 import event_pb2
-
-#: Runs `events()` of one of the two clients to its end, in a thread.
-Collect = Callable[..., list[Event]]
-
-
-def collect_sync(url: str, token: str, session_id: str, told: list[Event], **how: Any) -> None:
-    with Switchboard(url, token=token) as sb:
-        for event in sb.session(session_id).events(**how):
-            told.append(event)
-
-
-def collect_async(url: str, token: str, session_id: str, told: list[Event], **how: Any) -> None:
-    async def collect() -> None:
-        async with AsyncSwitchboard(url, token=token) as sb:
-            async for event in sb.session(session_id).events(**how):
-                told.append(event)
-
-    asyncio.run(collect())
-
-
-CLIENTS = pytest.mark.parametrize("collect", [collect_sync, collect_async], ids=["sync", "async"])
-
-
-@contextmanager
-def running(work: Callable[[], None]) -> Iterator[threading.Thread]:
-    failures: list[BaseException] = []
-
-    def guarded() -> None:
-        try:
-            work()
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=guarded, daemon=True)
-    thread.start()
-    yield thread
-    thread.join(GIVE_UP)
-    assert not thread.is_alive()
-    if failures:
-        raise failures[0]
-
-
-def check(told: list[Event], chat: Chat) -> None:
-    """They are all that there are, each once and in order."""
-    seqs = [event.seq for event in told]
-    assert seqs == list(range(1, len(seqs) + 1))
-    assert told == list(chat.events(follow=False))
-    printed = [event.raw for event in told if event.origin == "agent"]
-    assert printed == chat.output().splitlines()
-
-
-@pytest.fixture
-def own() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
 
 
 @CLIENTS
@@ -209,7 +149,7 @@ def test_an_async_callback_is_awaited_and_a_plain_one_is_called(
 
 def test_it_begins_where_it_is_told_to(chat: Chat) -> None:
     chat.send(script("thread", "turn", "message:one", "message:two", "completed"))
-    chat.wait(30)
+    chat.wait(GIVE_UP)
     every = list(chat.events(follow=False))
     assert [event.seq for event in every] == list(range(1, len(every) + 1))
     assert list(chat.events(since=every[3].seq, follow=False)) == every[4:]
@@ -227,7 +167,7 @@ def test_it_begins_where_it_is_told_to(chat: Chat) -> None:
 
 def test_only_the_kinds_that_are_wanted_come(chat: Chat) -> None:
     chat.send(script("thread", "turn", "message:one", "message:two", "completed"))
-    chat.wait(30)
+    chat.wait(GIVE_UP)
     kinds = ["item_completed", "state_changed"]
     found = list(chat.events(kinds=kinds, follow=False))
     assert [event.kind for event in found] == [
@@ -244,7 +184,7 @@ def test_only_the_kinds_that_are_wanted_come(chat: Chat) -> None:
 
 def test_an_event_has_what_the_agent_printed(chat: Chat) -> None:
     chat.send(script("thread", "turn", "message:one", "line:no JSON", "completed"))
-    chat.wait(30)
+    chat.wait(GIVE_UP)
     by_kind = {event.kind: event for event in chat.events(follow=False)}
     item = by_kind["item_completed"]
     assert item.json["item"]["text"] == item.text == "one"
@@ -261,7 +201,7 @@ def test_an_event_has_what_the_agent_printed(chat: Chat) -> None:
 
 def test_a_large_event_says_where_its_whole_is(chat: Chat) -> None:
     chat.send(script("thread", "turn", "big:5000000", "completed"))
-    chat.wait(30)
+    chat.wait(GIVE_UP)
     (elided,) = (event for event in chat.events(follow=False) if event.elided)
     assert elided.elided is not None
     assert elided.raw == b""
@@ -398,40 +338,20 @@ def test_ctrl_c_ends_it_and_its_stream(sb: Switchboard, chat: Chat) -> None:
     assert [event.seq for event in chat.events(follow=False)] == [1]
 
 
-class Script:
-    """Plays the server to the operation of a stream: what connections bring until they break."""
-
-    def __init__(self, *answers: Message | SwitchboardError | None, limits: Limits) -> None:
-        self.news: list[Reconnect] = []
-        self.told: list[Any] = []
-        self.requests: list[Any] = []
-        cursor = EventCursor("x", None, None, True, False, None)
-        operation = follow(limits, cursor, self.news.append, 300.0)
-        script, answer = iter(answers), None
-        try:
-            effect = next(operation)
-            while True:
-                match effect:
-                    case Read():
-                        answer = next(script)
-                    case Notify(callback, news):
-                        callback(news)
-                    case Open(request):
-                        self.requests.append(request)
-                    case Emit(value):
-                        self.told.append(value)
-                given, answer = answer, None
-                if isinstance(given, SwitchboardError):
-                    effect = operation.throw(given)
-                    continue
-                effect = operation.send(given)
-        except StopIteration:
-            # The script is at its end.
-            operation.close()
-
-
-HEADER = event_pb2.WatchEventsResponse(header=event_pb2.WatchHeader(start_seq=1, epoch="e"))
-BROKEN = SwitchboardError("broken", code=grpc.StatusCode.UNAVAILABLE)
+def test_ctrl_c_at_any_moment_leaves_no_stream_behind(own: Server) -> None:
+    dice = seeded()
+    with Switchboard(f"unix:{own.socket}") as sb:
+        chat = sb.session(sb.sessions.create(own.work).id)
+        go_on = own.work / "go-on"
+        chat.send(script("thread", "turn", f"until:{go_on}", "completed"))
+        for _ in range(20):
+            with interrupted(dice.uniform(0, 0.02)):
+                for _ in chat.events():
+                    pass
+        until("the end of each watch", lambda: sb.info().open_watches == 0)
+        go_on.touch()
+        chat.wait(GIVE_UP)
+        check(list(chat.events(follow=False)), chat)
 
 
 def test_a_connection_that_breaks_before_anything_comes_is_made_less_often() -> None:

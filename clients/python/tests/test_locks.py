@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from harness import GIVE_UP
 
 from switchboard import (
     AsyncSwitchboard,
@@ -42,7 +43,7 @@ def sb() -> Iterator[Switchboard]:
 def locked(sb: Switchboard) -> Session:
     """A session that ran a turn."""
     created = sb.sessions.create(_WORK, "Go.", filesystem_sandbox="danger-full-access")
-    session = sb.session(created.id).wait(60)
+    session = sb.session(created.id).wait(GIVE_UP)
     assert session.state == "completed"
     assert (session.config_lock, session.persist_session) == (None, False)
     return session
@@ -114,7 +115,7 @@ def test_a_session_is_held_to_its_lock(
     # Its directory is the lock's, wherever this process is.
     created = sb.sessions.create(prompt="Go.", config_lock=file, persist_session=True)
     chat = sb.session(created.id)
-    session = chat.wait(60)
+    session = chat.wait(GIVE_UP)
     assert session.state == "completed"
     assert session.working_directory == locked.working_directory
     assert (session.model, session.filesystem_sandbox) == ("gpt-5.5", "danger-full-access")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import venv
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import script
-from harness import ROOT, Server
+from harness import GIVE_UP, ROOT, Server
 
 from switchboard import Switchboard
 
@@ -25,7 +26,7 @@ def run(
     *command: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, env=env, cwd=cwd, capture_output=True, text=True, check=False, timeout=120
+        command, env=env, cwd=cwd, capture_output=True, text=True, check=False, timeout=600
     )
 
 
@@ -50,13 +51,6 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     done = run(*install, wheel)
     assert done.returncode == 0, done.stderr
     yield python
-
-
-@pytest.fixture(scope="module")
-def own() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
 
 
 def blocks(file: Path) -> list[str]:
@@ -92,7 +86,8 @@ def test_what_is_installed_has_types(installed: Path, tmp_path: Path) -> None:
         "    reveal_type(await AsyncSwitchboard().session('x').wait())\n"
         "sb.session('x').settings.set(settings={}, mode='other')\n"
     )
-    cache = ROOT / "tests" / "generated" / "mypy"
+    # Its own: it is a database, and the one of the sources may be in use.
+    cache = ROOT / "tests" / "generated" / "mypy-installed"
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(cache)]
     checked = run(*command, "--python-executable", installed, program, cwd=tmp_path)
     assert 'type is "str"' in checked.stdout
@@ -132,7 +127,7 @@ def test_the_example_runs_many_and_fails_where_one_failed(
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     assert replayed.returncode == 0, replayed.stderr
     assert "== 2 of 2 completed" in replayed.stdout
@@ -142,3 +137,31 @@ def test_the_example_runs_many_and_fails_where_one_failed(
     refused = run(installed, example, "--cwd", "/nowhere", "x", env=own.environment())
     assert refused.returncode == 1
     assert "not started" in refused.stdout
+
+
+def test_ctrl_c_ends_the_example_and_not_the_turns(installed: Path, own: Server) -> None:
+    example = HERE / "examples" / "run_many.py"
+    command = [str(installed), str(example), "--cwd", str(own.work), "--at-once", "1"]
+    command += [script("thread", "turn", "sleep"), "this one is never started"]
+    with (
+        Switchboard(f"unix:{own.socket}") as sb,
+        subprocess.Popen(
+            command,
+            env=own.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as running,
+    ):
+        assert running.stderr is not None
+        # It follows the turn.
+        while not running.stderr.readline().endswith(" running\n"):
+            assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        printed, said = running.communicate(timeout=GIVE_UP)
+        assert running.returncode == 130
+        assert printed == ""
+        assert said.splitlines()[-1].startswith("interrupted; what runs goes on: switchboard ")
+        assert "Traceback" not in said
+        (left,) = sb.sessions.list(labels={"run": "run_many"})
+        assert left.state == "running"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from conftest import script
-from harness import Server
+from following import interrupted
+from harness import GIVE_UP, Server, seeded
 
 from switchboard import (
     Chat,
@@ -73,7 +75,7 @@ def test_a_relative_directory_is_that_of_this_process(
 def test_a_turn_is_sent_waited_for_and_read(chat: Chat) -> None:
     turn = chat.send(script("thread", "turn", "command:ls", "message:it is done", "completed"))
     assert (turn.number, turn.state) == (1, "running")
-    session = chat.wait(timeout=30)
+    session = chat.wait(timeout=GIVE_UP)
     assert (session.state, session.at_rest, session.turn_count) == ("completed", True, 1)
     assert session.usage == Usage(100, 10, 0, 20, 5)
     assert session.usage + session.usage == Usage(200, 20, 0, 40, 10)
@@ -108,16 +110,35 @@ def test_a_running_turn_is_interrupted_and_killed(chat: Chat) -> None:
     assert (raised.value.state, raised.value.session_id) == ("running", chat.id)
     assert chat.wait(states=["running"]).state == "running"
     assert chat.interrupt().state == "stopping"
-    assert chat.wait(30).state == "interrupted"
+    assert chat.wait(GIVE_UP).state == "interrupted"
     chat.send(script("ignore-int", "thread", "turn", "sleep"))
     assert chat.kill().state == "stopping"
-    assert chat.wait(30).state == "killed"
+    assert chat.wait(GIVE_UP).state == "killed"
     assert [turn.state for turn in chat.turns()] == ["interrupted", "killed"]
+
+
+def test_ctrl_c_ends_what_is_waited_for_and_leaves_the_turn(sb: Switchboard, chat: Chat) -> None:
+    dice = seeded()
+    with interrupted(dice.uniform(0, 0.02)):
+        chat.send(script("thread", "turn", "sleep"))
+        chat.wait()
+    # It may have arrived, or arrive yet.
+    with suppress(SessionRunning):
+        chat.send(script("thread", "turn", "sleep"))
+    for _ in range(5):
+        with interrupted(dice.uniform(0, 0.02)):
+            chat.wait()
+        with interrupted(dice.uniform(0, 0.02)):
+            while True:
+                chat.output()
+    assert [turn.state for turn in chat.turns()] == ["running"]
+    chat.kill()
+    assert chat.wait(GIVE_UP).state == "killed"
 
 
 def test_a_fork_begins_with_the_history(sb: Switchboard, chat: Chat) -> None:
     chat.send(script("thread", "turn", "message", "completed"))
-    source = chat.wait(30)
+    source = chat.wait(GIVE_UP)
     fork = chat.fork(title="a fork", filesystem_sandbox="read-only")
     assert (fork.forked_from, fork.title) == (chat.id, "a fork")
     assert fork.working_directory == source.working_directory
@@ -128,7 +149,7 @@ def test_a_fork_begins_with_the_history(sb: Switchboard, chat: Chat) -> None:
 def test_sessions_that_did_nothing_for_long_are_cleaned_up(sb: Switchboard, shared: Server) -> None:
     label = {"cleanup": "yes"}
     session = sb.sessions.create(shared.work, script("thread", "turn", "completed"), labels=label)
-    sb.session(session.id).wait(30)
+    sb.session(session.id).wait(GIVE_UP)
     age = timedelta(0)
     assert session.id in sb.sessions.cleanup(older_than=age, states=["completed"], dry_run=True)
     assert sb.sessions.cleanup(older_than=timedelta(days=1)) == []
@@ -177,7 +198,7 @@ def test_a_transcript_is_replayed(sb: Switchboard, shared: Server) -> None:
     # Without its pauses.
     plain.write_bytes(Path(transcript).read_bytes())
     session = sb.sessions.create(shared.work, "go", agent=f"replay:{os.path.relpath(plain)}")
-    assert sb.session(session.id).wait(30).state == "completed"
+    assert sb.session(session.id).wait(GIVE_UP).state == "completed"
 
 
 def test_the_server_tells_about_itself(sb: Switchboard, shared: Server) -> None:

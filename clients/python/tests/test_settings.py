@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from harness import Server
+from harness import GIVE_UP, Server
 
 from switchboard import (
     ABSENT,
@@ -122,16 +122,13 @@ def test_two_that_merge_at_once_lose_nothing(shared: Server, chat: Chat) -> None
     rounds = 25
 
     def merge(name: str) -> None:
-        with Switchboard(f"unix:{shared.socket}") as client:
+        with Switchboard(f"unix:{shared.socket}", timeout=GIVE_UP) as client:
             policy = client.session(chat.id).settings.namespace("team.counts")
             for number in range(rounds):
                 policy.merge({f"{name}{number}": number})
 
-    threads = [threading.Thread(target=merge, args=(name,)) for name in "ab"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor() as threads:
+        assert list(threads.map(merge, "ab")) == [None, None]
     expected = {f"{name}{number}": number for name in "ab" for number in range(rounds)}
     assert chat.settings.namespace("team.counts").get() == expected
 

@@ -98,8 +98,10 @@ def test_what_is_generated_is_what_would_be_generated() -> None:
     run("generate", "--check")
 
 
-def test_mypy_finds_nothing_in_strict_mode() -> None:
-    run("-m", "mypy", "--cache-dir", ROOT / "tests" / "generated" / "mypy")
+@pytest.mark.parametrize("version", ["3.11", "3.13"])
+def test_mypy_finds_nothing_in_strict_mode(version: str) -> None:
+    cache = ROOT / "tests" / "generated" / "mypy"
+    run("-m", "mypy", "--python-version", version, "--cache-dir", cache)
 
 
 def test_ruff_finds_nothing() -> None:

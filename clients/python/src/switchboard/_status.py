@@ -73,6 +73,17 @@ def _without_reason(code: grpc.StatusCode, text: str, url: str) -> SwitchboardEr
     return SwitchboardError(message, code=code)
 
 
+def silent(within: float, url: str) -> SwitchboardError:
+    """What is raised where the other end of a stream should have said something for so long."""
+    message = f"nothing came from {url} for {within:g} s"
+    return SwitchboardError(message, code=grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+def is_silent(error: SwitchboardError) -> bool:
+    """Whether it is one that `silent` made."""
+    return not error.reason and error.code is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
 def lost(error: SwitchboardError) -> str | None:
     """Why the same call may be made again: the server is away, or about to be.
 
@@ -84,4 +95,6 @@ def lost(error: SwitchboardError) -> str | None:
         return "it is overloaded"
     if not error.reason and error.code in _BROKEN:
         return "the connection is broken"
+    if is_silent(error):
+        return "it says nothing"
     return None

@@ -327,6 +327,8 @@ class ConfigLockDrift(SwitchboardError):
     """What would run is not what the config lock has.
 
     `keys` are those that differ, `diff` shows how, and `drift` has each with where it comes from.
+    All are whole, however much it is, but for a fork that is to run with something of its own:
+    where that is more than an error can carry, `is_truncated` says so.
     """
 
     _whole: list[ConfigDrift] | None = None

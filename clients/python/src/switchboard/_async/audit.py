@@ -31,7 +31,11 @@ class AsyncAudit:
         newest_first: bool = False,
         limit: int | None = None,
     ) -> list[AuditEntry]:
-        """Return the entries for which all that is given holds, in order."""
+        """Return the entries for which all that is given holds, oldest first by default.
+
+        `after_seq` is the last entry that is known, and `limit` the most that are returned, by
+        default all.
+        """
         operation = operations.list_entries(
             self._driver.limits,
             session_id=session_id,

@@ -53,25 +53,35 @@ class AsyncChat:
     async def send(self, prompt: str, *, images: Sequence[str | os.PathLike[str]] = ()) -> Turn:
         """Give the session its next prompt; return the turn, which runs or waits for its place.
 
-        Where a turn runs already: `SessionRunning`.
+        `images` are files on the server's machine; relative paths are those of this process.
+        Where a turn runs already: `SessionRunning`. Where it would run with something else than
+        the session's config lock has: `ConfigLockDrift`. Where it is interrupted or cancelled the
+        turn may have been started all the same.
         """
         operation = operations.send(self._driver.limits, self.id, prompt, images)
         return await self._driver.run(operation)
 
     async def interrupt(self) -> Session:
-        """Ask the running turn to stop, as Ctrl-C does. It is over when `wait` says so."""
+        """Ask the running turn to stop, as Ctrl-C in codex does. It is over when `wait` says so.
+
+        Where none runs: `NoActiveTurn`.
+        """
         return await self._driver.run(operations.interrupt(self._driver.limits, self.id))
 
     async def kill(self) -> Session:
-        """End the running turn, with every process that it started, whatever it takes."""
+        """End the running turn, with every process that it started, whatever it takes.
+
+        It is over when `wait` says so. Where none runs: `NoActiveTurn`.
+        """
         return await self._driver.run(operations.kill(self._driver.limits, self.id))
 
     async def wait(
         self, timeout: float | None = None, *, states: Sequence[SessionState] | None = None
     ) -> Session:
-        """Wait until the session is at rest, or in one of these states.
+        """Wait until the session is at rest, or in one of these states; return it.
 
-        Where that takes longer than `timeout` seconds: `WaitTimeout`.
+        Where that takes longer than `timeout` seconds: `WaitTimeout`. Without, it waits as long as
+        it takes. Whoever waits no longer leaves the turn as it is: `interrupt` stops it.
         """
         return await self._driver.run(
             operations.wait(self._driver.limits, self.id, states, timeout)
@@ -95,9 +105,10 @@ class AsyncChat:
         `follow=False` it ends with the events that are there, with `stop_at_end` when no turn runs
         any more, and else when the session is deleted.
 
-        It goes on where it was when the connection is lost and when the server is started again.
-        Each time, `on_reconnect` is called with a `Reconnect`, and the log `switchboard` has a
-        line. `patience` is how long the server may be away, in seconds; None is for ever.
+        It goes on where it was when the connection is lost, and when the server is started again.
+        One that says nothing for 45 seconds is lost too: every 15 it says at least that it is
+        there. Each time, `on_reconnect` is called with a `Reconnect`, and the log `switchboard`
+        has a line. `patience` is how long the server may be away, in seconds; None is for ever.
         Events above `max_event_bytes` (3 MiB by default) come `elided`. Whoever interrupts or
         cancels a step of it ends it, and goes on with another, `since` the last seq.
         """
@@ -110,13 +121,20 @@ class AsyncChat:
         return await self._driver.run(operations.turns(self._driver.limits, self.id))
 
     async def messages(self, turn: int | None = None) -> list[Message]:
-        """Return what was said in the session, or in one turn of it."""
+        """Return what was said in the session, or in one turn of it, the first of which is 1.
+
+        Where there is no such turn: `TurnNotFound`.
+        """
         return await self._driver.run(operations.messages(self._driver.limits, self.id, turn))
 
     async def trajectory(
         self, turn: int | None = None, *, full: bool = False, max_characters: int | None = None
     ) -> list[Step]:
-        """Return what happened step by step, texts cut at 200 characters unless `full`."""
+        """Return what happened step by step, in the session or in one turn of it.
+
+        Texts are cut at `max_characters`, 200 by default, unless `full`. Where there is no such
+        turn: `TurnNotFound`.
+        """
         operation = operations.trajectory(self._driver.limits, self.id, turn, full, max_characters)
         return await self._driver.run(operation)
 
@@ -128,7 +146,11 @@ class AsyncChat:
         offset: int = 0,
         length: int | None = None,
     ) -> bytes:
-        """Return what the agent printed in a turn, the latest by default, byte for byte."""
+        """Return what the agent printed in a turn, the latest by default, byte for byte.
+
+        It has `length` bytes from `offset` on, or what there is of them: what runs may print more
+        later. Where there is no such turn: `TurnNotFound`.
+        """
         operation = operations.output(self._driver.limits, self.id, turn, offset, length, stream)
         return await self._driver.run(operation)
 
@@ -153,7 +175,8 @@ class AsyncChat:
         """Make a new session that begins with the history of this one.
 
         What is not given is as in this one, but for title and labels. It is held to the config
-        lock of this one, and persisted where this one is.
+        lock of this one (`ConfigLockDrift`), and persisted where this one is. A session that ran
+        no turn yet has no history: `InvalidArgument`.
         """
         operation = operations.fork(
             self._driver.limits,
@@ -176,5 +199,8 @@ class AsyncChat:
         return await self._driver.run(operation)
 
     async def delete(self, *, etag: str = "") -> Session:
-        """Kill what runs and delete the session for ever; return what it was."""
+        """Kill what runs and delete the session for ever; return what it was.
+
+        With the `etag` that was seen, only where it is still that: `EtagMismatch`.
+        """
         return await self._driver.run(operations.delete(self._driver.limits, self.id, etag))

@@ -94,8 +94,8 @@ class _Running:
             case Open(request):
                 self._cancel()
                 self._stream = await self._transport.stream(request)
-            case Read():
-                return await self._transport.read(self._stream)
+            case Read(within):
+                return await self._transport.read(self._stream, within)
             case Sleep(seconds):
                 self._cancel()
                 await self._transport.sleep(seconds)

@@ -12,7 +12,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from switchboard import _channel
-from switchboard._status import from_status
+from switchboard._status import from_status, silent
 from switchboard.errors import SwitchboardError
 from switchboard.profiles import Connection
 from switchboard.types import Reconnect
@@ -74,10 +74,13 @@ class AsyncTransport:
         )
         return multicallable(request, metadata=self._metadata)
 
-    async def read(self, stream: Any) -> Message | None:
-        """The next message of a stream; None at its end."""
+    async def read(self, stream: Any, within: float) -> Message | None:
+        """The next message of a stream, where it comes within so many seconds; None at its end."""
         try:
-            message = await stream.read()
+            async with asyncio.timeout(within):
+                message = await stream.read()
+        except TimeoutError:
+            raise silent(within, self._connection.url) from None
         except grpc.aio.AioRpcError as error:
             raise self._converted(error) from None
         except asyncio.CancelledError:

@@ -88,7 +88,7 @@ def call(
     while True:
         remaining = begun + usual - time.monotonic()
         if remaining <= 0:
-            raise _too_late(usual)
+            raise too_late(usual)
         prepare()
         try:
             result: R = yield Unary(request, min(remaining, _LONGEST_CALL))
@@ -107,7 +107,8 @@ def call(
             return result
 
 
-def _too_late(timeout: float) -> DeadlineExceeded:
+def too_late(timeout: float) -> DeadlineExceeded:
+    """What is raised when the time of a call is up."""
     return DeadlineExceeded(
         f"no answer came within {timeout:g} s",
         reason="DEADLINE_EXCEEDED",

@@ -30,7 +30,12 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Send the next message of the stream, or None at its end."""
+    """Send the next message of the stream, or None at its end.
+
+    One that does not come within so many seconds is an error, and the stream of no more use.
+    """
+
+    within: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,13 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from switchboard import _convert as convert
 from switchboard import _words as words
 from switchboard import types
-from switchboard._operations.call import Limits, Pauses, call, pages
+from switchboard._operations.call import Limits, Pauses, call, pages, too_late
 from switchboard._operations.effects import Open, Operation, Read, Sleep
 from switchboard._operations.locks import Lock, of_session, telling_drift
 from switchboard._operations.locks import text as lock_text
 from switchboard._proto.v1 import config_lock_pb2, system_pb2
 from switchboard._proto.v1 import session_pb2 as pb
-from switchboard._status import lost
+from switchboard._status import is_silent, lost
 from switchboard.errors import SwitchboardError, WaitTimeout
 
 Path = str | os.PathLike[str]
@@ -142,7 +142,14 @@ def fork(
         prompt=prompt,
         images=_images(images),
     )
-    answer = yield from call(limits, request, pb.ForkSessionResponse)
+    own = pb.Session()
+    own.CopyFrom(request.session)
+    for name in ("source", "title", "labels", "system_owned", "persist_session"):
+        own.ClearField(name)
+    # With nothing of its own to run with, it differs in what the next turn there would.
+    same = own == pb.Session()
+    forking = call(limits, request, pb.ForkSessionResponse)
+    answer = yield from telling_drift(limits, forking, lambda: of_session(of) if same else None)
     return convert.session(answer.session)
 
 
@@ -338,7 +345,7 @@ def output(
         request.length = 0 if length is None else length - len(read)
         try:
             yield Open(request)
-            while (chunk := (yield Read())) is not None:
+            while (chunk := (yield Read(limits.timeout))) is not None:
                 limits.reached = True
                 # The latest turn may be another one the next time.
                 request.turn = chunk.turn
@@ -349,6 +356,8 @@ def output(
             limits.reached = limits.reached or bool(error.reason)
             pause = pauses.next(error.retry_after)
             is_over = time.monotonic() + pause >= begun + limits.patience(limits.timeout)
+            if is_over and is_silent(error):
+                raise too_late(limits.timeout) from None
             if lost(error) is None or is_over:
                 raise
         yield Sleep(pause)

@@ -30,8 +30,12 @@ OnReconnect = Callable[[types.Reconnect], Any]
 # The kind of a session's last event.
 _LAST: Final = event_pb2.EVENT_KIND_SESSION_DELETED
 
-# The longest silence of a server that is there, in seconds.
+# The longest silence of a server that is there, in seconds: it is asked to say that it is.
 _HEARTBEAT = 15.0
+
+# Whoever misses so many of those has lost it: it hangs, or something on the way does that answers
+# for it.
+_MISSED = 3
 
 # A connection that held for so long may be made again at once, in seconds. One that breaks before
 # anything comes of it may not, or every client would do so all the time.
@@ -194,13 +198,14 @@ def follow(
 ) -> Operation[None]:
     """Emit everything from the cursor on, each once and in order."""
     pauses, attempt = Pauses(), 0
+    usual = float("inf") if patience is None else patience
     # A server that never answered is waited for from now on.
     lost_since = None if limits.reached else time.monotonic()
     while True:
         opened = time.monotonic()
         try:
             yield Open(cursor.request())
-            while (message := (yield Read())) is not None:
+            while (message := (yield Read(_patience(limits, usual, lost_since)))) is not None:
                 if attempt:
                     log.info("connected again")
                 limits.reached, lost_since, attempt = True, None, 0
@@ -221,7 +226,6 @@ def follow(
             limits.reached = limits.reached or bool(failed.reason)
             why, error = lost(failed), failed
         lost_since = lost_since or time.monotonic()
-        usual = float("inf") if patience is None else patience
         if why is None or time.monotonic() - lost_since >= limits.patience(usual):
             raise error
         attempt += 1
@@ -235,3 +239,13 @@ def follow(
         if on_reconnect is not None:
             yield Notify(on_reconnect, news)
         yield Sleep(pause)
+
+
+def _patience(limits: Limits, usual: float, lost_since: float | None) -> float:
+    """How long the next message may take."""
+    longest = _MISSED * _HEARTBEAT
+    if lost_since is None:
+        return longest
+    # One that is away is given up in time; one that came back has the time to say so.
+    left = lost_since + usual - time.monotonic()
+    return min(longest, max(left, limits.connect_timeout))

@@ -36,8 +36,12 @@ class Switchboard:
     """A client of one server, over one connection that is made with the first call.
 
     Without arguments it is the server that the environment names (`SWITCHBOARD_URL`,
-    `SWITCHBOARD_PROFILE`), else that of this user on this machine. `timeout` bounds each call with
-    all its attempts, and `connect_timeout` the wait for a server that never answered, in seconds.
+    `SWITCHBOARD_PROFILE`), else that of this user on this machine. `url` is `http://HOST:PORT`,
+    `https://HOST:PORT` or `unix:PATH`; over TCP it needs the `token`, which by default is that in
+    the server's `home` where the server is on this machine. `tls_ca` is a file of the
+    certificates to trust in place of the usual ones. `timeout` bounds each call with all its
+    attempts (`DeadlineExceeded`), and `connect_timeout` the wait for a server that never answered,
+    in seconds. An address that is none, and a profile of no use, is a `ProfileError`.
 
     Calls are made again when the server is away for a moment. One that changes something has an
     id of its own, so that it is done once.

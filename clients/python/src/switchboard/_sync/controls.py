@@ -39,8 +39,11 @@ class SessionControls:
     ) -> ControlsChange:
         """Write all four controls and, where they are given, all settings.
 
-        They hold from the session's next turn on. Without `settings` those that are there stay.
-        With `scope="default"` they are what new sessions begin with.
+        They are `Controls`, or a dictionary with `model` (None for the agent's own), and
+        `approvalPolicy`, `networkAccess` and `filesystemSandbox`. They hold from the session's
+        next turn on. Without `settings` those that are there stay. With `scope="default"` they
+        are what new sessions begin with; where the operator locked those: `DefaultsLocked`. With
+        the `etag` that was seen, nothing is written where something else is there: `EtagMismatch`.
         """
         place = Place(self._session_id, scope or self._scope, actor, source)
         limits = self._driver.limits

@@ -95,8 +95,8 @@ class _Running:
             case Open(request):
                 self._cancel()
                 self._stream = self._transport.stream(request)
-            case Read():
-                return self._transport.read(self._stream)
+            case Read(within):
+                return self._transport.read(self._stream, within)
             case Sleep(seconds):
                 self._cancel()
                 self._transport.sleep(seconds)

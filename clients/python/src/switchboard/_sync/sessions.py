@@ -87,7 +87,11 @@ class Sessions:
         return self._driver.run(operation)
 
     def get(self, session_id: str) -> Session:
-        """Return a session by its id, or by the first four or more characters of it."""
+        """Return a session by its id, or by the first four or more characters of it.
+
+        Where there is none: `SessionNotFound`, or `SessionDeleted`; where several begin so:
+        `AmbiguousId`.
+        """
         return self._driver.run(operations.get(self._driver.limits, session_id))
 
     def list(
@@ -107,7 +111,8 @@ class Sessions:
         """Return the sessions for which all that is given holds, newest first.
 
         `archived=None` lists archived sessions and others. An empty value of a label means any,
-        and `cwd` also finds sessions that work below it.
+        and `cwd` also finds sessions that work below it. `limit` is the most that are returned,
+        by default all.
         """
         operation = operations.list_sessions(
             self._driver.limits,
@@ -152,7 +157,11 @@ class Sessions:
         archived: bool | None = None,
         etag: str = "",
     ) -> Session:
-        """Change what is given: the title, all labels, whether it is archived."""
+        """Change what is given: the title, all labels, whether it is archived.
+
+        Labels that are not given again go. With the `etag` that was seen, nothing is changed where
+        something else is there: `EtagMismatch`.
+        """
         operation = operations.update(
             self._driver.limits,
             session_id,
@@ -164,7 +173,11 @@ class Sessions:
         return self._driver.run(operation)
 
     def delete(self, session_id: str, *, etag: str = "") -> Session:
-        """Kill what runs in a session and delete it for ever; return what it was."""
+        """Kill what runs in a session and delete it for ever; return what it was.
+
+        It takes the whole id. With the `etag` that was seen, only where it is still that:
+        `EtagMismatch`.
+        """
         operation = operations.delete(self._driver.limits, session_id, etag)
         return self._driver.run(operation)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +13,110 @@ import grpc
 from google.protobuf.message import Message
 
 from switchboard import _channel
-from switchboard._status import from_status
+from switchboard._status import from_status, silent
 from switchboard.errors import SwitchboardError
 from switchboard.profiles import Connection
 from switchboard.types import Reconnect
+
+# So many messages of a stream are read at a time, and twice as many before anybody wants them.
+_BATCH = 4
+
+# How long Ctrl-C may go unnoticed, in seconds: Python does not see one that comes just before it
+# begins to wait.
+_UNSEEN = 0.2
+
+
+class _Stream:
+    """A stream, and the thread that reads it.
+
+    grpcio has no bound for how long a message takes, and what Ctrl-C interrupts in it may be left
+    as it was at that moment. A thread is not interrupted; whoever waits here for what it reads can
+    be, and waits no longer than it wants.
+    """
+
+    def __init__(self, begin: Callable[[], Any]) -> None:
+        self._reading = _Reading(begin)
+        self._taken = 0
+        threading.Thread(target=self._reading.read, name="switchboard-stream", daemon=True).start()
+
+    def next(self, within: float) -> Any:
+        """Wait for the next message so many seconds; None at the end."""
+        due = time.monotonic() + within
+        while True:
+            left = due - time.monotonic()
+            try:
+                told = self._reading.told.get(timeout=min(max(left, 0.0), _UNSEEN))
+                break
+            except queue.Empty:
+                if left <= 0:
+                    raise TimeoutError from None
+        if isinstance(told, BaseException):
+            raise told
+        self._taken += 1
+        if self._taken % _BATCH == 0:
+            self._reading.wanted.put(True)
+        return told
+
+    def cancel(self) -> None:
+        """End it."""
+        self._reading.end()
+
+    def __del__(self) -> None:
+        # Whoever was interrupted while it was made has none to cancel, or less.
+        with contextlib.suppress(AttributeError):
+            self._reading.end()
+
+
+class _Reading:
+    """What a stream and its thread share. Its queues bear an interrupt at any moment."""
+
+    def __init__(self, begin: Callable[[], Any]) -> None:
+        #: What was read, and at last None or an error.
+        self.told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        #: Whether to read more.
+        self.wanted: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        for _ in range(2):
+            self.wanted.put(True)
+        self._begin = begin
+        self._call: Any = None
+        self._is_over = False
+        self._is_ended = False
+
+    def read(self) -> None:
+        """Open the stream, and read it as far as it is wanted: what the thread does."""
+        try:
+            self._call = call = self._begin()
+            while self.wanted.get():
+                for _ in range(_BATCH):
+                    if self._is_over:
+                        # Whoever ended it may have had nothing to cancel yet.
+                        call.cancel()
+                        return
+                    message = next(call, None)
+                    self.told.put(message)
+                    if message is None:
+                        return
+            call.cancel()
+        except BaseException as error:
+            self.told.put(error)
+        finally:
+            self._call = None
+
+    def end(self) -> None:
+        """End both; again where that was interrupted."""
+        if self._is_ended:
+            return
+        self._is_over = True
+        self.wanted.put(False)
+        call = self._call
+        if call is not None:
+            try:
+                # In a thread, which is not interrupted either.
+                threading.Thread(target=call.cancel, daemon=True).start()
+            except RuntimeError:
+                # The program ends, and there are no more of them.
+                call.cancel()
+        self._is_ended = True
 
 
 class Transport:
@@ -62,7 +163,7 @@ class Transport:
                 raise
         return answer
 
-    def stream(self, request: Message) -> Any:
+    def stream(self, request: Message) -> _Stream:
         """Open a stream."""
         method = _channel.method(request)
         multicallable = self._open().unary_stream(
@@ -70,20 +171,20 @@ class Transport:
             request_serializer=type(request).SerializeToString,
             response_deserializer=method.answer.FromString,
         )
-        with self._left_if_interrupted():
-            try:
-                return multicallable(request, metadata=self._metadata)
-            except ValueError:
-                self._say_closed()
-                raise
+        return _Stream(lambda: multicallable(request, metadata=self._metadata))
 
-    def read(self, stream: Any) -> Message | None:
-        """The next message of a stream; None at its end."""
-        with self._left_if_interrupted():
-            try:
-                message = next(stream, None)
-            except grpc.RpcError as error:
-                raise self._converted(error) from None
+    def read(self, stream: _Stream, within: float) -> Message | None:
+        """The next message of a stream, where it comes within so many seconds; None at its end."""
+        try:
+            message = stream.next(within)
+        except TimeoutError:
+            raise silent(within, self._connection.url) from None
+        except grpc.RpcError as error:
+            raise self._converted(error) from None
+        except ValueError:
+            # Another thread closed it since.
+            self._say_closed()
+            raise
         assert message is None or isinstance(message, Message)
         return message
 
@@ -112,7 +213,7 @@ class Transport:
 
         grpcio (1.85) guards a channel by a `threading.Condition`, which Python code takes and
         releases, so that an interrupt at the wrong moment leaves it taken: no stream over that
-        channel is told anything from then on.
+        channel is told anything from then on. Streams are read by threads, which none strikes.
         """
         try:
             yield
