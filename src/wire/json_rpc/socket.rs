@@ -189,8 +189,10 @@ impl Socket {
             let text = loop {
                 match reader.next(life).await {
                     Ok(Message::Text(text)) => break text,
-                    Ok(Message::Ping(payload)) => {
-                        deaf(life, link.send(Frame::pong(payload))).await;
+                    Ok(Message::Ping(ping)) => {
+                        if life.shall_answer(ping) {
+                            deaf(life, link.send(Frame::pong())).await;
+                        }
                     }
                     Ok(Message::Pong(_) | Message::Frame(_)) => {}
                     Ok(Message::Close(close)) => return End::Client(close),

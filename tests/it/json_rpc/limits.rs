@@ -277,6 +277,43 @@ fn nothing_is_owed_for_what_has_no_answer() {
 }
 
 #[test]
+fn pings_that_are_not_read_back_keep_no_call_from_being_carried_out() {
+    let server = ledger::setup().config("[json_rpc]\nping_interval = \"10m\"\n").start();
+    let rpc = Rpc::new(&server);
+    let mut other = rpc.socket();
+    let mut socket = rpc.socket();
+    socket.ok("audit/verify", &json!({}));
+    // Far more than the connection itself could hold the answers of.
+    let ping = websocket::frame(0x89, &[b'x'; 125]);
+    let pings: u32 = 200_000;
+    for _ in 0..pings / 100 {
+        let frames = ping.repeat(100);
+        let mut idle = 0;
+        while !socket.write_if_room(&frames) {
+            other.ok("audit/verify", &json!({}));
+            idle += 1;
+            assert!(idle < 1_000, "the server reads no more");
+        }
+    }
+    let params = json!({"scope": "SCOPE_DEFAULT", "key": "a", "value": 1});
+    let call =
+        json!({"jsonrpc": "2.0", "id": "last", "method": "settings/update", "params": params});
+    while !socket.write_if_room(&websocket::frame(0x81, call.to_string().as_bytes())) {}
+    socket.stop_writing();
+    socket.write_rest();
+    while rpc.ok("audit/verify", &json!({}))["entries"].is_null() {}
+    let mut pongs = 0;
+    loop {
+        match socket.frame() {
+            Frame::Pong => pongs += 1,
+            Frame::Text(text) => break assert!(text.contains("\"last\""), "{text}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((1..pings).contains(&pongs), "{pongs}");
+}
+
+#[test]
 fn a_client_is_asked_whether_it_is_there() {
     let server = ledger::setup().config("[json_rpc]\nping_interval = \"1s\"\n").start();
     let mut socket = Rpc::new(&server).socket();
