@@ -42,14 +42,12 @@ use super::{
     link::{Answer, Link},
     refusal,
 };
-use crate::{Error, wire::auth::Connection};
+use crate::{Error, config::JsonRpcConfig, wire::auth::Connection};
 
 /// How long answers and the ends of subscriptions may take when a WebSocket ends.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a client may take to read what is left, and then to close.
 const CLOSING: Duration = Duration::from_secs(1);
-/// How many pings a client may not answer, and how many intervals take nothing.
-const PINGS: u32 = 3;
 
 /// Whether a request asks for a WebSocket.
 pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
@@ -123,7 +121,7 @@ struct Socket {
 impl Socket {
     async fn serve(self, stream: impl AsyncRead + AsyncWrite) {
         let limits = &self.engine.limits;
-        let patience = limits.ping_interval * PINGS;
+        let patience = limits.patience();
         let (read, write) = split(stream);
         let (link, queue) = Link::new(limits);
         let link = Arc::new(link);
@@ -282,7 +280,7 @@ async fn ask(link: &Link, life: &Life, interval: Duration) -> End {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if life.is_silent_for(interval * PINGS) {
+        if life.is_silent_for(interval * JsonRpcConfig::PINGS) {
             return End::Now(close(CloseCode::Policy, "no ping was answered"));
         }
         if life.shall_ask() && !link.send(Frame::ping()).await {
