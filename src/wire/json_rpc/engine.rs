@@ -1,6 +1,7 @@
 //! Answers one text of a client, by POST or over a WebSocket alike.
 //!
-//! - A notification is carried out, and not answered.
+//! - A notification is carried out, and not answered, whoever still listens. A call
+//!   is given up when its client has gone.
 //! - A batch is carried out in its order, and has no subscription in it: what
 //!   begins with its answer would have to wait for all of them.
 //! - Over a WebSocket a call waits for room before it makes its answer ([`super::need`]).
@@ -8,6 +9,7 @@
 use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     DISCOVER, discover,
@@ -49,18 +51,27 @@ impl Engine {
         envelope::read(text, self.limits.max_batch as usize)
     }
 
-    /// Carries out a message; none where there is nothing to answer.
+    /// Carries out a message; none where there is nothing to answer, or nobody any more
+    /// who waits for it: then `gone` is cancelled. It shall not be dropped, since there
+    /// may be notifications in it.
     pub(super) async fn answer(
         &self,
         message: Message,
         link: Option<&Arc<Link>>,
+        gone: &CancellationToken,
     ) -> Option<Answer> {
         match message {
-            Message::Single(Ok(call)) => self.single(call, link).await,
+            Message::Single(Ok(mut call)) => match call.id.take() {
+                Some(id) => unless(gone, self.single(id, call, link)).await.flatten(),
+                None => {
+                    self.notified(call, link).await;
+                    None
+                }
+            },
             Message::Single(Err(Malformed { id, failure })) => {
                 Some(envelope::answer(&id, Err(failure)).into())
             }
-            Message::Batch(entries) => self.batch(entries, link).await,
+            Message::Batch(entries) => self.batch(entries, link, gone).await,
             Message::TooMany(size) => {
                 let error = Error::PayloadTooLarge {
                     what: "the batch",
@@ -73,11 +84,7 @@ impl Engine {
         }
     }
 
-    async fn single(&self, mut call: Incoming, link: Option<&Arc<Link>>) -> Option<Answer> {
-        let Some(id) = call.id.take() else {
-            self.notified(call, link).await;
-            return None;
-        };
+    async fn single(&self, id: Id, call: Incoming, link: Option<&Arc<Link>>) -> Option<Answer> {
         let begun = match link {
             Some(link) => begin(&call.method, link).await.map(|begun| Some((link, begun))),
             None => Ok(None),
@@ -128,7 +135,12 @@ impl Engine {
         }
     }
 
-    async fn batch(&self, entries: Vec<Entry>, link: Option<&Arc<Link>>) -> Option<Answer> {
+    async fn batch(
+        &self,
+        entries: Vec<Entry>,
+        link: Option<&Arc<Link>>,
+        gone: &CancellationToken,
+    ) -> Option<Answer> {
         let is_answered =
             entries.iter().any(|entry| !matches!(entry, Ok(Incoming { id: None, .. })));
         let mut held = Vec::new();
@@ -140,7 +152,7 @@ impl Engine {
         }
         let mut answers = String::new();
         for entry in entries {
-            let Some(answer) = self.one_of_batch(entry, link, answers.len()).await else {
+            let Some(answer) = self.one_of_batch(entry, link, gone, answers.len()).await else {
                 continue;
             };
             answers.push(if answers.is_empty() { '[' } else { ',' });
@@ -160,6 +172,7 @@ impl Engine {
         &self,
         entry: Entry,
         link: Option<&Arc<Link>>,
+        gone: &CancellationToken,
         before: usize,
     ) -> Option<String> {
         let mut call = match entry {
@@ -178,11 +191,14 @@ impl Engine {
                 unit: "bytes",
             })
         } else {
-            let _taken = match link {
-                Some(link) => Taken::beside(&call.method, link).await.ok(),
-                None => None,
+            let carried_out = async {
+                let _taken = match link {
+                    Some(link) => Taken::beside(&call.method, link).await.ok(),
+                    None => None,
+                };
+                self.carry_out(call, link).await
             };
-            self.carry_out(call, link).await
+            if id.is_some() { unless(gone, carried_out).await? } else { carried_out.await }
         };
         let result = match outcome {
             // Its room is free again: the batch has one for all.
@@ -252,6 +268,14 @@ impl Engine {
         let result = call(app(), method.rpc, message).await?;
         Ok(Outcome::Result(result, Some(room)))
     }
+}
+
+/// Does something as long as it is wanted, and does not begin it where it is not.
+async fn unless<T>(gone: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    if gone.is_cancelled() {
+        return None;
+    }
+    gone.run_until_cancelled(work).await
 }
 
 /// Waits until a call may be carried out.

@@ -65,18 +65,6 @@ impl Id {
     }
 }
 
-impl Message {
-    /// Whether something is in it that has no answer.
-    pub(super) fn notifies(&self) -> bool {
-        let notifies = |entry: &Entry| matches!(entry, Ok(Incoming { id: None, .. }));
-        match self {
-            Self::Single(entry) => notifies(entry),
-            Self::Batch(entries) => entries.iter().any(notifies),
-            Self::TooMany(_) => false,
-        }
-    }
-}
-
 /// Reads one text. Of a batch with more than `most` entries only their number.
 pub(super) fn read(text: &[u8], most: usize) -> Message {
     let no_json = |problem: String| {

@@ -56,13 +56,7 @@ async fn carried_out(endpoint: &Endpoint, request: Request) -> Result<Answered, 
         }
         let message = engine.read(&bytes);
         drop(bytes);
-        let is_never_dropped = message.notifies();
-        let answering = engine.answer(message, None);
-        let answer = if is_never_dropped {
-            answering.await
-        } else {
-            gone.run_until_cancelled(answering).await.flatten()
-        };
+        let answer = engine.answer(message, None, &gone).await;
         Ok(answer.map(|answer| (answer.text, place)))
     };
     endpoint.engine.app.tasks().spawn(work).await.map_err(Error::internal)?

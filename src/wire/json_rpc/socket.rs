@@ -204,21 +204,13 @@ impl Socket {
             let message = self.engine.read(text.as_bytes());
             drop(text);
             let (engine, its) = (Arc::clone(&self.engine), Arc::clone(link));
-            let is_never_dropped = message.notifies();
             let under_way = link.tasks().token();
-            let work = async move {
-                if let Some(answer) = engine.answer(message, Some(&its)).await {
-                    its.answer(answer, unanswered).await;
+            self.engine.app.tasks().spawn(async move {
+                let gone = its.gone();
+                if let Some(answer) = engine.answer(message, Some(&its), gone).await {
+                    gone.run_until_cancelled(its.answer(answer, unanswered)).await;
                 }
                 drop((held, under_way));
-            };
-            // What has no answer is carried out, whoever still listens.
-            let gone = if is_never_dropped { None } else { Some(link.gone().clone()) };
-            self.engine.app.tasks().spawn(async move {
-                match gone {
-                    Some(gone) => drop(gone.run_until_cancelled(work).await),
-                    None => work.await,
-                }
             });
         }
     }

@@ -90,6 +90,36 @@ fn a_notification_by_post_is_carried_out_whoever_waits_for_its_end() {
 }
 
 #[test]
+fn of_a_batch_whose_client_goes_what_has_no_answer_is_carried_out_and_nothing_else() {
+    let (server, rpc) = start();
+    let written = Written::watch(&rpc);
+    let gate = server.work().join("gate");
+    let id = rpc.create(&server, &format!("thread,turn,wait:{},completed", gate.display()));
+    let wait =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "session/wait", "params": {"sessionId": id}});
+    let batch = |told: &str| {
+        let called = write("called").replacen('{', r#"{"id":2,"#, 1);
+        format!("[{wait},{called},{},{called}]", write(told))
+    };
+    let body = batch("by POST");
+    let mut stream = TcpStream::connect(server.tcp()).unwrap();
+    let request = format!(
+        "POST /rpc HTTP/1.1\r\nhost: {}\r\nauthorization: {}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        server.tcp(),
+        rpc.authorization,
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    drop(stream);
+    rpc.socket().send(&batch("by WebSocket"));
+    written.are(&rpc, 2);
+    let settings = rpc.ok("settings/get", &json!({"scope": "SCOPE_DEFAULT"}));
+    assert_eq!(settings["settings"], json!({"by POST": 1, "by WebSocket": 1}));
+    std::fs::write(&gate, "").unwrap();
+}
+
+#[test]
 fn calls_before_a_close_are_answered_before_it() {
     let (_server, rpc) = start();
     let mut socket = rpc.socket();
