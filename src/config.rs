@@ -198,6 +198,13 @@ impl JsonRpcConfig {
     pub const MAX_BATCH_ANSWER_BYTES: u32 = 64 << 20;
     /// The most bytes of output in one answer of `session/readOutput`.
     pub const MAX_CHUNK_BYTES: u32 = 1 << 20;
+    /// How many pings a client may not answer, and how many intervals take nothing.
+    pub(crate) const PINGS: u32 = 3;
+
+    /// How long a client may take nothing of what it is sent.
+    pub(crate) fn patience(&self) -> Duration {
+        self.ping_interval * Self::PINGS
+    }
 }
 
 impl Default for JsonRpcConfig {

@@ -15,6 +15,7 @@ mod descriptors;
 mod eager;
 mod first_bytes;
 mod listen;
+mod patience;
 
 use std::{fs, io, path::PathBuf, sync::Arc};
 
@@ -132,7 +133,8 @@ pub async fn run(
     // Clients that come from here on wait in the sockets until they are served.
     listeners.announce(&home::Server::here(addresses.clone()))?;
     let most = descriptors.tcp_connections();
-    let lock = listeners.serve(&router, &connections, &stages.draining, most);
+    let patience = config.json_rpc.patience();
+    let lock = listeners.serve(&router, &connections, &stages.draining, most, patience);
     health.serving().await;
     tracing::info!(addresses = addresses.join(" "), "ready");
 

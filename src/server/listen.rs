@@ -24,7 +24,12 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Error, MAX_STREAMS_PER_CONNECTION, eager::Eager, first_bytes::FirstBytes};
+use super::{
+    Error, MAX_STREAMS_PER_CONNECTION,
+    eager::Eager,
+    first_bytes::FirstBytes,
+    patience::{Answers, Patient},
+};
 use crate::{
     config::ListenAddr,
     home::{self, Lock},
@@ -83,13 +88,15 @@ impl Listeners {
     }
 
     /// Accepts connections until `draining`, at most `tcp_connections` at a time
-    /// over TCP. Gives the home's lock back.
+    /// over TCP. A client that takes nothing of an answer for as long as `patience` is
+    /// given up. Gives the home's lock back.
     pub(super) fn serve(
         self,
         router: &Router,
         connections: &TaskTracker,
         draining: &CancellationToken,
         tcp_connections: usize,
+        patience: Duration,
     ) -> Lock {
         let places = Arc::new(Semaphore::new(tcp_connections));
         for bound in self.bound {
@@ -98,6 +105,7 @@ impl Listeners {
                 connections: connections.clone(),
                 draining: draining.clone(),
                 tcp: Arc::clone(&places),
+                patience,
             };
             connections.spawn(place.accept(bound));
         }
@@ -155,6 +163,7 @@ struct Place {
     draining: CancellationToken,
     /// A permit for each TCP connection that there may be: anyone can open those.
     tcp: Arc<Semaphore>,
+    patience: Duration,
 }
 
 impl Place {
@@ -221,14 +230,16 @@ impl Place {
         peer: Peer,
         permit: Option<OwnedSemaphorePermit>,
     ) {
+        let answers = Arc::new(Answers::default());
         let stream = FirstBytes::new(stream, HEAD_TIMEOUT);
+        let stream = Patient::new(stream, self.patience, Arc::clone(&answers));
         // What is no HTTP any more outlives the connection as it is served here.
         let permit = permit.map(|permit| Arc::new(Connection::new(permit)));
         let mut router = self.router.clone().layer(Extension(peer));
         if let Some(permit) = &permit {
             router = router.layer(Extension(Arc::clone(permit)));
         }
-        let service = Eager(TowerToHyperService::new(router));
+        let service = Eager { service: TowerToHyperService::new(router), answers };
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
         builder

@@ -27,13 +27,24 @@ pub(crate) struct Read {
 /// # Errors
 ///
 /// INVALID_ARGUMENT where it breaks off.
-pub(crate) async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Read> {
+pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Read> {
+    let (read, broken) = read_as_far(headers, body, limit).await;
+    broken.map_or(Ok(read), Err)
+}
+
+/// The same, with what came before it broke off, and why it did.
+pub(crate) async fn read_as_far(
+    headers: &HeaderMap,
+    mut body: Body,
+    limit: usize,
+) -> (Read, Option<Error>) {
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let declared = declared.and_then(|length| length.parse().ok()).unwrap_or_default();
     // Whoever waits for leave to send it need not send it.
     let is_asked_for = headers.contains_key(EXPECT);
     let mut bytes = BytesMut::new();
     let mut size = 0_usize;
+    let mut broken = None;
     let is_wanted = declared <= limit || !is_asked_for;
     while let Some(frame) = if is_wanted { body.frame().await } else { None } {
         let frame = match frame {
@@ -41,7 +52,9 @@ pub(crate) async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> R
             // All of it came, and then its client went.
             Err(_) if size > 0 && size == declared => break,
             Err(error) => {
-                return Err(Error::invalid("body", format!("it could not be read: {error}")));
+                let problem = format!("it could not be read: {error}");
+                broken = Some(Error::invalid("body", problem));
+                break;
             }
         };
         let Ok(data) = frame.into_data() else { continue };
@@ -55,5 +68,5 @@ pub(crate) async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> R
             bytes.extend_from_slice(&data);
         }
     }
-    Ok(Read { bytes: bytes.freeze(), size: size.max(declared) })
+    (Read { bytes: bytes.freeze(), size: size.max(declared) }, broken)
 }

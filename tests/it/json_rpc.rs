@@ -9,6 +9,7 @@ mod own_client;
 mod programs;
 mod specification;
 mod subscriptions;
+mod unread;
 mod websocket;
 
 use std::net::SocketAddr;

@@ -1,13 +1,15 @@
 //! Answers one text of a client, by POST or over a WebSocket alike.
 //!
-//! - A notification is carried out, and not answered.
+//! - A notification is carried out, and not answered, whoever still listens. A call
+//!   is given up when its client has gone.
 //! - A batch is carried out in its order, and has no subscription in it: what
 //!   begins with its answer would have to wait for all of them.
-//! - Over a WebSocket a call waits for room before it makes what may be large.
+//! - Over a WebSocket a call waits for room before it makes its answer ([`super::need`]).
 
 use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     DISCOVER, discover,
@@ -15,16 +17,12 @@ use super::{
     error::Failure,
     link::{Answer, Link},
     methods::{self, Call, Method},
-    names, page,
+    names,
+    need::Taken,
+    page, params,
     teller::{self, Begun},
 };
-use crate::{
-    Error, Result,
-    app::App,
-    config::JsonRpcConfig,
-    json::Json,
-    wire::{schema::schema, transcode},
-};
+use crate::{Error, Result, app::App, config::JsonRpcConfig, json::Json, wire::schema::schema};
 
 /// What answers.
 #[derive(Debug)]
@@ -35,7 +33,7 @@ pub(super) struct Engine {
 
 /// What a call is answered with.
 enum Outcome {
-    /// A result, and the room for it where that was taken.
+    /// A result, and the room for it among the pages where that was taken.
     Result(String, Option<OwnedSemaphorePermit>),
     /// The result that says the id of a subscription.
     Watches(Begun),
@@ -53,18 +51,27 @@ impl Engine {
         envelope::read(text, self.limits.max_batch as usize)
     }
 
-    /// Carries out a message; none where there is nothing to answer.
+    /// Carries out a message; none where there is nothing to answer, or nobody any more
+    /// who waits for it: then `gone` is cancelled. It shall not be dropped, since there
+    /// may be notifications in it.
     pub(super) async fn answer(
         &self,
         message: Message,
         link: Option<&Arc<Link>>,
+        gone: &CancellationToken,
     ) -> Option<Answer> {
         match message {
-            Message::Single(Ok(call)) => self.single(call, link).await,
+            Message::Single(Ok(mut call)) => match call.id.take() {
+                Some(id) => unless(gone, self.single(id, call, link)).await.flatten(),
+                None => {
+                    self.notified(call, link).await;
+                    None
+                }
+            },
             Message::Single(Err(Malformed { id, failure })) => {
                 Some(envelope::answer(&id, Err(failure)).into())
             }
-            Message::Batch(entries) => self.batch(entries, link).await,
+            Message::Batch(entries) => self.batch(entries, link, gone).await,
             Message::TooMany(size) => {
                 let error = Error::PayloadTooLarge {
                     what: "the batch",
@@ -77,28 +84,20 @@ impl Engine {
         }
     }
 
-    async fn single(&self, mut call: Incoming, link: Option<&Arc<Link>>) -> Option<Answer> {
-        let Some(id) = call.id.take() else {
-            let _under_way = match link {
-                Some(link) => link.call().await.ok(),
-                None => None,
-            };
-            // What a notification would begin would have no name.
-            if !is_watch(&call.method)
-                && let Err(error) = self.carry_out(call, link).await
-            {
-                tracing::debug!(%error, "a notification failed, which nobody is told");
-            }
-            return None;
+    async fn single(&self, id: Id, call: Incoming, link: Option<&Arc<Link>>) -> Option<Answer> {
+        let begun = match link {
+            Some(link) => begin(&call.method, link).await.map(|begun| Some((link, begun))),
+            None => Ok(None),
         };
-        let under_way = link.map(|link| link.try_call()).transpose();
-        let outcome = match under_way {
-            Ok(_under_way) => self.carry_out(call, link).await,
-            Err(error) => Err(error),
+        let (outcome, begun) = match begun {
+            Ok(begun) => (self.carry_out(call, link).await, begun),
+            Err(error) => (Err(error), None),
         };
-        Some(match outcome {
+        let mut page = None;
+        let mut answer: Answer = match outcome {
             Ok(Outcome::Result(result, room)) => {
-                Answer { room, ..envelope::answer(&id, Ok(result)).into() }
+                page = room;
+                envelope::answer(&id, Ok(result)).into()
             }
             Ok(Outcome::Watches(begun)) => {
                 let result = Json::from(begun.id).to_string();
@@ -106,22 +105,54 @@ impl Engine {
                 Answer { then: Some(begun.then), ..text.into() }
             }
             Err(error) => envelope::answer(&id, Err(error.into())).into(),
-        })
+        };
+        // It is under way until it has all of its room.
+        if let Some((link, (Taken { room, held }, _under_way))) = begun {
+            let size = answer.text.len();
+            let fitting = match (page, room) {
+                (Some(room), _) => link.room().fit(room, size).await,
+                (None, Some(room)) => link.answers().fit(room, size).await,
+                (None, None) => link.answers().take(size).await,
+            };
+            answer.room = fitting.ok();
+            answer.held.extend(held);
+        }
+        Some(answer)
     }
 
-    async fn batch(&self, entries: Vec<Entry>, link: Option<&Arc<Link>>) -> Option<Answer> {
+    /// Carries out what has no answer.
+    async fn notified(&self, call: Incoming, link: Option<&Arc<Link>>) {
+        // What it would begin would have no name.
+        if is_watch(&call.method) {
+            return;
+        }
+        let _held = match link {
+            Some(link) => Some((link.call().await, Taken::beside(&call.method, link).await)),
+            None => None,
+        };
+        if let Err(error) = self.carry_out(call, link).await {
+            tracing::debug!(%error, "a notification failed, which nobody is told");
+        }
+    }
+
+    async fn batch(
+        &self,
+        entries: Vec<Entry>,
+        link: Option<&Arc<Link>>,
+        gone: &CancellationToken,
+    ) -> Option<Answer> {
         let is_answered =
             entries.iter().any(|entry| !matches!(entry, Ok(Incoming { id: None, .. })));
         let mut held = Vec::new();
         if let Some(link) = link {
             if is_answered {
-                held.extend(link.batch().await.ok());
+                held.extend(link.alone().await.ok());
             }
             held.extend(link.call().await.ok());
         }
         let mut answers = String::new();
         for entry in entries {
-            let Some(answer) = self.one_of_batch(entry, link, answers.len()).await else {
+            let Some(answer) = self.one_of_batch(entry, link, gone, answers.len()).await else {
                 continue;
             };
             answers.push(if answers.is_empty() { '[' } else { ',' });
@@ -141,6 +172,7 @@ impl Engine {
         &self,
         entry: Entry,
         link: Option<&Arc<Link>>,
+        gone: &CancellationToken,
         before: usize,
     ) -> Option<String> {
         let mut call = match entry {
@@ -159,7 +191,14 @@ impl Engine {
                 unit: "bytes",
             })
         } else {
-            self.carry_out(call, link).await
+            let carried_out = async {
+                let _taken = match link {
+                    Some(link) => Taken::beside(&call.method, link).await.ok(),
+                    None => None,
+                };
+                self.carry_out(call, link).await
+            };
+            if id.is_some() { unless(gone, carried_out).await? } else { carried_out.await }
         };
         let result = match outcome {
             // Its room is free again: the batch has one for all.
@@ -180,14 +219,14 @@ impl Engine {
             let input = schema().message(&method.rpc.input);
             let outcome = match &method.call {
                 Call::Unary(call) => {
-                    let message = message(method, params, size)?;
+                    let message = params::message(method, params, size)?;
                     self.unary(method, *call, message, link).await
                 }
                 Call::Watch { notification, open, .. } => {
                     let link = link.ok_or_else(|| only_sockets(method.name))?;
                     // Before anything is opened: else it would have to be closed.
                     let place = link.subscription()?;
-                    let message = message(method, params, size)?;
+                    let message = params::message(method, params, size)?;
                     let opened = open(self.app.clone(), method.rpc, message).await;
                     opened.map(|messages| {
                         let method = method.name;
@@ -202,7 +241,7 @@ impl Engine {
             return Err(Error::Unimplemented { what });
         };
         let link = link.ok_or_else(|| only_sockets(&name))?;
-        let ended = link.end(&subscription(params.as_deref())?, watched.name).await;
+        let ended = link.end(&params::subscription(params.as_deref())?, watched.name).await;
         Ok(ended.to_string().into())
     }
 
@@ -225,10 +264,28 @@ impl Engine {
             }
             None => message,
         };
-        let room = link.room(usize::MAX).await?;
+        let room = link.room().take(usize::MAX).await?;
         let result = call(app(), method.rpc, message).await?;
         Ok(Outcome::Result(result, Some(room)))
     }
+}
+
+/// Does something as long as it is wanted, and does not begin it where it is not.
+async fn unless<T>(gone: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    if gone.is_cancelled() {
+        return None;
+    }
+    gone.run_until_cancelled(work).await
+}
+
+/// Waits until a call may be carried out.
+///
+/// # Errors
+///
+/// OVERLOADED where there are as many under way as may be.
+async fn begin(method: &str, link: &Link) -> Result<(Taken, OwnedSemaphorePermit)> {
+    let taken = Taken::before(method, link).await?;
+    Ok((taken, link.try_call()?))
 }
 
 fn is_watch(name: &str) -> bool {
@@ -245,43 +302,4 @@ fn only_sockets(name: &str) -> Error {
         "{name} by POST: subscribe over a WebSocket at /rpc, or read by {instead} again and again; it"
     );
     Error::Unimplemented { what }
-}
-
-/// The message of a call, of its parameters.
-fn message(method: &Method, params: Option<String>, size: usize) -> Result<Json> {
-    let limit = transcode::most_bytes(schema().message(&method.rpc.input));
-    if size > limit {
-        let (size, limit) = (size as u64, limit as u64);
-        return Err(Error::PayloadTooLarge { what: "the call", size, limit, unit: "bytes" });
-    }
-    let invalid = |problem: String| Error::invalid("params", problem);
-    match Json::parse_within(params.as_deref().unwrap_or("{}"), transcode::MAX_DEPTH) {
-        Ok(message @ Json::Object(_)) => Ok(message),
-        Ok(other) => Err(invalid(format!(
-            "expected an object, since parameters are given by their names; found {}",
-            other.kind()
-        ))),
-        Err(error) => Err(invalid(error.to_string())),
-    }
-}
-
-/// The one parameter of a method that ends a subscription, by its name or, as some
-/// clients have it, by its place.
-fn subscription(params: Option<&str>) -> Result<String> {
-    let params = Json::parse(params.unwrap_or("{}"));
-    let id = match &params {
-        Ok(Json::Object(members)) => match members.as_slice() {
-            [(name, id)] if name == "subscription" => id.as_str(),
-            _ => None,
-        },
-        Ok(Json::Array(elements)) => match elements.as_slice() {
-            [id] => id.as_str(),
-            _ => None,
-        },
-        Ok(_) | Err(_) => None,
-    };
-    id.map(str::to_owned).ok_or_else(|| {
-        let problem = "expected {\"subscription\": ID}, with the result of the call that began it";
-        Error::invalid("subscription", problem)
-    })
 }

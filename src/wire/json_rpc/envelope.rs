@@ -65,16 +65,11 @@ impl Id {
     }
 }
 
-impl Message {
-    /// Whether something is in it that has no answer.
-    pub(super) fn notifies(&self) -> bool {
-        let notifies = |entry: &Entry| matches!(entry, Ok(Incoming { id: None, .. }));
-        match self {
-            Self::Single(entry) => notifies(entry),
-            Self::Batch(entries) => entries.iter().any(notifies),
-            Self::TooMany(_) => false,
-        }
-    }
+/// Whether a text that broke off has all of a call or of a batch: both say where they
+/// end.
+pub(super) fn is_whole(text: &[u8]) -> bool {
+    matches!(text.trim_ascii_start().first(), Some(b'{' | b'['))
+        && serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
 /// Reads one text. Of a batch with more than `most` entries only their number.
@@ -244,6 +239,17 @@ mod tests {
             assert_eq!((malformed.failure.code, malformed.id.0.as_str()), (code, id), "{text}");
         }
         assert!(matches!(read(b"\"\xff\"", 3), Message::Single(Err(_))));
+    }
+
+    #[test]
+    fn what_says_where_it_ends_is_whole_when_it_is_there() {
+        for text in ["{}", " [{}] ", r#"{"jsonrpc":"2.0"}"#] {
+            assert!(is_whole(text.as_bytes()), "{text}");
+            for end in 0..text.trim_ascii_end().len() {
+                assert!(!is_whole(&text.as_bytes()[..end]), "{text} up to {end}");
+            }
+        }
+        assert!(!is_whole(b"12"), "there may have been more of it");
     }
 
     #[test]

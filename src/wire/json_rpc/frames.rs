@@ -158,6 +158,8 @@ pub(super) struct Frame {
 enum Kind {
     Plain,
     Ping,
+    /// It has what the newest ping has, when it goes.
+    Pong,
     Close,
 }
 
@@ -171,8 +173,8 @@ impl Frame {
         Self { frame: Bare::ping(Bytes::new()), kind: Kind::Ping, held: Vec::new() }
     }
 
-    pub(super) fn pong(payload: Bytes) -> Self {
-        Self { frame: Bare::pong(payload), kind: Kind::Plain, held: Vec::new() }
+    pub(super) fn pong() -> Self {
+        Self { frame: Bare::pong(Bytes::new()), kind: Kind::Pong, held: Vec::new() }
     }
 
     pub(super) fn close(close: Option<CloseFrame>) -> Self {
@@ -188,7 +190,10 @@ pub(super) async fn write<S: AsyncWrite + Unpin>(
     patience: Duration,
     life: &Life,
 ) {
-    while let Some(Frame { frame, kind, held }) = queue.recv().await {
+    while let Some(Frame { mut frame, kind, held }) = queue.recv().await {
+        if kind == Kind::Pong {
+            frame = Bare::pong(life.answered());
+        }
         let mut head = Vec::with_capacity(10);
         let payload = frame.payload().len() as u64;
         if frame.header().format(payload, &mut head).is_err() {
@@ -204,7 +209,7 @@ pub(super) async fn write<S: AsyncWrite + Unpin>(
         }
         drop(held);
         match kind {
-            Kind::Plain => {}
+            Kind::Plain | Kind::Pong => {}
             Kind::Ping => life.asked(),
             Kind::Close => {
                 let _ = timeout(patience, stream.shutdown()).await;

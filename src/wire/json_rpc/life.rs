@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 /// What is known of it.
@@ -22,6 +23,8 @@ struct State {
     unheard: Option<Instant>,
     /// Whether nothing is read, so that it cannot be heard.
     is_deaf: bool,
+    /// What the newest ping has in it that was not answered.
+    ping: Option<Bytes>,
 }
 
 impl Life {
@@ -42,6 +45,18 @@ impl Life {
         state.unheard.get_or_insert_with(Instant::now);
     }
 
+    /// It asks with this whether we are there. Says whether no answer to an earlier
+    /// ping is on its way out: else that one becomes the answer to this (RFC 6455,
+    /// section 5.5.3), so that pings which nobody waits for fill no line.
+    pub(super) fn shall_answer(&self, ping: Bytes) -> bool {
+        self.lock().ping.replace(ping).is_none()
+    }
+
+    /// What its newest ping has in it, which is answered now.
+    pub(super) fn answered(&self) -> Bytes {
+        self.lock().ping.take().unwrap_or_default()
+    }
+
     /// Nothing is read of it, or something is again.
     pub(super) fn set_deaf(&self, is_deaf: bool) {
         let mut state = self.lock();
@@ -58,5 +73,22 @@ impl Life {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_pings_the_newest_is_answered_and_then_the_next_one() {
+        let life = Life::default();
+        assert!(life.shall_answer("first".into()));
+        for n in 0..3 {
+            assert!(!life.shall_answer(n.to_string().into()));
+        }
+        assert_eq!(life.answered(), "2");
+        assert!(life.shall_answer("next".into()));
+        assert_eq!(life.answered(), "next");
     }
 }

@@ -1,13 +1,15 @@
 //! What one WebSocket is bounded by, and what it watches.
 //!
 //! ```text
-//!  read ──▶ unanswered ──▶ calls ──▶ room ──▶ queue ──▶ sent: all of it is free again
-//!                     watches ──▶ places ──┘
+//!  read ──▶ unanswered ──▶ answers ──▶ calls ──▶ queue ──▶ sent: all is free again
+//!                             pages ──▶ room ──┤
+//!              watches ──▶ places ──▶ room ────┘
 //! ```
 //!
-//! Room is that for bytes. Whoever makes something that may be large takes its room
-//! first, and gives back what was not needed. Whoever has room waits for nothing but
-//! the client, so that nobody waits for each other.
+//! Answers and the rest each have their own room for bytes, so that nothing which is
+//! watched keeps a call from being carried out. Whoever makes something that may be
+//! large takes its room first, and gives back what was not needed. Whoever has room
+//! waits for nothing but the client, so that nobody waits for each other.
 
 use std::{
     collections::HashMap,
@@ -21,11 +23,11 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::frames::Frame;
+use super::{frames::Frame, room::Room};
 use crate::{Error, Result, config::JsonRpcConfig};
 
-/// What a permit of bytes stands for.
-const UNIT: usize = 1 << 10;
+/// The bytes that may be unsent of answers, and those of all else.
+const HALF: u32 = JsonRpcConfig::MAX_UNSENT_BYTES / 2;
 /// As many messages as there may be at once, and some of control.
 const QUEUE: usize =
     (JsonRpcConfig::MAX_UNANSWERED + JsonRpcConfig::MAX_UNSENT_NOTIFICATIONS) as usize + 16;
@@ -36,14 +38,16 @@ pub(super) struct Link {
     queue: mpsc::Sender<Frame>,
     /// Calls under way.
     calls: Arc<Semaphore>,
-    /// One batch at a time: its answer may be as large as all else.
-    batches: Arc<Semaphore>,
+    /// One at a time of what may be as large as all else, such as a batch.
+    alone: Arc<Semaphore>,
     /// Messages that are not answered.
     unanswered: Arc<Semaphore>,
-    /// The bytes of those, in [`UNIT`]s.
-    unanswered_units: Arc<Semaphore>,
-    /// The bytes of what is unsent, in [`UNIT`]s.
-    room: Arc<Semaphore>,
+    /// The bytes of those.
+    unanswered_bytes: Room,
+    /// The bytes of answers that are unsent, or being made.
+    answers: Room,
+    /// The same of pages and notifications.
+    room: Room,
     /// Notifications that are unsent.
     places: Arc<Semaphore>,
     /// Subscriptions that there may be.
@@ -88,14 +92,9 @@ fn semaphore(permits: u32) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(permits as usize))
 }
 
-fn units(bytes: usize, most: u32) -> u32 {
-    let most = most as usize / UNIT;
-    u32::try_from(bytes.div_ceil(UNIT).min(most)).unwrap_or(u32::MAX)
-}
-
-/// Waits for permits of a semaphore that nobody closes.
-async fn acquire(semaphore: &Arc<Semaphore>, permits: u32) -> Result<OwnedSemaphorePermit> {
-    Arc::clone(semaphore).acquire_many_owned(permits).await.map_err(Error::internal)
+/// Waits for a permit of a semaphore that nobody closes.
+async fn acquire(semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
+    Arc::clone(semaphore).acquire_owned().await.map_err(Error::internal)
 }
 
 impl Link {
@@ -105,10 +104,11 @@ impl Link {
         let link = Self {
             queue,
             calls: semaphore(JsonRpcConfig::MAX_CALLS),
-            batches: semaphore(1),
+            alone: semaphore(1),
             unanswered: semaphore(JsonRpcConfig::MAX_UNANSWERED),
-            unanswered_units: semaphore(units(usize::MAX, JsonRpcConfig::MAX_UNANSWERED_BYTES)),
-            room: semaphore(units(usize::MAX, JsonRpcConfig::MAX_UNSENT_BYTES)),
+            unanswered_bytes: Room::new(JsonRpcConfig::MAX_UNANSWERED_BYTES),
+            answers: Room::new(HALF),
+            room: Room::new(HALF),
             places: semaphore(JsonRpcConfig::MAX_UNSENT_NOTIFICATIONS),
             subscriptions: semaphore(limits.max_subscriptions),
             max_subscriptions: limits.max_subscriptions,
@@ -136,13 +136,12 @@ impl Link {
 
     /// Waits for the same.
     pub(super) async fn may_read(&self) -> Result<OwnedSemaphorePermit> {
-        acquire(&self.unanswered, 1).await
+        acquire(&self.unanswered).await
     }
 
     /// Waits until a message that was read may be held beside the others.
     pub(super) async fn may_hold(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
-        let units = units(bytes, JsonRpcConfig::MAX_UNANSWERED_BYTES);
-        acquire(&self.unanswered_units, units).await
+        self.unanswered_bytes.take(bytes).await
     }
 
     /// A permit for a call under way.
@@ -162,23 +161,27 @@ impl Link {
 
     /// Waits for the same: nobody could be told that there are too many.
     pub(super) async fn call(&self) -> Result<OwnedSemaphorePermit> {
-        acquire(&self.calls, 1).await
+        acquire(&self.calls).await
     }
 
-    /// Waits until no other batch is under way or unsent.
-    pub(super) async fn batch(&self) -> Result<OwnedSemaphorePermit> {
-        acquire(&self.batches, 1).await
+    /// Waits until no other batch, or what is like it, is under way or unsent.
+    pub(super) async fn alone(&self) -> Result<OwnedSemaphorePermit> {
+        acquire(&self.alone).await
     }
 
-    /// Waits for room for so many bytes; for more than there is, until nothing else
-    /// is unsent.
-    pub(super) async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
-        acquire(&self.room, units(bytes, JsonRpcConfig::MAX_UNSENT_BYTES)).await
+    /// The room for answers.
+    pub(super) fn answers(&self) -> &Room {
+        &self.answers
+    }
+
+    /// The room for pages and notifications.
+    pub(super) fn room(&self) -> &Room {
+        &self.room
     }
 
     /// Waits for a place for one notification.
     pub(super) async fn place(&self) -> Result<OwnedSemaphorePermit> {
-        acquire(&self.places, 1).await
+        acquire(&self.places).await
     }
 
     /// A permit for one more subscription.
@@ -200,8 +203,8 @@ impl Link {
     pub(super) async fn answer(&self, answer: Answer, unanswered: OwnedSemaphorePermit) {
         let Answer { text, mut held, room, then } = answer;
         let room = match room {
-            Some(room) => Ok(shrunk(room, text.len())),
-            None => self.room(text.len()).await,
+            Some(room) => Ok(room),
+            None => self.answers.take(text.len()).await,
         };
         let Ok(room) = room else { return };
         held.extend([room, unanswered]);
@@ -263,11 +266,4 @@ impl Link {
     fn lock(&self) -> MutexGuard<'_, Option<HashMap<String, Watch>>> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Room for so many bytes; the rest is given back.
-pub(super) fn shrunk(mut room: OwnedSemaphorePermit, bytes: usize) -> OwnedSemaphorePermit {
-    let needed = units(bytes, JsonRpcConfig::MAX_UNSENT_BYTES) as usize;
-    // What turned out larger than was thought keeps what it has.
-    room.split(needed).unwrap_or(room)
 }

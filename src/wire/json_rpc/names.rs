@@ -1,5 +1,8 @@
 //! Errors in the names that parameters have here: an operation names fields as
 //! the proto files do.
+//!
+//! What a client said itself is told as it was said. It stands in quotes, or before
+//! the colon with which a problem begins.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +17,10 @@ use crate::{
 /// The error of a call with this message.
 pub(super) fn renamed(input: &Message, error: Error) -> Error {
     let Error::InvalidArgument { field, problem } = error else { return error };
+    // The paths of a mask are quoted as they were read, in the names of proto files.
+    let is_mask = input.proto_field(&field).is_some_and(|field| field.kind == Kind::FieldMask);
+    let problem = if is_mask { words(input, &problem) } else { own_words(input, &problem) };
     let field = path(input, &field);
-    let problem = words(input, &problem);
     Error::InvalidArgument { field: field.into(), problem }
 }
 
@@ -51,6 +56,32 @@ fn path(input: &Message, path: &str) -> String {
         format!("{}{index}", field.json)
     });
     steps.collect::<Vec<_>>().join(".")
+}
+
+/// A text with the names of fields in it, but where it is a client's.
+fn own_words(input: &Message, text: &str) -> String {
+    let begin = if text.starts_with('"') { 0 } else { text.find(": ").unwrap_or(0) };
+    let (said, mut rest) = text.split_at(begin);
+    let mut renamed = said.to_owned();
+    while !rest.is_empty() {
+        let (own, after) = rest.split_at(rest.find('"').unwrap_or(rest.len()));
+        let (said, after) = after.split_at(quoted(after));
+        renamed.push_str(&words(input, own));
+        renamed.push_str(said);
+        rest = after;
+    }
+    renamed
+}
+
+/// How long the quoted text is with which a text begins.
+fn quoted(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text.char_indices().skip(1).find(|(_, c)| {
+        let is_end = *c == '"' && !is_escaped;
+        is_escaped = *c == '\\' && !is_escaped;
+        is_end
+    });
+    end.map_or(text.len(), |(at, _)| at + 1)
 }
 
 /// A text with the names of fields in it, those that no other word is.
@@ -96,5 +127,29 @@ mod tests {
         assert_eq!(told, "startSeqs[0].x_y: use startSeq, not x_y");
         let told = names("UpdateSettingsRequest", "settings_json", "not beside value_json");
         assert_eq!(told, "settings: not beside value");
+        let told = names("UpdateSessionRequest", "update_mask", "\"turn_count\" cannot be changed");
+        assert_eq!(told, "updateMask: \"turnCount\" cannot be changed");
+    }
+
+    #[test]
+    fn what_a_client_said_itself_is_told_as_it_was_said() {
+        let told = |problem: &str| {
+            let message = schema().message("CreateSessionRequest");
+            let error = Error::invalid("session.codex_options.config", problem);
+            let told = renamed(message, error).to_string();
+            told.split_once(": ").unwrap().1.to_owned()
+        };
+        for said in [
+            "working_directory: not a value of TOML",
+            "\"working_directory\": expected a key",
+            "\"a\\\"b: working_directory\": expected a key",
+            "\"working_directory",
+        ] {
+            assert_eq!(told(said), said);
+        }
+        assert_eq!(
+            told("working_directory: use working_directory, not \"working_directory\""),
+            "working_directory: use workingDirectory, not \"working_directory\""
+        );
     }
 }

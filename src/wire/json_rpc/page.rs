@@ -16,6 +16,12 @@ use crate::{
 const LEAST: [(&str, u32); 2] = [("pageSize", 1), ("maxBytes", 64 << 10)];
 
 impl Method {
+    /// Whether codex itself is asked first: that takes its time, for which no room is
+    /// kept, and its answer may be large.
+    pub(super) fn asks_codex(&self) -> bool {
+        self.rpc.service == "ConfigLockService"
+    }
+
     /// Whether its answer is a page or a chunk: it has many of something, or bytes.
     pub(super) fn is_page(&self) -> bool {
         let output = schema().message(&self.rpc.output);
@@ -23,7 +29,7 @@ impl Method {
             let is_message = matches!(field.kind, Kind::Message(_));
             (field.shape == Shape::Many && is_message) || field.kind == Kind::Bytes
         });
-        matches!(self.call, Call::Unary(_)) && may_be_large
+        matches!(self.call, Call::Unary(_)) && may_be_large && !self.asks_codex()
     }
 }
 
@@ -69,6 +75,7 @@ mod tests {
             ("session/wait", false),
             ("session/get", false),
             ("server/info", false),
+            ("configLock/verify", false),
             ("events/watch", false),
         ] {
             assert_eq!(find(name).unwrap().is_page(), is_page, "{name}");

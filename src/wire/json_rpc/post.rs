@@ -16,7 +16,7 @@ use http::{
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::{Endpoint, json, refusal};
+use super::{Endpoint, envelope, json, refusal};
 use crate::{
     Error,
     wire::body::{self, Read},
@@ -49,20 +49,20 @@ async fn carried_out(endpoint: &Endpoint, request: Request) -> Result<Answered, 
     // In a task of its own: what has no answer is carried out, whoever still waits.
     let work = async move {
         let limit = engine.limits.max_message_bytes as usize;
-        let Read { bytes, size } = body::read(&parts.headers, body, limit).await?;
+        let (Read { bytes, size }, broken) = body::read_as_far(&parts.headers, body, limit).await;
+        // Nothing but an end without a word is missing where all of a message came.
+        if let Some(error) = broken
+            && !envelope::is_whole(&bytes)
+        {
+            return Err(error);
+        }
         if size > limit {
             let (size, limit) = (size as u64, limit as u64);
             return Err(Error::PayloadTooLarge { what: "the body", size, limit, unit: "bytes" });
         }
         let message = engine.read(&bytes);
         drop(bytes);
-        let is_never_dropped = message.notifies();
-        let answering = engine.answer(message, None);
-        let answer = if is_never_dropped {
-            answering.await
-        } else {
-            gone.run_until_cancelled(answering).await.flatten()
-        };
+        let answer = engine.answer(message, None, &gone).await;
         Ok(answer.map(|answer| (answer.text, place)))
     };
     endpoint.engine.app.tasks().spawn(work).await.map_err(Error::internal)?

@@ -42,14 +42,12 @@ use super::{
     link::{Answer, Link},
     refusal,
 };
-use crate::{Error, wire::auth::Connection};
+use crate::{Error, config::JsonRpcConfig, wire::auth::Connection};
 
 /// How long answers and the ends of subscriptions may take when a WebSocket ends.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a client may take to read what is left, and then to close.
 const CLOSING: Duration = Duration::from_secs(1);
-/// How many pings a client may not answer, and how many intervals take nothing.
-const PINGS: u32 = 3;
 
 /// Whether a request asks for a WebSocket.
 pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
@@ -123,7 +121,7 @@ struct Socket {
 impl Socket {
     async fn serve(self, stream: impl AsyncRead + AsyncWrite) {
         let limits = &self.engine.limits;
-        let patience = limits.ping_interval * PINGS;
+        let patience = limits.patience();
         let (read, write) = split(stream);
         let (link, queue) = Link::new(limits);
         let link = Arc::new(link);
@@ -189,8 +187,10 @@ impl Socket {
             let text = loop {
                 match reader.next(life).await {
                     Ok(Message::Text(text)) => break text,
-                    Ok(Message::Ping(payload)) => {
-                        deaf(life, link.send(Frame::pong(payload))).await;
+                    Ok(Message::Ping(ping)) => {
+                        if life.shall_answer(ping) {
+                            deaf(life, link.send(Frame::pong())).await;
+                        }
                     }
                     Ok(Message::Pong(_) | Message::Frame(_)) => {}
                     Ok(Message::Close(close)) => return End::Client(close),
@@ -204,21 +204,13 @@ impl Socket {
             let message = self.engine.read(text.as_bytes());
             drop(text);
             let (engine, its) = (Arc::clone(&self.engine), Arc::clone(link));
-            let is_never_dropped = message.notifies();
             let under_way = link.tasks().token();
-            let work = async move {
-                if let Some(answer) = engine.answer(message, Some(&its)).await {
-                    its.answer(answer, unanswered).await;
+            self.engine.app.tasks().spawn(async move {
+                let gone = its.gone();
+                if let Some(answer) = engine.answer(message, Some(&its), gone).await {
+                    gone.run_until_cancelled(its.answer(answer, unanswered)).await;
                 }
                 drop((held, under_way));
-            };
-            // What has no answer is carried out, whoever still listens.
-            let gone = if is_never_dropped { None } else { Some(link.gone().clone()) };
-            self.engine.app.tasks().spawn(async move {
-                match gone {
-                    Some(gone) => drop(gone.run_until_cancelled(work).await),
-                    None => work.await,
-                }
             });
         }
     }
@@ -280,7 +272,7 @@ async fn ask(link: &Link, life: &Life, interval: Duration) -> End {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if life.is_silent_for(interval * PINGS) {
+        if life.is_silent_for(interval * JsonRpcConfig::PINGS) {
             return End::Now(close(CloseCode::Policy, "no ping was answered"));
         }
         if life.shall_ask() && !link.send(Frame::ping()).await {

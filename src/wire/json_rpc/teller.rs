@@ -21,11 +21,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream::BoxStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use uuid::Uuid;
 
-use super::{
-    error,
-    frames::Frame,
-    link::{Link, shrunk},
-};
+use super::{error, frames::Frame, link::Link};
 use crate::{
     Error, Result,
     config::JsonRpcConfig,
@@ -147,7 +143,7 @@ impl Teller {
             // Nothing is made before there is a place and room for it.
             let Ok(own) = Arc::clone(&own).acquire_owned().await else { return };
             let Ok(place) = self.link.place().await else { return };
-            let Ok(room) = self.link.room(most_bytes).await else { return };
+            let Ok(mut room) = self.link.room().take(most_bytes).await else { return };
             let batch;
             (batch, left) = gather(&mut stream, first, most, &mut places);
             let closed = batch.end.as_ref().map(|error| closed(error.as_ref(), &places));
@@ -157,25 +153,36 @@ impl Teller {
                 // What is long goes alone.
                 if !texts.is_empty() && texts.len() + closed.len() > most {
                     let text = self.notification(&std::mem::take(&mut texts), None);
-                    held.push(shrunk(room, text.len()));
-                    self.link.send(Frame::text(text, std::mem::take(&mut held))).await;
-                } else {
-                    held.push(room);
+                    if !self.send(text, std::mem::take(&mut held), room).await {
+                        return;
+                    }
+                    let Ok(another) = self.link.room().take(closed.len()).await else { return };
+                    room = another;
                 }
                 self.link.forget(&self.id);
-                let text = self.notification(&texts, Some(&closed));
-                self.link.send(Frame::text(text, held)).await;
+                self.send(self.notification(&texts, Some(&closed)), held, room).await;
                 return;
             }
             if texts.is_empty() {
                 continue;
             }
-            let text = self.notification(&texts, None);
-            held.push(shrunk(room, text.len()));
-            if !self.link.send(Frame::text(text, held)).await {
+            if !self.send(self.notification(&texts, None), held, room).await {
                 return;
             }
         }
+    }
+
+    /// Puts a notification into the line, with no more room than it needs; says whether
+    /// it stands there.
+    async fn send(
+        &self,
+        text: String,
+        mut held: Vec<OwnedSemaphorePermit>,
+        room: OwnedSemaphorePermit,
+    ) -> bool {
+        let Ok(room) = self.link.room().fit(room, text.len()).await else { return false };
+        held.push(room);
+        self.link.send(Frame::text(text, held)).await
     }
 
     fn notification(&self, texts: &str, closed: Option<&str>) -> String {

@@ -35,9 +35,7 @@ use crate::{
     proto,
     session::{registry::report, watch::Delivery},
     wire::{
-        operations::event::{
-            DEFAULT_MAX_EVENT_BYTES_IN_JSON, deliveries, message_of, parse_limit, parse_watch,
-        },
+        operations::event::{deliveries, message_of, parse_limit_in_json, parse_watch},
         schema::{self, Message, schema},
         transcode,
     },
@@ -95,14 +93,11 @@ fn event_of(message: &Message, text: &str) -> Bytes {
 }
 
 async fn watch(app: App, rpc: &'static schema::Method, message: Json) -> Result<Events> {
-    let mut request: proto::WatchEventsRequest =
+    let request: proto::WatchEventsRequest =
         transcode::read(schema().message(&rpc.input), message)?;
-    if request.max_event_bytes == 0 {
-        request.max_event_bytes = DEFAULT_MAX_EVENT_BYTES_IN_JSON;
-    }
     // In a stream of several sessions a seq alone says nothing.
     let with_ids = request.session_ids.len() == 1;
-    let limit = parse_limit(request.max_event_bytes)?;
+    let limit = parse_limit_in_json(request.max_event_bytes)?;
     let request = parse_watch(request)?;
     let kinds = request.kinds;
     let watch = app.watch(request).await?;

@@ -74,19 +74,58 @@ fn notifications_are_carried_out_however_the_websocket_ends() {
 fn a_notification_by_post_is_carried_out_whoever_waits_for_its_end() {
     let (server, rpc) = start();
     let written = Written::watch(&rpc);
-    for key in 0..20 {
+    for key in 0..40 {
         let body = write(&key.to_string());
+        let (one, other) = body.split_at(30);
+        let (length, other_length) = (one.len(), other.len());
+        let chunks = format!("{length:x}\r\n{one}\r\n{other_length:x}\r\n{other}\r\n");
+        let chunked = "transfer-encoding: chunked\r\n\r\n";
+        let framed = match key % 3 {
+            0 => format!("content-length: {}\r\n\r\n{body}", body.len()),
+            1 => format!("{chunked}{chunks}0\r\n\r\n"),
+            // All of it came, but for the word that there is no more.
+            _ => format!("{chunked}{chunks}"),
+        };
         let mut stream = TcpStream::connect(server.tcp()).unwrap();
         let request = format!(
             "POST /rpc HTTP/1.1\r\nhost: {}\r\nauthorization: {}\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+             content-type: application/json\r\n{framed}",
             server.tcp(),
             rpc.authorization,
-            body.len()
         );
         stream.write_all(request.as_bytes()).unwrap();
     }
-    written.are(&rpc, 20);
+    written.are(&rpc, 40);
+}
+
+#[test]
+fn of_a_batch_whose_client_goes_what_has_no_answer_is_carried_out_and_nothing_else() {
+    let (server, rpc) = start();
+    let written = Written::watch(&rpc);
+    let gate = server.work().join("gate");
+    let id = rpc.create(&server, &format!("thread,turn,wait:{},completed", gate.display()));
+    let wait =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "session/wait", "params": {"sessionId": id}});
+    let batch = |told: &str| {
+        let called = write("called").replacen('{', r#"{"id":2,"#, 1);
+        format!("[{wait},{called},{},{called}]", write(told))
+    };
+    let body = batch("by POST");
+    let mut stream = TcpStream::connect(server.tcp()).unwrap();
+    let request = format!(
+        "POST /rpc HTTP/1.1\r\nhost: {}\r\nauthorization: {}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        server.tcp(),
+        rpc.authorization,
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    drop(stream);
+    rpc.socket().send(&batch("by WebSocket"));
+    written.are(&rpc, 2);
+    let settings = rpc.ok("settings/get", &json!({"scope": "SCOPE_DEFAULT"}));
+    assert_eq!(settings["settings"], json!({"by POST": 1, "by WebSocket": 1}));
+    std::fs::write(&gate, "").unwrap();
 }
 
 #[test]

@@ -30,6 +30,14 @@ fn data_has_the_reason_and_what_a_client_needs_to_act() {
     let message = error["message"].as_str().unwrap();
     assert!(message.starts_with("maxEventBytes: ") && message.ends_with("0 for 524288"), "{error}");
 
+    // What a client said itself is told as it was said, also where it is called like a field.
+    let options = json!({"config": {"working_directory": "no TOML"}});
+    let session = json!({"workingDirectory": server.work(), "codexOptions": options});
+    let session = json!({"session": session, "prompt": "x"});
+    let error = rpc.refused("session/create", &session, -32602, "INVALID_ARGUMENT");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.starts_with("session.codexOptions.config: working_directory: "), "{error}");
+
     let gate = server.work().join("gate");
     let script = format!("thread,turn,message,wait:{},completed", gate.display());
     let id = rpc.create(&server, &script);

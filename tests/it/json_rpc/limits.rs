@@ -277,6 +277,43 @@ fn nothing_is_owed_for_what_has_no_answer() {
 }
 
 #[test]
+fn pings_that_are_not_read_back_keep_no_call_from_being_carried_out() {
+    let server = ledger::setup().config("[json_rpc]\nping_interval = \"10m\"\n").start();
+    let rpc = Rpc::new(&server);
+    let mut other = rpc.socket();
+    let mut socket = rpc.socket();
+    socket.ok("audit/verify", &json!({}));
+    // Far more than the connection itself could hold the answers of.
+    let ping = websocket::frame(0x89, &[b'x'; 125]);
+    let pings: u32 = 200_000;
+    for _ in 0..pings / 100 {
+        let frames = ping.repeat(100);
+        let mut idle = 0;
+        while !socket.write_if_room(&frames) {
+            other.ok("audit/verify", &json!({}));
+            idle += 1;
+            assert!(idle < 1_000, "the server reads no more");
+        }
+    }
+    let params = json!({"scope": "SCOPE_DEFAULT", "key": "a", "value": 1});
+    let call =
+        json!({"jsonrpc": "2.0", "id": "last", "method": "settings/update", "params": params});
+    while !socket.write_if_room(&websocket::frame(0x81, call.to_string().as_bytes())) {}
+    socket.stop_writing();
+    socket.write_rest();
+    while rpc.ok("audit/verify", &json!({}))["entries"].is_null() {}
+    let mut pongs = 0;
+    loop {
+        match socket.frame() {
+            Frame::Pong => pongs += 1,
+            Frame::Text(text) => break assert!(text.contains("\"last\""), "{text}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((1..pings).contains(&pongs), "{pongs}");
+}
+
+#[test]
 fn a_client_is_asked_whether_it_is_there() {
     let server = ledger::setup().config("[json_rpc]\nping_interval = \"1s\"\n").start();
     let mut socket = Rpc::new(&server).socket();
@@ -334,6 +371,48 @@ fn a_client_that_does_not_read_is_closed_although_much_waits_for_it() {
     while rpc.ok("server/info", &json!({}))["openWatches"] != 30 {}
     server.ask_to_stop();
     assert!(server.stopped().success());
+}
+
+#[test]
+fn a_request_whose_answer_nobody_reads_does_not_keep_its_place() {
+    let config = "[json_rpc]\nping_interval = \"1s\"\nmax_connections = 1\n";
+    let server = ledger::setup().config(config).start();
+    let rpc = Rpc::new(&server);
+    // Larger than what a connection itself may hold.
+    let id = rpc.create(&server, &format!("thread,turn,{}completed", "big:8000000,".repeat(3)));
+    rpc.rest(&id);
+    let list = json!({"sessionId": id, "maxBytes": 64 << 20});
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "events/list", "params": list});
+    let call = call.to_string();
+    let ask = |line: &str, body: &str| {
+        let mut stream = TcpStream::connect(server.tcp()).unwrap();
+        let request = format!(
+            "{line} HTTP/1.1\r\nhost: {}\r\nauthorization: {}\r\n\
+             accept: text/event-stream\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            server.tcp(),
+            rpc.authorization,
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        // It is being answered.
+        assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
+        stream
+    };
+    // A stream may be read as late as one likes.
+    let events = format!("GET /v1/sessions/{id}/events?startSeq=1&maxEventBytes=67108864");
+    let mut stream = ask(&events, "");
+    let mut unread = ask("POST /rpc", &call);
+    while rpc.post(&[JSON], call.as_bytes()).status == 429 {}
+    assert_eq!(rpc.ok("server/info", &json!({}))["openWatches"], 1);
+    let mut answer = Vec::new();
+    let end = unread.read_to_end(&mut answer);
+    assert!(end.is_err() || answer.len() < 24_000_000, "{} bytes came", answer.len());
+    let mut told = [0; 1 << 16];
+    let mut count = 0;
+    while count < 24_000_000 {
+        count += stream.read(&mut told).unwrap();
+    }
 }
 
 /// Numbers that look random and are the same each time: xorshift.

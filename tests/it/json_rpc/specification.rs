@@ -114,7 +114,7 @@ fn a_notification_is_carried_out_and_not_answered() {
     }
     socket.send(&write("told"));
     // The first thing that comes over the socket is an answer.
-    let audit = socket.subscribe("audit/watch", &json!({}));
+    let audit = socket.subscribe("audit/watch", &json!({"afterSeq": "0"}));
     while !socket
         .until(&audit, "entry")
         .iter()

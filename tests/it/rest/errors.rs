@@ -75,6 +75,16 @@ fn nothing_is_anywhere_else_and_a_place_names_its_methods() {
 }
 
 #[test]
+fn the_bound_of_events_that_is_told_is_that_of_this_transport() {
+    let server = ledger::setup().start();
+    let rest = Rest::new(&server);
+    let stream = [("accept", "text/event-stream")];
+    let answer = rest.send("GET /v1/events?maxEventBytes=1", &stream, b"");
+    let error = error(&answer, 400, "INVALID_ARGUMENT");
+    assert!(error["message"].as_str().unwrap().ends_with("0 for 524288"), "{error}");
+}
+
+#[test]
 fn who_is_not_let_in_is_told_in_the_same_form() {
     let server = ledger::setup().start();
     let rest = Rest::new(&server);
