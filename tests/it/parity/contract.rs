@@ -8,9 +8,9 @@
 use serde_json::{Value, json, value::to_raw_value};
 
 use super::{
-    json_rpc::{self, JsonRpc},
+    json_rpc::JsonRpc,
     rest::escaped,
-    transport::{self, Refusal, Request, Transport, Watch},
+    transport::{self, Headers, Refusal, Request, Transport, Watch},
 };
 use crate::{harness::Server, raw::Answer, rest::Rest};
 
@@ -19,13 +19,13 @@ pub(super) struct Contract {
     others: JsonRpc,
 }
 
-pub(super) fn transport(server: &Server) -> Contract {
-    Contract { api: Rest::new(server), others: json_rpc::transport(server) }
-}
-
 impl Transport for Contract {
     // Of JSON-RPC, and of HTTP where that is what was asked.
     const COLUMNS: &[usize] = &[1, 2];
+
+    fn new(server: &Server) -> Self {
+        Self { api: Rest::new(server), others: JsonRpc::new(server) }
+    }
 
     fn says(&self, _mark: &str) -> bool {
         true
@@ -37,8 +37,7 @@ impl Transport for Contract {
         };
         let answer = call.send(&self.api);
         if !(200..300).contains(&answer.status) {
-            let (code, reason) = (Some(answer.status.to_string()), String::new());
-            return Err(Refusal { code, reason, message: String::new(), metadata: Value::Null });
+            return Err(refusal(&answer));
         }
         if !method.starts_with("Get") {
             return Ok(Value::Null);
@@ -56,9 +55,20 @@ impl Transport for Contract {
         Ok(read)
     }
 
+    fn knock(&mut self, server: &Server, headers: &Headers) -> Result<Value, Refusal> {
+        let answer = transport::knock(server, "GET /api/sessions", headers, b"");
+        if answer.status == 200 { Ok(Value::Null) } else { Err(refusal(&answer)) }
+    }
+
     fn open(&mut self, method: &str, request: &Request) -> Result<Watch, Refusal> {
         self.others.open(method, request)
     }
+}
+
+/// A status, of which nothing else is compared.
+fn refusal(answer: &Answer) -> Refusal {
+    let (code, reason) = (Some(answer.status.to_string()), String::new());
+    Refusal { code, reason, message: String::new(), metadata: Value::Null }
 }
 
 /// A call of `/api`.

@@ -4,17 +4,17 @@ use std::{collections::VecDeque, iter};
 
 use serde_json::{Value, json};
 
-use super::transport::{self, Refusal, Request, Transport, Watch};
+use super::transport::{self, Headers, Refusal, Request, Transport, Watch};
 use crate::{harness::Server, json_rpc::Rpc};
 
 pub(super) struct JsonRpc(Rpc);
 
-pub(super) fn transport(server: &Server) -> JsonRpc {
-    JsonRpc(Rpc::new(server))
-}
-
 impl Transport for JsonRpc {
     const COLUMNS: &[usize] = &[2];
+
+    fn new(server: &Server) -> Self {
+        Self(Rpc::new(server))
+    }
 
     fn says(&self, _mark: &str) -> bool {
         true
@@ -28,6 +28,13 @@ impl Transport for JsonRpc {
             Some(error) => Err(refusal(error)),
             None => Ok(answer["result"].take()),
         }
+    }
+
+    fn knock(&mut self, server: &Server, headers: &Headers) -> Result<Value, Refusal> {
+        let call = br#"{"jsonrpc":"2.0","id":1,"method":"server/info"}"#;
+        let answer = transport::knock(server, "POST /rpc", headers, call);
+        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        body.get("error").map_or(Ok(Value::Null), |error| Err(refusal(error)))
     }
 
     fn open(&mut self, method: &str, request: &Request) -> Result<Watch, Refusal> {
@@ -57,6 +64,10 @@ fn refusal(error: &Value) -> Refusal {
     // What is no JSON at all has a code of JSON-RPC itself.
     let code = error["code"].to_string().replace("-32700", "-32602");
     let mut refusal = Refusal::of(Some(code), &error["message"], &error["data"]);
+    // What is here as a value is a text elsewhere.
+    if let Some(drift) = error["data"].get("drift") {
+        refusal.metadata["drift"] = drift.clone();
+    }
     // The default of this transport.
     refusal.message = refusal.message.replace("0 for 524288", "0 for 3145728");
     refusal
@@ -75,6 +86,8 @@ fn name(method: &str) -> &'static str {
         "ForkSession" => "session/fork",
         "DeleteSession" => "session/delete",
         "CleanupSessions" => "session/cleanup",
+        "ExportConfigLock" => "configLock/export",
+        "VerifyConfigLock" => "configLock/verify",
         "ListTurns" => "session/listTurns",
         "ListMessages" => "session/listMessages",
         "GetTrajectory" => "session/getTrajectory",
