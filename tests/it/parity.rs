@@ -142,5 +142,6 @@ scenarios! {
     expired_events_are_the_same_everywhere: "expired.txt", Scripted;
     a_full_disk_is_the_same_everywhere: "full.txt", Scripted;
     streams_are_the_same_everywhere: "watches.txt", Scripted;
+    stopping_turns_is_the_same_everywhere: "stopping.txt", Scripted;
     config_locks_are_the_same_everywhere: "config_locks.txt", Codex;
 }
