@@ -143,5 +143,6 @@ scenarios! {
     a_full_disk_is_the_same_everywhere: "full.txt", Scripted;
     streams_are_the_same_everywhere: "watches.txt", Scripted;
     stopping_turns_is_the_same_everywhere: "stopping.txt", Scripted;
+    waiting_in_line_is_the_same_everywhere: "queue.txt", Scripted;
     config_locks_are_the_same_everywhere: "config_locks.txt", Codex;
 }
