@@ -145,5 +145,6 @@ scenarios! {
     stopping_turns_is_the_same_everywhere: "stopping.txt", Scripted;
     waiting_in_line_is_the_same_everywhere: "queue.txt", Scripted;
     limits_of_turns_are_the_same_everywhere: "limits.txt", Scripted;
+    threads_and_forks_are_the_same_everywhere: "threads.txt", Scripted;
     config_locks_are_the_same_everywhere: "config_locks.txt", Codex;
 }
