@@ -146,5 +146,6 @@ scenarios! {
     waiting_in_line_is_the_same_everywhere: "queue.txt", Scripted;
     limits_of_turns_are_the_same_everywhere: "limits.txt", Scripted;
     threads_and_forks_are_the_same_everywhere: "threads.txt", Scripted;
+    lists_and_views_in_pages_are_the_same_everywhere: "pages.txt", Scripted;
     config_locks_are_the_same_everywhere: "config_locks.txt", Codex;
 }
