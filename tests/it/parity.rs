@@ -149,5 +149,6 @@ scenarios! {
     lists_and_views_in_pages_are_the_same_everywhere: "pages.txt", Scripted;
     watching_several_and_resuming_are_the_same_everywhere: "resuming.txt", Scripted;
     the_audit_is_the_same_everywhere: "audit.txt", Scripted;
+    damage_is_the_same_everywhere: "damaged.txt", Scripted;
     config_locks_are_the_same_everywhere: "config_locks.txt", Codex;
 }
