@@ -150,5 +150,6 @@ scenarios! {
     watching_several_and_resuming_are_the_same_everywhere: "resuming.txt", Scripted;
     the_audit_is_the_same_everywhere: "audit.txt", Scripted;
     damage_is_the_same_everywhere: "damaged.txt", Scripted;
+    a_restart_is_the_same_everywhere: "restart.txt", Scripted;
     config_locks_are_the_same_everywhere: "config_locks.txt", Codex;
 }
