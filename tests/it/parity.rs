@@ -151,5 +151,6 @@ scenarios! {
     the_audit_is_the_same_everywhere: "audit.txt", Scripted;
     damage_is_the_same_everywhere: "damaged.txt", Scripted;
     a_restart_is_the_same_everywhere: "restart.txt", Scripted;
+    what_is_not_let_in_or_cannot_run_is_the_same_everywhere: "refused.txt", Scripted;
     config_locks_are_the_same_everywhere: "config_locks.txt", Codex;
 }
