@@ -44,6 +44,7 @@
 mod compare;
 mod contract;
 mod grpc;
+mod guard;
 mod json_rpc;
 mod player;
 mod rest;
@@ -125,6 +126,8 @@ fn on<T: Transport>(agent: Agent, config: &'static str, scenario: &str) -> Vec<O
 
 macro_rules! scenarios {
     ($($name:ident: $file:literal, $agent:ident;)*) => {
+        const FILES: &[&str] = &[$($file),*];
+
         $(
             #[test]
             fn $name() {
