@@ -1,5 +1,5 @@
-//! Scenarios over `/api`, as far as it has a counterpart, and over JSON-RPC where
-//! it has none.
+//! Scenarios over `/api`, as far as it has a counterpart, and over JSON-RPC on a
+//! WebSocket where it has none.
 //!
 //! Its bodies are its own, so of a refusal only the status is compared, with that
 //! of the table. Of what is read the values must be those that JSON-RPC reads of
@@ -24,7 +24,7 @@ impl Transport for Contract {
     const COLUMNS: &[usize] = &[1, 2];
 
     fn new(server: &Server) -> Self {
-        Self { api: Rest::new(server), others: JsonRpc::new(server) }
+        Self { api: Rest::new(server), others: JsonRpc::over_a_socket(server) }
     }
 
     fn says(&self, _mark: &str) -> bool {
@@ -132,6 +132,7 @@ fn counterpart(method: &str, request: &Request) -> Option<Call> {
             let source = source.unwrap_or_default();
             call(of("DELETE", &format!("/settings/{key}?scope={scope}{source}")))
         }
+        "GetSession" => call(of("GET", "")),
         "GetControls" => call(of("GET", "/session-controls")),
         "ApplyControls" if is_only(&["sessionId", "scope", "controls", "source", "etag"]) => {
             let controls: Value = serde_json::from_str(request["controls"].get()).unwrap();

@@ -1,19 +1,36 @@
-//! Scenarios over JSON-RPC: calls by POST, watches over a WebSocket.
+//! Scenarios over JSON-RPC: calls by POST or over one WebSocket, each watch over a
+//! WebSocket of its own.
 
 use std::{collections::VecDeque, iter};
 
 use serde_json::{Value, json};
 
 use super::transport::{self, Headers, Refusal, Request, Transport, Watch};
-use crate::{harness::Server, json_rpc::Rpc};
+use crate::{
+    harness::Server,
+    json_rpc::{Rpc, Socket},
+};
 
-pub(super) struct JsonRpc(Rpc);
+pub(super) struct JsonRpc {
+    rpc: Rpc,
+    /// What calls go over; none for a POST each.
+    socket: Option<Socket>,
+}
+
+impl JsonRpc {
+    /// All calls over one WebSocket.
+    pub(super) fn over_a_socket(server: &Server) -> Self {
+        let rpc = Rpc::new(server);
+        let socket = Some(rpc.socket());
+        Self { rpc, socket }
+    }
+}
 
 impl Transport for JsonRpc {
     const COLUMNS: &[usize] = &[2];
 
     fn new(server: &Server) -> Self {
-        Self(Rpc::new(server))
+        Self { rpc: Rpc::new(server), socket: None }
     }
 
     fn says(&self, _mark: &str) -> bool {
@@ -23,7 +40,13 @@ impl Transport for JsonRpc {
     fn call(&mut self, method: &str, request: &Request) -> Result<Value, Refusal> {
         let (method, params) = (json!(name(method)), transport::text(request));
         let call = format!(r#"{{"jsonrpc":"2.0","id":1,"method":{method},"params":{params}}}"#);
-        let mut answer = self.0.send(&call);
+        let mut answer = match &mut self.socket {
+            Some(socket) => {
+                socket.send(&call);
+                socket.message()
+            }
+            None => self.rpc.send(&call),
+        };
         match answer.get("error") {
             Some(error) => Err(refusal(error)),
             None => Ok(answer["result"].take()),
@@ -39,7 +62,7 @@ impl Transport for JsonRpc {
 
     fn open(&mut self, method: &str, request: &Request) -> Result<Watch, Refusal> {
         let params = serde_json::from_str(&transport::text(request)).unwrap();
-        let mut socket = self.0.socket();
+        let mut socket = self.rpc.socket();
         let subscription = socket.call(name(method), &params).map_err(|error| refusal(&error))?;
         let subscription = subscription.as_str().unwrap().to_owned();
         let mut there = VecDeque::new();
