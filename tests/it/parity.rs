@@ -1,6 +1,7 @@
 //! One answer: scenarios that are written once, in `tests/fixtures/parity`, are
-//! played over gRPC, JSON-RPC, `/v1` and `/api`, each on a server of its own, and
-//! give the same results, the same streams, and the same reasons with the same
+//! played over gRPC, JSON-RPC by POST, `/v1`, and `/api` with JSON-RPC over a
+//! WebSocket for what that has not, each on a server of its own, and give the same
+//! results, the same streams, and the same reasons with the same
 //! metadata and the same words.
 //!
 //! A line of a scenario is what is expected, the method, and its request:
@@ -12,6 +13,7 @@
 //! | a reason | all that the refusal tells |
 //! | `reason:` and a reason | the reason; it is found elsewhere, so that the words are others |
 //! | `soon:` and a reason | the reason, however often one must ask until it is given |
+//! | `any:ok` | the result, in whichever order the sessions of a watch come |
 //!
 //! `json:` before it leaves gRPC out, and `rpc:` leaves `/v1` out, and compares the
 //! reason: they cannot say what the line says. A refusal has the code and the
@@ -87,14 +89,13 @@ fn text(file: &str) -> String {
 /// Plays a scenario over each transport, and compares what that gave.
 fn check(file: &str, agent: Agent) {
     let scenario = text(file);
-    let config: &'static str = config(&scenario).leak();
     let [grpc, others @ ..] = thread::scope(|scope| {
         let scenario = &scenario;
         let playing = [
-            scope.spawn(move || on::<Grpc>(agent, config, scenario)),
-            scope.spawn(move || on::<JsonRpc>(agent, config, scenario)),
-            scope.spawn(move || on::<V1>(agent, config, scenario)),
-            scope.spawn(move || on::<Contract>(agent, config, scenario)),
+            scope.spawn(move || on::<Grpc>(agent, scenario)),
+            scope.spawn(move || on::<JsonRpc>(agent, scenario)),
+            scope.spawn(move || on::<V1>(agent, scenario)),
+            scope.spawn(move || on::<Contract>(agent, scenario)),
         ];
         playing.map(|played| played.join().expect("it was played"))
     });
@@ -120,8 +121,8 @@ fn check(file: &str, agent: Agent) {
 }
 
 /// Plays a scenario over one transport, on a server of its own.
-fn on<T: Transport>(agent: Agent, config: &'static str, scenario: &str) -> Vec<Option<Outcome>> {
-    play::<T>(&mut Stage::new(agent, config), scenario)
+fn on<T: Transport>(agent: Agent, scenario: &str) -> Vec<Option<Outcome>> {
+    play::<T>(&mut Stage::new(agent, config(scenario)), scenario)
 }
 
 macro_rules! scenarios {

@@ -37,9 +37,14 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn new(agent: Agent, config: &'static str) -> Self {
+    pub(super) fn new(agent: Agent, mut config: String) -> Self {
         let (setup, codex) = match agent {
-            Agent::Scripted => (ledger::setup(), None),
+            Agent::Scripted => {
+                // So that a machine under load is not late in answering what codex can.
+                let certain = "[codex]\nunbounded_connection_retries = true\n";
+                config.push_str(certain);
+                (ledger::setup(), None)
+            }
             Agent::Codex => {
                 let model = Model::start();
                 model.script((0..20).map(|_| Reply::new().message("done")));
@@ -48,7 +53,7 @@ impl Stage {
                 (setup, Some((home, model)))
             }
         };
-        let server = setup.config(config).start();
+        let server = setup.config(config.leak()).start();
         // An agent's message whose JSON has more escapes than letters.
         let quotes = json!({"id": "q", "type": "agent_message", "text": "\"\n".repeat(14_000)});
         let quotes = json!({"type": "item.completed", "item": quotes});
