@@ -41,6 +41,7 @@
 //! | `Write`, `Remove` | writes a file with the directories on its way, and removes one |
 //! | `Flip` | flips a bit where a text begins in a file |
 //! | `Sql` | changes the database |
+//! | `LimitFiles` | has it open so many files more at most, or lets it again |
 //! | `Edit` | gives a text with another part |
 
 mod compare;
@@ -156,5 +157,6 @@ scenarios! {
     damage_is_the_same_everywhere: "damaged.txt", Scripted;
     a_restart_is_the_same_everywhere: "restart.txt", Scripted;
     what_is_not_let_in_or_cannot_run_is_the_same_everywhere: "refused.txt", Scripted;
+    a_server_that_can_open_no_file_is_the_same_everywhere: "overloaded.txt", Scripted;
     config_locks_are_the_same_everywhere: "config_locks.txt", Codex;
 }

@@ -22,6 +22,7 @@ pub(super) struct Contract {
 impl Transport for Contract {
     // Of JSON-RPC, and of HTTP where that is what was asked.
     const COLUMNS: &[usize] = &[1, 2];
+    const CONNECTIONS: u64 = 1;
 
     fn new(server: &Server) -> Self {
         Self { api: Rest::new(server), others: JsonRpc::over_a_socket(server) }

@@ -24,6 +24,7 @@ pub(super) struct Grpc {
 
 impl Transport for Grpc {
     const COLUMNS: &[usize] = &[3];
+    const CONNECTIONS: u64 = 0;
 
     fn new(server: &Server) -> Self {
         let runtime = Runtime::new().unwrap();

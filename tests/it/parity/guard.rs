@@ -14,14 +14,13 @@ use switchboard::proto::DESCRIPTORS;
 use super::{FILES, TABLE, folder, step::steps, text};
 
 /// The reasons that no line over all transports can meet.
-const ELSEWHERE: [(&str, &str); 7] = [
+const ELSEWHERE: [(&str, &str); 6] = [
     ("NOT_FOUND", "of places of HTTP, which the others have none of"),
     ("METHOD_NOT_ALLOWED", "of methods of HTTP"),
     ("UNSUPPORTED_MEDIA_TYPE", "of bodies of HTTP; gRPC judges its content type itself"),
     ("MISDIRECTED_REQUEST", "whoever came to the wrong host is told it in HTTP alone"),
     ("DEADLINE_EXCEEDED", "only calls of gRPC bring a deadline along"),
     ("UNIMPLEMENTED", "/v1 has places and no names of methods"),
-    ("OVERLOADED", "takes 10,000 turns that wait, or a server without a free descriptor"),
 ];
 
 /// The same of some methods, of which the contract names the reason: those whose

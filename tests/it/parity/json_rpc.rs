@@ -28,6 +28,7 @@ impl JsonRpc {
 
 impl Transport for JsonRpc {
     const COLUMNS: &[usize] = &[2];
+    const CONNECTIONS: u64 = 1;
 
     fn new(server: &Server) -> Self {
         Self { rpc: Rpc::new(server), socket: None }

@@ -104,9 +104,9 @@ impl<T: Transport> Player<'_, T> {
             }
             method if method.starts_with("Watch") => self.open(method, &request),
             method => {
-                let done = serde_json::from_str(text)
-                    .ok()
-                    .and_then(|request| self.stage.carry_out(method, &request));
+                let request_of_stage = serde_json::from_str::<Value>(text).ok();
+                let done = request_of_stage
+                    .and_then(|asked| self.stage.carry_out(method, &asked, T::CONNECTIONS));
                 if method == "StartServer" {
                     self.watches.clear();
                     self.transport = T::new(&self.stage.server);

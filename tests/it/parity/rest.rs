@@ -12,6 +12,7 @@ pub(super) struct V1(Rest);
 
 impl Transport for V1 {
     const COLUMNS: &[usize] = &[1];
+    const CONNECTIONS: u64 = 1;
 
     fn new(server: &Server) -> Self {
         Self(Rest::new(server))

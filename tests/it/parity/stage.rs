@@ -2,13 +2,17 @@
 //! can do to it behind the API's back.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::ErrorKind,
     os::unix::fs::FileExt as _,
     path::Path,
+    thread,
+    time::Duration,
 };
 
 use rusqlite::Connection;
+use rustix::process::{Pid, Resource, Rlimit};
 use serde_json::{Value, json};
 
 use crate::{
@@ -73,8 +77,14 @@ impl Stage {
     }
 
     /// Does what is no method of the API; none where it is one. Whoever talks to a
-    /// server that was started again has to connect again.
-    pub(super) fn carry_out(&mut self, method: &str, request: &Value) -> Option<Value> {
+    /// server that was started again has to connect again. A call opens so many
+    /// connections.
+    pub(super) fn carry_out(
+        &mut self,
+        method: &str,
+        request: &Value,
+        connections: u64,
+    ) -> Option<Value> {
         let text = |name: &str| request[name].as_str().unwrap_or_default();
         match method {
             "StopServer" => {
@@ -99,6 +109,9 @@ impl Stage {
                 let database = Connection::open(self.server.home().join("state.db")).unwrap();
                 database.execute_batch(text("statements")).unwrap();
             }
+            "LimitFiles" => {
+                self.limit_files(request["free"].as_u64().map(|free| free + connections));
+            }
             "Edit" => {
                 assert!(text("text").contains(text("from")), "{request}");
                 return Some(text("text").replacen(text("from"), text("to"), 1).into());
@@ -106,6 +119,44 @@ impl Stage {
             _ => return None,
         }
         Some(Value::Null)
+    }
+
+    /// Has the server open at most so many files more; as many as most may without.
+    fn limit_files(&self, free: Option<u64>) {
+        let pid = self.server.pid();
+        let most = free.map_or(MANY, |free| {
+            let open = open_files(pid);
+            let closed = (0..).filter(|number| !open.contains(number));
+            closed.take(usize::try_from(free).unwrap() + 1).last().unwrap()
+        });
+        let limit = Rlimit { current: Some(most), maximum: Some(MANY) };
+        let pid = Pid::from_raw(i32::try_from(pid).unwrap());
+        rustix::process::prlimit(pid, Resource::Nofile, limit).unwrap();
+    }
+}
+
+/// How many files a server may open that is not held to less.
+const MANY: u64 = 4_096;
+
+/// How long nothing is opened or closed where a server is at rest.
+const STILL: Duration = Duration::from_millis(50);
+
+/// The numbers of a process's open files, once they stay as they are: what was
+/// closed a moment ago may be among them.
+fn open_files(pid: u32) -> BTreeSet<u64> {
+    let now = || -> BTreeSet<u64> {
+        let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.map(|name| name.parse().unwrap()).collect()
+    };
+    let mut open = now();
+    loop {
+        thread::sleep(STILL);
+        let later = now();
+        if later == open {
+            return open;
+        }
+        open = later;
     }
 }
 

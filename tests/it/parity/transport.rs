@@ -44,6 +44,9 @@ pub(super) trait Transport: Sized {
     /// The columns of the table of errors that have its codes.
     const COLUMNS: &[usize];
 
+    /// How many connections it opens for a call.
+    const CONNECTIONS: u64;
+
     /// Connects to a server.
     fn new(server: &Server) -> Self;
 
