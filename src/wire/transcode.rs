@@ -14,7 +14,7 @@ mod write;
 use super::schema::Message;
 use crate::{
     app::{MAX_PROMPT_BYTES, MAX_REQUEST_BYTES},
-    json,
+    json, lock,
 };
 
 /// How many bytes JSON may take for one of a string.
@@ -28,6 +28,9 @@ pub(crate) fn most_bytes(message: &Message) -> usize {
     if message.proto_field("prompt").is_some() {
         // A prompt that is allowed is so however it is escaped.
         LONGEST_ESCAPE * MAX_PROMPT_BYTES + MAX_REQUEST_BYTES
+    } else if message.proto_field("config_lock").is_some() {
+        // The same of a lock, which every end of a line in it makes longer.
+        LONGEST_ESCAPE * lock::MAX_BYTES + MAX_REQUEST_BYTES
     } else if message.embeds {
         // As much again for what is beside the JSON, which may have the whole.
         2 * MAX_REQUEST_BYTES

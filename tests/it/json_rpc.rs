@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use self::websocket::Socket;
+pub(crate) use self::websocket::Socket;
 use crate::{
     harness::Server,
     raw::{self, Answer},

@@ -123,7 +123,7 @@ pub(crate) struct Stream {
 /// One of them.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Event {
-    id: Option<String>,
+    pub(crate) id: Option<String>,
     pub(crate) name: String,
     pub(crate) data: Value,
 }

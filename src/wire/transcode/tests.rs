@@ -10,6 +10,13 @@ fn read_as<M: serde::de::DeserializeOwned>(name: &str, json: &str) -> Result<M, 
 }
 
 #[test]
+fn a_lock_that_is_allowed_is_so_however_it_is_escaped() {
+    let lock = "\u{1}".repeat(lock::MAX_BYTES);
+    let request = Json::object([("configLock", Json::String(lock))]).to_string();
+    assert!(request.len() <= most_bytes(schema().message("VerifyConfigLockRequest")));
+}
+
+#[test]
 fn what_the_proto3_mapping_takes_is_taken() {
     let request: proto::ListSessionsRequest = read_as(
         "ListSessionsRequest",

@@ -111,7 +111,7 @@ impl Socket {
     }
 
     /// Sends one message.
-    pub(super) fn send(&mut self, text: &str) {
+    pub(crate) fn send(&mut self, text: &str) {
         self.write(&frame(0x81, text.as_bytes()));
     }
 
@@ -155,7 +155,7 @@ impl Socket {
     }
 
     /// The next message, pings left out.
-    pub(super) fn message(&mut self) -> Value {
+    pub(crate) fn message(&mut self) -> Value {
         loop {
             match self.frame() {
                 Frame::Text(text) => return serde_json::from_str(&text).unwrap(),

@@ -1,5 +1,5 @@
-//! Scenarios over `/api`, as far as it has a counterpart, and over JSON-RPC where
-//! it has none.
+//! Scenarios over `/api`, as far as it has a counterpart, and over JSON-RPC on a
+//! WebSocket where it has none.
 //!
 //! Its bodies are its own, so of a refusal only the status is compared, with that
 //! of the table. Of what is read the values must be those that JSON-RPC reads of
@@ -8,9 +8,9 @@
 use serde_json::{Value, json, value::to_raw_value};
 
 use super::{
-    json_rpc::{self, JsonRpc},
+    json_rpc::JsonRpc,
     rest::escaped,
-    transport::{self, Refusal, Request, Transport, Watch},
+    transport::{self, Headers, Refusal, Request, Transport, Watch},
 };
 use crate::{harness::Server, raw::Answer, rest::Rest};
 
@@ -19,13 +19,14 @@ pub(super) struct Contract {
     others: JsonRpc,
 }
 
-pub(super) fn transport(server: &Server) -> Contract {
-    Contract { api: Rest::new(server), others: json_rpc::transport(server) }
-}
-
 impl Transport for Contract {
     // Of JSON-RPC, and of HTTP where that is what was asked.
     const COLUMNS: &[usize] = &[1, 2];
+    const CONNECTIONS: u64 = 1;
+
+    fn new(server: &Server) -> Self {
+        Self { api: Rest::new(server), others: JsonRpc::over_a_socket(server) }
+    }
 
     fn says(&self, _mark: &str) -> bool {
         true
@@ -37,8 +38,7 @@ impl Transport for Contract {
         };
         let answer = call.send(&self.api);
         if !(200..300).contains(&answer.status) {
-            let (code, reason) = (Some(answer.status.to_string()), String::new());
-            return Err(Refusal { code, reason, message: String::new(), metadata: Value::Null });
+            return Err(refusal(&answer));
         }
         if !method.starts_with("Get") {
             return Ok(Value::Null);
@@ -56,9 +56,20 @@ impl Transport for Contract {
         Ok(read)
     }
 
+    fn knock(&mut self, server: &Server, headers: &Headers) -> Result<Value, Refusal> {
+        let answer = transport::knock(server, "GET /api/sessions", headers, b"");
+        if answer.status == 200 { Ok(Value::Null) } else { Err(refusal(&answer)) }
+    }
+
     fn open(&mut self, method: &str, request: &Request) -> Result<Watch, Refusal> {
         self.others.open(method, request)
     }
+}
+
+/// A status, of which nothing else is compared.
+fn refusal(answer: &Answer) -> Refusal {
+    let (code, reason) = (Some(answer.status.to_string()), String::new());
+    Refusal { code, reason, message: String::new(), metadata: Value::Null }
 }
 
 /// A call of `/api`.
@@ -122,6 +133,7 @@ fn counterpart(method: &str, request: &Request) -> Option<Call> {
             let source = source.unwrap_or_default();
             call(of("DELETE", &format!("/settings/{key}?scope={scope}{source}")))
         }
+        "GetSession" => call(of("GET", "")),
         "GetControls" => call(of("GET", "/session-controls")),
         "ApplyControls" if is_only(&["sessionId", "scope", "controls", "source", "etag"]) => {
             let controls: Value = serde_json::from_str(request["controls"].get()).unwrap();

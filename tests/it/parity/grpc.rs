@@ -10,7 +10,7 @@ use tokio::runtime::{Handle, Runtime};
 use tonic::{Response, Status, Streaming};
 use tonic_types::StatusExt as _;
 
-use super::transport::{self, Refusal, Request, Transport, Watch};
+use super::transport::{self, Headers, Refusal, Request, Transport, Watch};
 use crate::{
     bare::{Call, Place},
     harness::{Clients, Server},
@@ -22,15 +22,16 @@ pub(super) struct Grpc {
     place: Place,
 }
 
-pub(super) fn transport(server: &Server) -> Grpc {
-    let runtime = Runtime::new().unwrap();
-    let clients = runtime.block_on(server.connect());
-    let place = Place { address: server.tcp(), token: server.token() };
-    Grpc { runtime, clients, place }
-}
-
 impl Transport for Grpc {
     const COLUMNS: &[usize] = &[3];
+    const CONNECTIONS: u64 = 0;
+
+    fn new(server: &Server) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let clients = runtime.block_on(server.connect());
+        let place = Place { address: server.tcp(), token: server.token() };
+        Self { runtime, clients, place }
+    }
 
     fn says(&self, mark: &str) -> bool {
         mark != "json"
@@ -38,9 +39,23 @@ impl Transport for Grpc {
 
     fn call(&mut self, method: &str, request: &Request) -> Result<Value, Refusal> {
         if method == "NoSuchMethod" {
-            return self.runtime.block_on(unknown(&self.place));
+            let call = Call::method("/switchboard.v1.SessionService/NoSuchMethod", vec![0; 5]);
+            return self.runtime.block_on(bare(&self.place, &call));
         }
         self.runtime.block_on(typed(self.clients.clone(), method, to_proto(request)))
+    }
+
+    fn knock(&mut self, _server: &Server, headers: &Headers) -> Result<Value, Refusal> {
+        let mut place = self.place.clone();
+        let path = "/switchboard.v1.SystemService/GetServerInfo";
+        let mut call = Call::method(path, vec![0; 5]);
+        for (name, value) in headers.clone() {
+            match name.as_str() {
+                "token" => place.token = value,
+                _ => call = call.header(name.leak(), value.leak()),
+            }
+        }
+        self.runtime.block_on(bare(&place, &call))
     }
 
     fn open(&mut self, method: &str, request: &Request) -> Result<Watch, Refusal> {
@@ -73,10 +88,9 @@ impl Transport for Grpc {
     }
 }
 
-/// A method that the contract does not have.
-async fn unknown(place: &Place) -> Result<Value, Refusal> {
-    let call = Call::method("/switchboard.v1.SessionService/NoSuchMethod", vec![0; 5]);
-    let problem = place.call(&call).await.problem.expect("a status");
+/// A call without a client of ours.
+async fn bare(place: &Place, call: &Call) -> Result<Value, Refusal> {
+    let Some(problem) = place.call(call).await.problem else { return Ok(Value::Null) };
     let (code, message) = (Some(format!("{:?}", problem.code)), problem.message);
     Err(Refusal { code, reason: problem.reason, message, metadata: json!(problem.metadata) })
 }
@@ -140,6 +154,12 @@ async fn typed(mut clients: Clients, method: &str, request: Value) -> Result<Val
         }
         "VerifyAudit" => unary!(clients.audit, verify_audit, request, VerifyAuditRequest),
         "GetAuditState" => unary!(clients.audit, get_audit_state, request, GetAuditStateRequest),
+        "ExportConfigLock" => {
+            unary!(clients.locks, export_config_lock, request, ExportConfigLockRequest)
+        }
+        "VerifyConfigLock" => {
+            unary!(clients.locks, verify_config_lock, request, VerifyConfigLockRequest)
+        }
         "GetServerInfo" => unary!(clients.system, get_server_info, request, GetServerInfoRequest),
         other => panic!("{other}"),
     }
@@ -202,8 +222,10 @@ fn embedded(value: Value) -> Value {
 }
 
 fn member((name, value): (String, Value)) -> (String, Value) {
+    let json = |text: &Value| serde_json::from_str(text.as_str().unwrap()).unwrap();
     match (name.strip_suffix("Json"), &value) {
-        (Some(name), Value::String(text)) => (name.to_owned(), serde_json::from_str(text).unwrap()),
+        (Some(name), Value::String(_)) => (name.to_owned(), json(&value)),
+        (Some(name), Value::Array(texts)) => (name.to_owned(), texts.iter().map(json).collect()),
         (None, Value::String(text)) if name == "raw" => {
             match serde_json::from_slice(&STANDARD.decode(text).unwrap()) {
                 Ok(line) => (name, line),

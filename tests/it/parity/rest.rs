@@ -5,17 +5,18 @@ use std::iter;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
-use super::transport::{self, Refusal, Request, Transport, Watch};
+use super::transport::{self, Headers, Refusal, Request, Transport, Watch};
 use crate::{harness::Server, raw::Answer, rest::Rest};
 
 pub(super) struct V1(Rest);
 
-pub(super) fn transport(server: &Server) -> V1 {
-    V1(Rest::new(server))
-}
-
 impl Transport for V1 {
     const COLUMNS: &[usize] = &[1];
+    const CONNECTIONS: u64 = 1;
+
+    fn new(server: &Server) -> Self {
+        Self(Rest::new(server))
+    }
 
     fn says(&self, mark: &str) -> bool {
         mark != "rpc"
@@ -40,6 +41,11 @@ impl Transport for V1 {
         Ok(serde_json::from_slice(&answer.body).unwrap())
     }
 
+    fn knock(&mut self, server: &Server, headers: &Headers) -> Result<Value, Refusal> {
+        let answer = transport::knock(server, "GET /v1/server", headers, b"");
+        if answer.status == 200 { Ok(Value::Null) } else { Err(refusal(&answer)) }
+    }
+
     fn open(&mut self, method: &str, request: &Request) -> Result<Watch, Refusal> {
         let path = match method {
             "WatchEvents" => "/v1/events",
@@ -50,15 +56,22 @@ impl Transport for V1 {
         let stream = self.0.try_stream(&format!("{path}{}", query(request)), &[]);
         let mut stream = stream.map_err(|answer| refusal(&answer))?;
         let is_of_events = method == "WatchEvents";
+        let is_of_sessions = method == "WatchSessions";
         Ok(Box::new(iter::from_fn(move || {
             let event = stream.next().expect("a stream says how it ends");
+            // The cursor is what a client of such streams keeps of each message.
+            let cursor = event.id.filter(|_| is_of_sessions);
+            let named = |name: &str, data: Value| match &cursor {
+                Some(cursor) => json!({name: data, "cursor": cursor}),
+                None => json!({name: data}),
+            };
             match event.name.as_str() {
                 "end" => None,
                 "error" => Some(Err(error_of(None, &event.data))),
                 "left_out" => Some(Ok(json!({"leftOut": event.data}))),
-                name @ ("header" | "synced" | "heartbeat") => Some(Ok(json!({name: event.data}))),
+                name @ ("header" | "synced" | "heartbeat") => Some(Ok(named(name, event.data))),
                 _ if is_of_events => Some(Ok(json!({"event": event.data}))),
-                name => Some(Ok(json!({name: event.data}))),
+                name => Some(Ok(named(name, event.data))),
             }
         })))
     }
@@ -129,6 +142,8 @@ fn place(method: &str, request: &mut Request) -> String {
         "ReadOutput" => format!("GET {}/output", session(request)),
         "ListEvents" => format!("GET {}/events", session(request)),
         "CleanupSessions" => "POST /v1/cleanup".to_owned(),
+        "ExportConfigLock" => format!("POST {}/config-lock", session(request)),
+        "VerifyConfigLock" => "POST /v1/config-lock/verify".to_owned(),
         "GetSettings" => format!("GET {}/settings{}", scope(request), key(request)),
         "UpdateSettings" => {
             let verb = if request.contains_key("key") { "PUT" } else { "PATCH" };

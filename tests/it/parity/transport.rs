@@ -5,8 +5,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json, value::RawValue};
 
+use crate::{
+    harness::Server,
+    raw::{self, Answer},
+};
+
 /// A request's members, as they are written.
 pub(super) type Request = BTreeMap<String, Box<RawValue>>;
+
+/// What somebody shows who is perhaps not let in.
+pub(super) type Headers = BTreeMap<String, String>;
 
 /// What is watched, message by message. The last is how it ends, where that is
 /// an error.
@@ -32,9 +40,15 @@ impl Refusal {
     }
 }
 
-pub(super) trait Transport {
+pub(super) trait Transport: Sized {
     /// The columns of the table of errors that have its codes.
     const COLUMNS: &[usize];
+
+    /// How many connections it opens for a call.
+    const CONNECTIONS: u64;
+
+    /// Connects to a server.
+    fn new(server: &Server) -> Self;
 
     /// Whether it can say what has this mark.
     fn says(&self, mark: &str) -> bool;
@@ -42,13 +56,19 @@ pub(super) trait Transport {
     /// Calls a method that has one answer.
     fn call(&mut self, method: &str, request: &Request) -> Result<Value, Refusal>;
 
+    /// Asks what the server is, with another `token` or further headers.
+    fn knock(&mut self, server: &Server, headers: &Headers) -> Result<Value, Refusal>;
+
     /// Begins to watch.
     fn open(&mut self, method: &str, request: &Request) -> Result<Watch, Refusal>;
 }
 
 /// All that an error tells but its code, which is each transport's own.
 pub(super) fn told(refusal: Refusal) -> Value {
-    let Refusal { code: _, reason, message, metadata } = refusal;
+    let Refusal { code: _, reason, message, mut metadata } = refusal;
+    if let Some(drift) = metadata.get("drift").and_then(Value::as_str) {
+        metadata["drift"] = serde_json::from_str(drift).unwrap();
+    }
     json!({"reason": reason, "message": message, "metadata": metadata})
 }
 
@@ -106,4 +126,14 @@ pub(super) fn expanded(value: &RawValue) -> String {
 pub(super) fn text(request: &Request) -> String {
     let members = request.iter().map(|(name, value)| format!("{name:?}:{}", expanded(value)));
     format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+}
+
+/// Knocks over HTTP.
+pub(super) fn knock(server: &Server, line: &str, headers: &Headers, body: &[u8]) -> Answer {
+    let token = headers.get("token").cloned().unwrap_or_else(|| server.token());
+    let authorization = format!("Bearer {token}");
+    let others = headers.iter().filter(|(name, _)| *name != "token");
+    let mut shown: Vec<_> = others.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    shown.extend([("authorization", authorization.as_str()), ("content-type", "application/json")]);
+    raw::request(server.tcp(), line, &shown, body)
 }
