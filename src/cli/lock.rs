@@ -6,11 +6,14 @@ use std::{
     path::Path,
 };
 
+use serde_json::{Value, json};
+
 use super::{
     Context, Failure,
     args::{ChoiceArgs, ExportLockArgs, LockCommand, VerifyLockArgs},
     connect::{Connector, Server},
     embedded::print,
+    failure::Problem,
     options,
     render::text::clean,
     retry,
@@ -18,7 +21,7 @@ use super::{
     scope::session_id,
 };
 use crate::{
-    lock::{Lock, MAX_BYTES},
+    lock::{Drift, Lock, MAX_BYTES},
     proto::{
         ConfigDrift, CreateSessionRequest, ExportConfigLockRequest, FilesystemSandbox,
         NetworkAccess, Session, VerifyConfigLockRequest, VerifyConfigLockResponse,
@@ -109,7 +112,7 @@ pub(super) async fn whole(
     refused: Failure,
     request: CreateSessionRequest,
 ) -> Failure {
-    let Failure::Refused(mut problem) = refused else { return refused };
+    let Failure::Refused(problem) = refused else { return refused };
     let is_cut = problem.metadata.contains_key("truncated");
     if problem.reason != "CONFIG_LOCK_DRIFT" || !is_cut || request.config_lock.is_empty() {
         return Failure::Refused(problem);
@@ -120,17 +123,29 @@ pub(super) async fn whole(
         allow_codex_version_mismatch: request.allow_codex_version_mismatch,
         ..VerifyConfigLockRequest::default()
     };
-    if let Ok(answer) = compare(cx, server, request).await {
-        let keys: Vec<_> = answer.drift.iter().map(|value| value.key.as_str()).collect();
-        problem.metadata = [("keys", keys.join(",")), ("diff", answer.diff.clone())]
-            .map(|(key, value)| (key.to_owned(), value))
-            .into();
-        problem.message = format!(
-            "the configuration is not the one of the config lock; what differs, lock first:\n{}",
-            told(&answer)
-        );
+    match compare(cx, server, request).await {
+        Ok(answer) => Failure::Refused(with_all(problem, &answer)),
+        Err(_) => Failure::Refused(problem),
     }
-    Failure::Refused(problem)
+}
+
+/// A refusal with all that differs, as the answer has it. Where that has nothing,
+/// what refused the session is gone by now, and its own words are all that is known.
+fn with_all(mut problem: Problem, answer: &VerifyConfigLockResponse) -> Problem {
+    if answer.matches {
+        return problem;
+    }
+    let keys: Vec<_> = answer.drift.iter().map(|value| value.key.as_str()).collect();
+    let toml = |value: &str| (!value.is_empty()).then(|| value.to_owned());
+    let drift = answer.drift.iter().map(|ConfigDrift { key, locked, actual, origin }| {
+        json!({"key": key, "locked": toml(locked), "actual": toml(actual), "origin": origin})
+    });
+    let drift = Value::Array(drift.collect()).to_string();
+    problem.metadata = [("keys", keys.join(",")), ("drift", drift), ("diff", answer.diff.clone())]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into();
+    problem.message = format!("{}{}", Drift::HEADING, told(answer));
+    problem
 }
 
 /// What a person chose for a new session. The working directory, where none was
@@ -214,6 +229,35 @@ mod tests {
     fn no_more_is_read_than_a_lock_may_have() {
         let Err(Failure::Usage(problem)) = read(Path::new("/dev/zero")) else { panic!() };
         assert!(problem.ends_with("it is larger than 1048576 bytes"), "{problem}");
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_words_where_nothing_differs_any_more() {
+        let metadata = || [("truncated".to_owned(), "true".to_owned())].into();
+        let problem = Problem {
+            code: "FAILED_PRECONDITION",
+            reason: "CONFIG_LOCK_DRIFT".to_owned(),
+            message: "its words".to_owned(),
+            metadata: metadata(),
+            retry_after: None,
+        };
+        let mut answer =
+            VerifyConfigLockResponse { matches: true, ..VerifyConfigLockResponse::default() };
+        assert_eq!(with_all(problem.clone(), &answer), problem);
+        answer.matches = false;
+        answer.diff = "+x = 1\n".to_owned();
+        answer.drift = vec![ConfigDrift {
+            key: "config.x".to_owned(),
+            locked: String::new(),
+            actual: "1".to_owned(),
+            origin: "/etc/x".to_owned(),
+        }];
+        let all = with_all(problem, &answer);
+        assert!(all.message.ends_with(":\n+x = 1\nconfig.x comes from /etc/x\n"), "{all:?}");
+        assert_eq!(all.metadata.keys().collect::<Vec<_>>(), ["diff", "drift", "keys"]);
+        let drift = r#"[{"actual":"1","key":"config.x","locked":null,"origin":"/etc/x"}]"#;
+        let told: Value = serde_json::from_str(&all.metadata["drift"]).unwrap();
+        assert_eq!(told, serde_json::from_str::<Value>(drift).unwrap());
     }
 
     #[test]

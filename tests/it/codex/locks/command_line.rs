@@ -57,6 +57,8 @@ async fn a_lock_is_written_compared_and_run_by_the_command_line() {
     let refused = run(&["-m", "gpt-5.4", "Go."]);
     assert_eq!((code(&refused), text(&refused.stdout)), (1, String::new()), "{refused:?}");
     assert!(text(&refused.stderr).contains("+model = \"gpt-5.4\"\n"), "{refused:?}");
+    let from = "\nconfig.model comes from controls.model\n";
+    assert!(text(&refused.stderr).contains(from), "{refused:?}");
     stage.model.script([Reply::new().message("once more")]);
     let ran = run(&["Go."]);
     assert_eq!(code(&ran), 0, "{ran:?}");
