@@ -7,7 +7,7 @@ use crate::{
     agent::{self, Compared, Kind},
     app::{
         App,
-        create::{NewSession, admit},
+        create::{NewSession, Planned},
     },
     controls::Controls,
     id::{SessionId, TurnNumber},
@@ -91,25 +91,27 @@ impl App {
     ///
     /// As `ConfigLockService.VerifyConfigLock` lists; what differs is none.
     pub async fn verify_lock(&self, what: Verified, lock: Option<NewLock>) -> Result<Verdict> {
-        let (mut session, is_new) = match what {
-            Verified::Session(id) => (self.sessions.session(id).await?, false),
-            Verified::New(new) => (admit(&new)?.1, true),
+        let mut given = lock;
+        let (mut session, planned) = match what {
+            Verified::Session(id) => (self.sessions.session(id).await?, None),
+            Verified::New(_) if given.is_none() => return Err(no_lock()),
+            Verified::New(new) => {
+                let new = NewSession { lock: given.take(), ..*new };
+                let Planned { session, lock, .. } = self.plan(new, None).await?;
+                (session, lock.map(|(_, lock)| lock))
+            }
         };
         let (agents, directory) = (self.agents().clone(), self.sessions.directory(session.id));
         blocking(move || {
-            let lock = match lock {
-                Some(lock) => {
-                    let parsed = parse(&lock.text)?;
-                    session.lock = Some(of(&lock.text, &parsed, lock.any_version));
+            let lock = match (planned, given) {
+                (Some(planned), _) => planned,
+                (None, Some(given)) => {
+                    let parsed = parse(&given.text)?;
+                    session.lock = Some(of(&given.text, &parsed, given.any_version));
                     parsed
                 }
-                None => locking::held_to(&session, &directory)?.ok_or_else(|| {
-                    Error::invalid("config_lock", "is empty, and the session has none; give one")
-                })?,
+                (None, None) => locking::held_to(&session, &directory)?.ok_or_else(no_lock)?,
             };
-            if is_new {
-                adopt(&mut session.working_directory, &mut session.controls, &lock);
-            }
             agent::check_working_directory(&session.working_directory)?;
             let kind = Kind::parse(&session.agent)?;
             let prompt = agent::Prompt::default();
@@ -154,6 +156,11 @@ impl App {
         })
         .await?
     }
+}
+
+/// That there is nothing to compare with.
+fn no_lock() -> Error {
+    Error::invalid("config_lock", "is empty, and the session has none; give one")
 }
 
 /// Reads what a client gives.
