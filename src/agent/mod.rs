@@ -7,6 +7,7 @@
 //! by a supervisor. What only one kind of agent knows stays in its own module.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fmt, fs, io,
     path::{Path, PathBuf},
@@ -515,6 +516,8 @@ fn not_codex() -> Error {
 pub struct Resolved {
     /// The configuration.
     pub effective: Effective,
+    /// The files that say it, in the order of their names.
+    pub files: BTreeSet<PathBuf>,
     /// What one should know about it, each a whole sentence.
     pub notes: Vec<String>,
 }

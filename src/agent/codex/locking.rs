@@ -45,7 +45,8 @@ impl Codex {
         let stage = stage(&binary, &met, &config);
         let fitted = self.fitted(turn, &stage)?;
         let held = fitted.as_ref().map(|fitted| &fitted.config);
-        let Picture { effective, notes, .. } = self.picture(turn, &stage, held, catalogue)?;
+        let Picture { effective, origins, notes, .. } =
+            self.picture(turn, &stage, held, catalogue)?;
         if let Some(key) = secrets::find(&effective.config).into_iter().next() {
             let problem = format!(
                 "{key}: a secret, which no lock may hold; have codex take it from its environment \
@@ -54,7 +55,17 @@ impl Codex {
             return Err(Error::ConfigLockInvalid { rule: "secret", key: Some(key), problem });
         }
         untrusted::check_references(&effective.config, "")?;
-        Ok(Resolved { effective, notes })
+        let mut files = origins.files();
+        // Those that say nothing by now are of them too.
+        files.extend(self.codex_home().map(|home| home.join("config.toml")));
+        files.insert(self.config.path.clone());
+        files.extend(self.profile(turn)?.map(|(_, file)| PathBuf::from(file)));
+        let instructions = effective.instructions.keys();
+        files.extend(
+            instructions
+                .map(|name| instructions::path(name, turn.working_directory, self.codex_home())),
+        );
+        Ok(Resolved { effective, files, notes })
     }
 
     /// Compares that with the turn's lock.
