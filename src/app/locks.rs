@@ -46,6 +46,8 @@ pub struct Verdict {
     pub compared: Compared,
     /// The version of codex that the lock was made with.
     pub locked_codex_version: String,
+    /// The directory that was looked at.
+    pub working_directory: PathBuf,
 }
 
 /// A config lock as it was written down.
@@ -119,7 +121,8 @@ impl App {
             let request = turn::request(&session, Some(&lock), number, &prompt);
             let compared = agents.compare(&kind, &request)?;
             let locked_codex_version = lock.effective.codex_version.clone();
-            Ok(Verdict { compared, locked_codex_version })
+            let working_directory = session.working_directory;
+            Ok(Verdict { compared, locked_codex_version, working_directory })
         })
         .await?
     }

@@ -68,6 +68,7 @@ async fn export(cx: &Context, args: ExportLockArgs) -> Result<(), Failure> {
 async fn verify(cx: &Context, args: VerifyLockArgs) -> Result<(), Failure> {
     let VerifyLockArgs { file, session, allow_codex_version_mismatch, choices } = args;
     let config_lock = file.as_deref().map(read).transpose()?.unwrap_or_default();
+    let is_chosen = session.is_some() || choices.directory.is_some();
     let chosen = match &session {
         Some(_) => None,
         None => Some(chosen(choices, &config_lock)?),
@@ -87,7 +88,9 @@ async fn verify(cx: &Context, args: VerifyLockArgs) -> Result<(), Failure> {
     if cx.output.json {
         print(cx, &answer, [("matches", answer.matches.into())])?;
     } else {
-        cx.output.print(&verdict(&answer))?;
+        let is_unasked = !is_chosen && is_another(&answer.working_directory, ".");
+        let notes = is_unasked.then(|| ELSEWHERE.to_owned());
+        cx.output.print(&verdict(&answer, notes.as_slice()))?;
     }
     if answer.matches { Ok(()) } else { Err(Failure::Differs) }
 }
@@ -202,14 +205,26 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
     Err(Failure::Usage(format!("cannot read the config lock {}: {problem}", path.display())))
 }
 
-/// How something compares with a lock, for people.
-fn verdict(answer: &VerifyConfigLockResponse) -> String {
-    let notes: String =
-        answer.notes.iter().map(|note| format!("note: {}\n", clean(note))).collect();
+/// What is said where a lock has another directory looked at than this one.
+const ELSEWHERE: &str =
+    "This is the directory of the lock, and not the current one; -C . looks at that.";
+
+/// Whether these are two directories, by whatever name.
+fn is_another(one: &str, other: &str) -> bool {
+    let real = |path: &str| fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    real(one) != real(other)
+}
+
+/// How something compares with a lock, for people; with further notes.
+fn verdict(answer: &VerifyConfigLockResponse, notes: &[String]) -> String {
+    let notes = answer.notes.iter().chain(notes);
+    let notes: String = notes.map(|note| format!("note: {}\n", clean(note))).collect();
+    let directory = clean(&answer.working_directory);
     if answer.matches {
-        return format!("{notes}the lock holds: codex {}\n", clean(&answer.codex_version));
+        let version = clean(&answer.codex_version);
+        return format!("the lock holds in {directory}: codex {version}\n{notes}");
     }
-    format!("{notes}{}", told(answer))
+    format!("compared in {directory}\n{notes}{}", told(answer))
 }
 
 /// What differs, as a diff and with the places where it comes from.
@@ -265,12 +280,14 @@ mod tests {
         let mut answer = VerifyConfigLockResponse {
             matches: true,
             codex_version: "0.169.0".to_owned(),
+            working_directory: "/home/dev/project".to_owned(),
             notes: vec!["The lock says nothing of the network.".to_owned()],
             ..VerifyConfigLockResponse::default()
         };
         assert_eq!(
-            verdict(&answer),
-            "note: The lock says nothing of the network.\nthe lock holds: codex 0.169.0\n"
+            verdict(&answer, &["It is another.".to_owned()]),
+            "the lock holds in /home/dev/project: codex 0.169.0\n\
+             note: The lock says nothing of the network.\nnote: It is another.\n"
         );
         answer.matches = false;
         answer.notes.clear();
@@ -282,8 +299,9 @@ mod tests {
             origin: "/home/dev/.codex/config.toml".to_owned(),
         }];
         assert_eq!(
-            verdict(&answer),
-            "-model = \"a\"\n+model = \"b\"\nconfig.model comes from /home/dev/.codex/config.toml\n"
+            verdict(&answer, &[]),
+            "compared in /home/dev/project\n\
+             -model = \"a\"\n+model = \"b\"\nconfig.model comes from /home/dev/.codex/config.toml\n"
         );
     }
 }
