@@ -63,6 +63,12 @@ async fn a_lock_is_written_compared_and_run_by_the_command_line() {
     let ran = run(&["Go."]);
     assert_eq!(code(&ran), 0, "{ran:?}");
     assert!(text(&ran.stdout).contains("once more"), "{ran:?}");
+    // What one of them takes there is nothing for the other.
+    for prompt in [&[][..], &["-"]] {
+        let both = done(&home, [&["run", "--config-lock", "-"], prompt].concat());
+        assert_eq!(code(&both), 2, "{both:?}");
+        assert!(text(&both.stderr).contains("cannot be both"), "{both:?}");
+    }
     let missing = done(&home, ["run", "--config-lock", "/nowhere.toml", "Go."]);
     assert_eq!(code(&missing), 2, "{missing:?}");
 }
