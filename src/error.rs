@@ -249,10 +249,7 @@ pub enum Error {
         problem: String,
     },
     /// What would run is not what a config lock has.
-    #[error(
-        "the configuration is not the one of the config lock; what differs, lock first:\n{}",
-        .drift.diff
-    )]
+    #[error("{}{drift}", Drift::HEADING)]
     ConfigLockDrift {
         /// What differs.
         drift: Box<Drift>,

@@ -19,6 +19,7 @@ mod round_trip;
 pub mod secrets;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use drift::drift;
 

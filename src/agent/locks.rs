@@ -1,7 +1,7 @@
 //! What agents are asked for config locks: what a turn would run with, whether that is
 //! what its lock has, and what it did run with.
 
-use std::io;
+use std::{collections::BTreeSet, io, path::PathBuf};
 
 use super::{Agents, Kind, TurnRequest};
 use crate::{
@@ -14,6 +14,8 @@ use crate::{
 pub struct Resolved {
     /// The configuration.
     pub effective: Effective,
+    /// The files that say it, in the order of their names.
+    pub files: BTreeSet<PathBuf>,
     /// What one should know about it, each a whole sentence.
     pub notes: Vec<String>,
 }

@@ -10,6 +10,7 @@ use crate::{
     },
     controls::{self, Controls, State},
     id::{SessionId, TurnNumber},
+    lock::Lock,
     proto,
     row::{Fork, Session},
     session::{
@@ -43,7 +44,8 @@ pub struct NewSession {
     pub labels: BTreeMap<String, String>,
     /// The absolute directory that the agent works in.
     pub working_directory: PathBuf,
-    /// What its agent may do; what is not chosen is taken from the defaults.
+    /// What its agent may do; what is not chosen is taken from its lock, or from the
+    /// defaults where it has none.
     pub controls: Controls,
     /// What codex is told beside all this.
     pub options: proto::CodexOptions,
@@ -53,7 +55,8 @@ pub struct NewSession {
     pub lock: Option<NewLock>,
     /// Whether what one needs to understand it later is kept.
     pub persist: bool,
-    /// Whether what the defaults leave open is chosen at once, as it is shown.
+    /// Whether what the defaults leave open is chosen at once, as it is shown; but not
+    /// beside a lock.
     pub concrete: bool,
     /// The first prompt; none leaves the session PENDING.
     pub prompt: Option<agent::Prompt>,
@@ -138,38 +141,17 @@ impl App {
 
     async fn create(
         &self,
-        new: NewSession,
+        mut new: NewSession,
         history: Option<History>,
         ticket: &Ticket,
     ) -> Result<proto::Session> {
-        let (kind, mut session) = admit(&new)?;
-        let lock = self.lock_for(&kind, new.lock).await?;
-        if let Some((given, lock)) = &lock {
-            locks::adopt(&mut session.working_directory, &mut session.controls, lock);
-            session.lock = Some(locks::of(&given.text, lock, given.any_version));
-        }
-        let (lock_text, lock) = lock.map(|(given, lock)| (given.text, lock)).unzip();
-        session.persist |= self.sessions.persists_all();
-        let settings = match history {
-            Some(History { fork, usage, settings }) => {
-                session.forked_from = Some(fork);
-                // Codex goes on counting from there.
-                session.usage = usage;
-                settings
-            }
-            None => {
-                let State { controls, settings, .. } = self.controls(None).await?.defaults;
-                session.controls = session.controls.over(&controls);
-                settings
-            }
-        };
-        if new.concrete {
-            session.controls = session.controls.over(&self.policy().shown());
-        }
+        let prompt = new.prompt.take();
+        let Planned { kind, session, lock, settings } = self.plan(new, history).await?;
+        let (lock_text, lock) = lock.unzip();
         // What can be known before anything is made.
         let (agents, planned) = (self.agents().clone(), session.clone());
         let planned = blocking(move || {
-            let Some(prompt) = new.prompt else {
+            let Some(prompt) = prompt else {
                 agent::check_working_directory(&planned.working_directory)?;
                 if lock.is_some() {
                     let prompt = agent::Prompt::default();
@@ -196,18 +178,66 @@ impl App {
         };
         self.sessions.create(session, settings, lock_text, first, ticket).await
     }
+
+    /// What a new session would be: for those that are made, and for those that are
+    /// only compared with a lock.
+    pub(super) async fn plan(&self, new: NewSession, history: Option<History>) -> Result<Planned> {
+        let (kind, mut session) = admit(&new)?;
+        let lock = self.lock_for(&kind, new.lock).await?;
+        if let Some((given, lock)) = &lock {
+            locks::adopt(&mut session.working_directory, &mut session.controls, lock);
+            session.lock = Some(locks::of(&given.text, lock, given.any_version));
+        }
+        session.persist |= self.sessions.persists_all();
+        // Nobody chose the defaults for a session that is held to a lock, from which
+        // they would differ.
+        let takes_defaults = lock.is_none();
+        let settings = match history {
+            Some(History { fork, usage, settings }) => {
+                session.forked_from = Some(fork);
+                // Codex goes on counting from there.
+                session.usage = usage;
+                settings
+            }
+            None => {
+                let State { controls, settings, .. } = self.controls(None).await?.defaults;
+                if takes_defaults {
+                    session.controls = session.controls.over(&controls);
+                }
+                settings
+            }
+        };
+        if new.concrete && takes_defaults {
+            session.controls = session.controls.over(&self.policy().shown());
+        }
+        let lock = lock.map(|(given, lock)| (given.text, lock));
+        Ok(Planned { kind, session, lock, settings })
+    }
+}
+
+/// What a new session would be.
+#[derive(Debug)]
+pub(super) struct Planned {
+    /// The kind of its agent.
+    pub(super) kind: agent::Kind,
+    /// The session.
+    pub(super) session: Session,
+    /// The lock that it would be held to, with its text.
+    pub(super) lock: Option<(String, Lock)>,
+    /// Its settings.
+    settings: Settings,
 }
 
 /// What a fork begins with.
 #[derive(Debug)]
-struct History {
+pub(super) struct History {
     fork: Fork,
     usage: Option<proto::Usage>,
     settings: Settings,
 }
 
 /// Whether a new session may be, and what it is at first.
-pub(super) fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
+fn admit(new: &NewSession) -> Result<(agent::Kind, Session)> {
     let agent = if new.agent.is_empty() { "codex" } else { &new.agent };
     let kind = agent::Kind::parse(agent)?;
     let source = if new.source.is_empty() { "user" } else { &new.source };

@@ -7,7 +7,7 @@ use crate::{
     agent::{self, Compared, Kind},
     app::{
         App,
-        create::{NewSession, admit},
+        create::{NewSession, Planned},
     },
     controls::Controls,
     id::{SessionId, TurnNumber},
@@ -46,6 +46,8 @@ pub struct Verdict {
     pub compared: Compared,
     /// The version of codex that the lock was made with.
     pub locked_codex_version: String,
+    /// The directory that was looked at.
+    pub working_directory: PathBuf,
 }
 
 /// A config lock as it was written down.
@@ -91,37 +93,41 @@ impl App {
     ///
     /// As `ConfigLockService.VerifyConfigLock` lists; what differs is none.
     pub async fn verify_lock(&self, what: Verified, lock: Option<NewLock>) -> Result<Verdict> {
-        let (mut session, is_new) = match what {
-            Verified::Session(id) => (self.sessions.session(id).await?, false),
-            Verified::New(new) => (admit(&new)?.1, true),
+        let mut given = lock;
+        let (mut session, planned) = match what {
+            Verified::Session(id) => (self.sessions.session(id).await?, None),
+            Verified::New(_) if given.is_none() => return Err(no_lock()),
+            Verified::New(new) => {
+                let new = NewSession { lock: given.take(), ..*new };
+                let Planned { session, lock, .. } = self.plan(new, None).await?;
+                (session, lock.map(|(_, lock)| lock))
+            }
         };
         let (agents, directory) = (self.agents().clone(), self.sessions.directory(session.id));
+        let is_new = planned.is_some();
         blocking(move || {
-            let lock = match lock {
-                Some(lock) => {
-                    let parsed = parse(&lock.text)?;
-                    session.lock = Some(of(&lock.text, &parsed, lock.any_version));
+            let lock = match (planned, given) {
+                (Some(planned), _) => planned,
+                (None, Some(given)) => {
+                    let parsed = parse(&given.text)?;
+                    session.lock = Some(of(&given.text, &parsed, given.any_version));
                     parsed
                 }
-                None => locking::held_to(&session, &directory)?.ok_or_else(|| {
-                    Error::invalid("config_lock", "is empty, and the session has none; give one")
-                })?,
+                (None, None) => locking::held_to(&session, &directory)?.ok_or_else(no_lock)?,
             };
             // As a lock of it is written, where there is something to be as.
             let prompt = match is_new {
                 true => agent::Prompt::default(),
                 false => locking::as_latest(&session, &directory)?,
             };
-            if is_new {
-                adopt(&mut session.working_directory, &mut session.controls, &lock);
-            }
             agent::check_working_directory(&session.working_directory)?;
             let kind = Kind::parse(&session.agent)?;
             let number = TurnNumber(session.turn_count() + 1);
             let request = turn::request(&session, Some(&lock), number, &prompt);
             let compared = agents.compare(&kind, &request)?;
             let locked_codex_version = lock.effective.codex_version.clone();
-            Ok(Verdict { compared, locked_codex_version })
+            let working_directory = session.working_directory;
+            Ok(Verdict { compared, locked_codex_version, working_directory })
         })
         .await?
     }
@@ -158,6 +164,11 @@ impl App {
         })
         .await?
     }
+}
+
+/// That there is nothing to compare with.
+fn no_lock() -> Error {
+    Error::invalid("config_lock", "is empty, and the session has none; give one")
 }
 
 /// Reads what a client gives.

@@ -6,11 +6,14 @@ use std::{
     path::Path,
 };
 
+use serde_json::{Value, json};
+
 use super::{
     Context, Failure,
     args::{ChoiceArgs, ExportLockArgs, LockCommand, VerifyLockArgs},
     connect::{Connector, Server},
     embedded::print,
+    failure::Problem,
     options,
     render::text::clean,
     retry,
@@ -18,7 +21,7 @@ use super::{
     scope::session_id,
 };
 use crate::{
-    lock::{Lock, MAX_BYTES},
+    lock::{Drift, Lock, MAX_BYTES},
     proto::{
         ConfigDrift, CreateSessionRequest, ExportConfigLockRequest, FilesystemSandbox,
         NetworkAccess, Session, VerifyConfigLockRequest, VerifyConfigLockResponse,
@@ -65,6 +68,7 @@ async fn export(cx: &Context, args: ExportLockArgs) -> Result<(), Failure> {
 async fn verify(cx: &Context, args: VerifyLockArgs) -> Result<(), Failure> {
     let VerifyLockArgs { file, session, allow_codex_version_mismatch, choices } = args;
     let config_lock = file.as_deref().map(read).transpose()?.unwrap_or_default();
+    let is_chosen = session.is_some() || choices.directory.is_some();
     let chosen = match &session {
         Some(_) => None,
         None => Some(chosen(choices, &config_lock)?),
@@ -84,7 +88,9 @@ async fn verify(cx: &Context, args: VerifyLockArgs) -> Result<(), Failure> {
     if cx.output.json {
         print(cx, &answer, [("matches", answer.matches.into())])?;
     } else {
-        cx.output.print(&verdict(&answer))?;
+        let is_unasked = !is_chosen && is_another(&answer.working_directory, ".");
+        let notes = is_unasked.then(|| ELSEWHERE.to_owned());
+        cx.output.print(&verdict(&answer, notes.as_slice()))?;
     }
     if answer.matches { Ok(()) } else { Err(Failure::Differs) }
 }
@@ -109,7 +115,7 @@ pub(super) async fn whole(
     refused: Failure,
     request: CreateSessionRequest,
 ) -> Failure {
-    let Failure::Refused(mut problem) = refused else { return refused };
+    let Failure::Refused(problem) = refused else { return refused };
     let is_cut = problem.metadata.contains_key("truncated");
     if problem.reason != "CONFIG_LOCK_DRIFT" || !is_cut || request.config_lock.is_empty() {
         return Failure::Refused(problem);
@@ -120,17 +126,29 @@ pub(super) async fn whole(
         allow_codex_version_mismatch: request.allow_codex_version_mismatch,
         ..VerifyConfigLockRequest::default()
     };
-    if let Ok(answer) = compare(cx, server, request).await {
-        let keys: Vec<_> = answer.drift.iter().map(|value| value.key.as_str()).collect();
-        problem.metadata = [("keys", keys.join(",")), ("diff", answer.diff.clone())]
-            .map(|(key, value)| (key.to_owned(), value))
-            .into();
-        problem.message = format!(
-            "the configuration is not the one of the config lock; what differs, lock first:\n{}",
-            told(&answer)
-        );
+    match compare(cx, server, request).await {
+        Ok(answer) => Failure::Refused(with_all(problem, &answer)),
+        Err(_) => Failure::Refused(problem),
     }
-    Failure::Refused(problem)
+}
+
+/// A refusal with all that differs, as the answer has it. Where that has nothing,
+/// what refused the session is gone by now, and its own words are all that is known.
+fn with_all(mut problem: Problem, answer: &VerifyConfigLockResponse) -> Problem {
+    if answer.matches {
+        return problem;
+    }
+    let keys: Vec<_> = answer.drift.iter().map(|value| value.key.as_str()).collect();
+    let toml = |value: &str| (!value.is_empty()).then(|| value.to_owned());
+    let drift = answer.drift.iter().map(|ConfigDrift { key, locked, actual, origin }| {
+        json!({"key": key, "locked": toml(locked), "actual": toml(actual), "origin": origin})
+    });
+    let drift = Value::Array(drift.collect()).to_string();
+    problem.metadata = [("keys", keys.join(",")), ("drift", drift), ("diff", answer.diff.clone())]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into();
+    problem.message = format!("{}{}", Drift::HEADING, told(answer));
+    problem
 }
 
 /// What a person chose for a new session. The working directory, where none was
@@ -187,14 +205,26 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
     Err(Failure::Usage(format!("cannot read the config lock {}: {problem}", path.display())))
 }
 
-/// How something compares with a lock, for people.
-fn verdict(answer: &VerifyConfigLockResponse) -> String {
-    let notes: String =
-        answer.notes.iter().map(|note| format!("note: {}\n", clean(note))).collect();
+/// What is said where a lock has another directory looked at than this one.
+const ELSEWHERE: &str =
+    "This is the directory of the lock, and not the current one; -C . looks at that.";
+
+/// Whether these are two directories, by whatever name.
+fn is_another(one: &str, other: &str) -> bool {
+    let real = |path: &str| fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    real(one) != real(other)
+}
+
+/// How something compares with a lock, for people; with further notes.
+fn verdict(answer: &VerifyConfigLockResponse, notes: &[String]) -> String {
+    let notes = answer.notes.iter().chain(notes);
+    let notes: String = notes.map(|note| format!("note: {}\n", clean(note))).collect();
+    let directory = clean(&answer.working_directory);
     if answer.matches {
-        return format!("{notes}the lock holds: codex {}\n", clean(&answer.codex_version));
+        let version = clean(&answer.codex_version);
+        return format!("the lock holds in {directory}: codex {version}\n{notes}");
     }
-    format!("{notes}{}", told(answer))
+    format!("compared in {directory}\n{notes}{}", told(answer))
 }
 
 /// What differs, as a diff and with the places where it comes from.
@@ -217,16 +247,47 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_keeps_its_words_where_nothing_differs_any_more() {
+        let metadata = || [("truncated".to_owned(), "true".to_owned())].into();
+        let problem = Problem {
+            code: "FAILED_PRECONDITION",
+            reason: "CONFIG_LOCK_DRIFT".to_owned(),
+            message: "its words".to_owned(),
+            metadata: metadata(),
+            retry_after: None,
+        };
+        let mut answer =
+            VerifyConfigLockResponse { matches: true, ..VerifyConfigLockResponse::default() };
+        assert_eq!(with_all(problem.clone(), &answer), problem);
+        answer.matches = false;
+        answer.diff = "+x = 1\n".to_owned();
+        answer.drift = vec![ConfigDrift {
+            key: "config.x".to_owned(),
+            locked: String::new(),
+            actual: "1".to_owned(),
+            origin: "/etc/x".to_owned(),
+        }];
+        let all = with_all(problem, &answer);
+        assert!(all.message.ends_with(":\n+x = 1\nconfig.x comes from /etc/x\n"), "{all:?}");
+        assert_eq!(all.metadata.keys().collect::<Vec<_>>(), ["diff", "drift", "keys"]);
+        let drift = r#"[{"actual":"1","key":"config.x","locked":null,"origin":"/etc/x"}]"#;
+        let told: Value = serde_json::from_str(&all.metadata["drift"]).unwrap();
+        assert_eq!(told, serde_json::from_str::<Value>(drift).unwrap());
+    }
+
+    #[test]
     fn what_differs_is_told_with_the_place_that_it_comes_from() {
         let mut answer = VerifyConfigLockResponse {
             matches: true,
             codex_version: "0.169.0".to_owned(),
+            working_directory: "/home/dev/project".to_owned(),
             notes: vec!["The lock says nothing of the network.".to_owned()],
             ..VerifyConfigLockResponse::default()
         };
         assert_eq!(
-            verdict(&answer),
-            "note: The lock says nothing of the network.\nthe lock holds: codex 0.169.0\n"
+            verdict(&answer, &["It is another.".to_owned()]),
+            "the lock holds in /home/dev/project: codex 0.169.0\n\
+             note: The lock says nothing of the network.\nnote: It is another.\n"
         );
         answer.matches = false;
         answer.notes.clear();
@@ -238,8 +299,9 @@ mod tests {
             origin: "/home/dev/.codex/config.toml".to_owned(),
         }];
         assert_eq!(
-            verdict(&answer),
-            "-model = \"a\"\n+model = \"b\"\nconfig.model comes from /home/dev/.codex/config.toml\n"
+            verdict(&answer, &[]),
+            "compared in /home/dev/project\n\
+             -model = \"a\"\n+model = \"b\"\nconfig.model comes from /home/dev/.codex/config.toml\n"
         );
     }
 }

@@ -14,6 +14,14 @@ use super::{
 use crate::proto::{CreateSessionRequest, ListEventsRequest, Session, StartTurnRequest};
 
 pub(super) async fn run(cx: &Context, args: RunArgs) -> Result<(), Failure> {
+    let asks_for_prompt = args.prompt.as_deref().is_none_or(|prompt| prompt == "-");
+    if asks_for_prompt && args.config_lock.as_deref() == Some(Path::new("-")) {
+        return Err(Failure::Usage(
+            "standard input cannot be both the prompt and the config lock: give the prompt as an \
+             argument, or the lock as a file"
+                .into(),
+        ));
+    }
     let prompt = prompt::read(args.prompt)?;
     let config_lock = args.config_lock.as_deref().map(lock::read).transpose()?.unwrap_or_default();
     let session = Session {

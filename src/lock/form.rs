@@ -16,8 +16,8 @@ use crate::{
 
 /// What stands above every lock.
 const HEAD: &str = "\
-# A config lock: what a codex session of switchboard ran with, so that the run can
-# be made again. Compare it with what would be used now:
+# A config lock: what a turn of a codex session of switchboard would run with at
+# create_time, so that it can be run again. Compare it with what would be used now:
 #     switchboard lock verify FILE
 # Run with it and nothing else; any difference is an error before a turn starts:
 #     switchboard run --config-lock FILE PROMPT

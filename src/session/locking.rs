@@ -5,10 +5,11 @@
 //! are read and written, and codex is asked what it would run with.
 
 use std::{
-    fs::DirBuilder,
+    fs::{self, DirBuilder},
     io,
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use crate::{
@@ -131,7 +132,11 @@ pub(crate) fn export(
     if lock.is_some() {
         agents.check(&kind, &request)?;
     }
-    let Resolved { effective, mut notes } = agents.resolve(&kind, &request, catalogue)?;
+    let Resolved { effective, files, mut notes } = agents.resolve(&kind, &request, catalogue)?;
+    // What a session is held to, no file changes.
+    if let (Some(turn), None) = (&session.last_turn, &lock) {
+        notes.extend(changed_since(turn.start_time, files));
+    }
     if let Some(thread) = &session.thread_id {
         let ran = agents.check_after(&kind, thread, &effective).map_err(Error::system)?;
         // What only the catalogue says is not recorded.
@@ -168,6 +173,27 @@ pub(crate) fn as_latest(session: &Session, directory: &SessionDirectory) -> Resu
     let effort =
         request::effort(&latest).map_err(|error| storage_error(error, &latest.request()))?;
     Ok(Prompt { effort, ..Prompt::default() })
+}
+
+/// What is to be said of files that say the configuration and were changed since.
+fn changed_since(time: SystemTime, files: impl IntoIterator<Item = PathBuf>) -> Option<String> {
+    let is_newer = |path: &PathBuf| changed(path).is_some_and(|changed| changed > time);
+    let newer = files.into_iter().filter(is_newer).map(|path| path.display().to_string());
+    let newer: Vec<_> = newer.collect();
+    (!newer.is_empty()).then(|| {
+        format!(
+            "Changed since the latest turn began, which may have run with something else: {}.",
+            newer.join(", ")
+        )
+    })
+}
+
+/// When a file was last written, or put in its place.
+fn changed(path: &Path) -> Option<SystemTime> {
+    let metadata = fs::metadata(path).ok()?;
+    let seconds = Duration::from_secs(metadata.ctime().try_into().ok()?);
+    let nanos = Duration::from_nanos(metadata.ctime_nsec().try_into().ok()?);
+    SystemTime::UNIX_EPOCH.checked_add(seconds + nanos)
 }
 
 /// Where a session's lock is written.

@@ -365,7 +365,30 @@ pub(crate) fn status(error: &Error) -> Status {
         tracing::error!(error = %report(error), "internal error");
     }
     let row = row(error);
-    rendered(&row, &error.to_string(), metadata(error))
+    rendered(&row, Said::of(error), metadata(error))
+}
+
+/// What a status says for people.
+#[derive(Debug)]
+struct Said {
+    text: String,
+    is_whole: bool,
+}
+
+impl Said {
+    fn of(error: &Error) -> Self {
+        let message = error.to_string();
+        if message.len() <= MAX_STATUS_TEXT {
+            return Self { text: message, is_whole: true };
+        }
+        if let Error::ConfigLockDrift { drift } = error {
+            // The diff alone would take all the room, and it says of no value who says it.
+            let room = MAX_STATUS_TEXT.saturating_sub(Drift::HEADING.len());
+            let text = format!("{}{}", Drift::HEADING, drift.beginning(room));
+            return Self { text, is_whole: false };
+        }
+        Self { text: message, is_whole: false }
+    }
 }
 
 impl From<Error> for Status {
@@ -409,7 +432,8 @@ pub(crate) fn completed(found: Status) -> Status {
     };
     let http = StatusCode::OK;
     let row = Row { reason, http, json_rpc: json_rpc(http), grpc, detail: Detail::None };
-    let mut status = rendered(&row, found.message(), Vec::new());
+    let said = Said { text: found.message().to_owned(), is_whole: true };
+    let mut status = rendered(&row, said, Vec::new());
     // Such as the encodings that a compressed request may have.
     *status.metadata_mut() = found.metadata().clone();
     status
@@ -423,9 +447,10 @@ fn too_large(message: &str) -> Option<(u64, u64)> {
     Some((size.parse().ok()?, limit.parse().ok()?))
 }
 
-fn rendered(row: &Row, message: &str, metadata: Vec<(&'static str, String)>) -> Status {
-    let mut cut = message.len() > MAX_STATUS_TEXT;
-    let message = shortened(message, MAX_STATUS_TEXT);
+fn rendered(row: &Row, said: Said, metadata: Vec<(&'static str, String)>) -> Status {
+    let Said { text, is_whole } = said;
+    let mut cut = !is_whole || text.len() > MAX_STATUS_TEXT;
+    let message = shortened(&text, MAX_STATUS_TEXT);
     let mut room = MAX_STATUS_METADATA;
     let mut kept = HashMap::new();
     for (key, value) in metadata {

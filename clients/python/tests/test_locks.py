@@ -87,6 +87,7 @@ def test_what_would_run_is_compared_with_a_lock(
         same = sb.lock.verify(given)
         assert (same.matches, same.drift, same.diff) == (True, [], "")
         assert (same.codex_version, same.locked_codex_version) == ("0.169.0", "0.169.0")
+        assert same.working_directory == locked.working_directory
     assert sb.lock.verify(file, session_id=locked.id).matches
     assert sb.session(locked.id).lock.verify(file).matches
 

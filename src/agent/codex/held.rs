@@ -101,7 +101,7 @@ pub(super) fn fit(lock: &Lock, features: Option<&Features>) -> Fitted {
 fn note<'a>(notes: &mut Vec<String>, keys: impl Iterator<Item = &'a str>, why: &str) {
     let keys: Vec<&str> = keys.collect();
     if !keys.is_empty() {
-        notes.push(format!("Not taken from the lock: {} ({why}).", keys.join(", ")));
+        notes.push(format!("Not taken from the lock ({why}): {}.", keys.join(", ")));
     }
 }
 
@@ -172,7 +172,8 @@ pub(super) fn compare(
         let filled = fill(&mut locked.config, &actual.config, &is_filled);
         if !filled.is_empty() {
             notes.push(format!(
-                "The lock lacks these, which are as the session has them: {}.",
+                "The lock lacks these ({}), which are as the session has them: {}.",
+                filled.len(),
                 filled.join(", ")
             ));
         }

@@ -26,6 +26,9 @@ use crate::{
 /// The most bytes of a profile.
 const MAX_PROFILE_BYTES: usize = 1 << 20;
 
+/// The most bytes of a warning, which each turn of a session has anew.
+const MAX_WARNING_BYTES: usize = 320;
+
 /// A binary, met, with what it would be told.
 struct Stage<'a> {
     binary: &'a Binary,
@@ -45,7 +48,8 @@ impl Codex {
         let stage = stage(&binary, &met, &config);
         let fitted = self.fitted(turn, &stage)?;
         let held = fitted.as_ref().map(|fitted| &fitted.config);
-        let Picture { effective, notes, .. } = self.picture(turn, &stage, held, catalogue)?;
+        let Picture { effective, origins, notes, .. } =
+            self.picture(turn, &stage, held, catalogue)?;
         if let Some(key) = secrets::find(&effective.config).into_iter().next() {
             let problem = format!(
                 "{key}: a secret, which no lock may hold; have codex take it from its environment \
@@ -54,7 +58,17 @@ impl Codex {
             return Err(Error::ConfigLockInvalid { rule: "secret", key: Some(key), problem });
         }
         untrusted::check_references(&effective.config, "")?;
-        Ok(Resolved { effective, notes })
+        let mut files = origins.files();
+        // Those that say nothing by now are of them too.
+        files.extend(self.codex_home().map(|home| home.join("config.toml")));
+        files.insert(self.config.path.clone());
+        files.extend(self.profile(turn)?.map(|(_, file)| PathBuf::from(file)));
+        let instructions = effective.instructions.keys();
+        files.extend(
+            instructions
+                .map(|name| instructions::path(name, turn.working_directory, self.codex_home())),
+        );
+        Ok(Resolved { effective, files, notes })
     }
 
     /// Compares that with the turn's lock.
@@ -94,7 +108,7 @@ impl Codex {
         let (compared, held) = self.compare(turn, (lock, any_version), &stage)?;
         if compared.drift.values.is_empty() {
             let code = "CONFIG_LOCK_NOT_WHOLE".to_owned();
-            let warning = |message| Warning { code: code.clone(), message };
+            let warning = |note| Warning { code: code.clone(), message: in_short(note) };
             return Ok(Some((held, compared.notes.into_iter().map(warning).collect())));
         }
         Err(Error::ConfigLockDrift { drift: Box::new(compared.drift) })
@@ -223,6 +237,17 @@ impl Codex {
         }
         below
     }
+}
+
+/// A note with the first of the keys that it names, where they are many.
+fn in_short(note: String) -> String {
+    if note.len() <= MAX_WARNING_BYTES {
+        return note;
+    }
+    let end = (0..=MAX_WARNING_BYTES).rev().find(|end| note.is_char_boundary(*end));
+    let head = &note[..end.unwrap_or_default()];
+    let head = head.rsplit_once(", ").map_or(head, |(head, _)| head);
+    format!("{head}, and more; `lock verify` names all.")
 }
 
 fn stage<'a>(binary: &'a Binary, met: &'a Met, config: &'a AgentConfig) -> Stage<'a> {

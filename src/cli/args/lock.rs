@@ -34,7 +34,9 @@ pub(in crate::cli) enum LockCommand {
     /// Say what would differ from a lock, without running anything
     ///
     /// Exits with 0 when nothing does, and with 4 when something does, which it
-    /// prints as a diff with the place where each value comes from.
+    /// prints as a diff with the place where each value comes from. It looks at the
+    /// directory that the lock names, from wherever it is called, and prints that; -C
+    /// has it look at another, which is a difference then.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyLockArgs),
 }

@@ -125,6 +125,28 @@ fn a_status_stays_below_four_kilobytes_and_says_that_it_was_cut() {
 }
 
 #[test]
+fn a_status_without_room_for_a_diff_says_where_the_first_values_come_from() {
+    let value = |key: &str| DriftedValue {
+        key: key.to_owned(),
+        locked: None,
+        actual: Some("1".to_owned()),
+        origin: "/home/dev/.codex/config.toml".to_owned(),
+    };
+    let values = vec![value("config.a"), value("config.b")];
+    let diff = "+a_line = true\n".repeat(1_000);
+    let error = Error::ConfigLockDrift { drift: Box::new(Drift { values, diff }) };
+    let status = status(&error);
+    let from = |key: &str| format!("{key} comes from /home/dev/.codex/config.toml\n");
+    let origins = format!("\n{}{}+a_line", from("config.a"), from("config.b"));
+    assert!(status.message().contains(&origins), "{}", status.message());
+    assert_eq!(status.message().len(), MAX_STATUS_TEXT);
+    let details = status.get_error_details();
+    assert_eq!(details.error_info().unwrap().metadata["truncated"], "true");
+    // Where there is room, they are below the diff.
+    assert!(error.to_string().ends_with(&from("config.b")));
+}
+
+#[test]
 fn what_tonic_says_gets_details_too() {
     let status = completed(Status::with_metadata(Code::OutOfRange, "too big", MetadataMap::new()));
     assert_eq!(status.code(), Code::ResourceExhausted);

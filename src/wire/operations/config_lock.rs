@@ -67,7 +67,8 @@ pub(crate) async fn verify_config_lock(
         }
     };
     let lock = parse_lock(config_lock, allow_codex_version_mismatch)?;
-    let Verdict { compared, locked_codex_version } = app.verify_lock(what, lock).await?;
+    let Verdict { compared, locked_codex_version, working_directory } =
+        app.verify_lock(what, lock).await?;
     let Compared { drift, codex_version, notes } = compared;
     let values = drift.values.into_iter().map(|DriftedValue { key, locked, actual, origin }| {
         let (locked, actual) = (locked.unwrap_or_default(), actual.unwrap_or_default());
@@ -81,5 +82,6 @@ pub(crate) async fn verify_config_lock(
         locked_codex_version,
         codex_version,
         notes,
+        working_directory: working_directory.to_string_lossy().into_owned(),
     })
 }

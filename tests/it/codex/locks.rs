@@ -3,6 +3,7 @@
 
 mod command_line;
 mod configured;
+mod defaults;
 mod drift;
 mod keeping;
 mod replay;

@@ -326,6 +326,7 @@ def lock_verification(
         notes=list(message.notes),
         codex_version=message.codex_version,
         locked_codex_version=message.locked_codex_version,
+        working_directory=message.working_directory,
     )
 
 

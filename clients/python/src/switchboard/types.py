@@ -500,6 +500,8 @@ class ConfigLockVerification:
     codex_version: str
     #: The version that the lock was made with.
     locked_codex_version: str
+    #: The directory that was looked at.
+    working_directory: str
 
 
 @dataclass(frozen=True, slots=True)

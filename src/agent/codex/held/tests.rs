@@ -141,11 +141,11 @@ fn a_lock_of_codex_itself_is_filled_and_what_this_codex_does_not_know_is_left() 
     let expected = [
         "The lock has the approval policy \"on-request\", which is not compared: codex exec asks \
          nobody.",
-        "Not taken from the lock: tui (no part of a lock, and left to the session).",
-        "Not taken from the lock: nobody, undo (features that this codex has not, or not to be set).",
-        "Not taken from the lock: unknown (settings that this codex does not know).",
+        "Not taken from the lock (no part of a lock, and left to the session): tui.",
+        "Not taken from the lock (features that this codex has not, or not to be set): nobody, undo.",
+        "Not taken from the lock (settings that this codex does not know): unknown.",
         "The lock was made with codex 0.147.0, and turns run with 0.169.0, which is allowed.",
-        "The lock lacks these, which are as the session has them: features.new, sandbox_mode.",
+        "The lock lacks these (2), which are as the session has them: features.new, sandbox_mode.",
     ];
     assert_eq!(notes, expected);
     check(

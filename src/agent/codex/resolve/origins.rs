@@ -1,6 +1,9 @@
 //! Where the values of a configuration come from.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 /// Where each value comes from, by its dotted key.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +46,12 @@ impl Origins {
             Some(origin) => origin.clone(),
             None => Some(CODEX.to_owned()),
         }
+    }
+
+    /// The files that values come from.
+    pub(in crate::agent::codex) fn files(&self) -> BTreeSet<PathBuf> {
+        let all = self.known.values().chain(self.layers.values().flatten());
+        all.map(PathBuf::from).filter(|file| file.is_absolute()).collect()
     }
 
     /// Whether some layer says the value, or a part of it.
@@ -102,5 +111,7 @@ mod tests {
             assert!(origins.is_of_codex(unknown));
         }
         assert!(!origins.is_of_codex("f") && !origins.is_of_codex("a.b"));
+        let files = ["/x/config.toml", "/y"].map(PathBuf::from);
+        assert_eq!(origins.files(), files.into());
     }
 }

@@ -63,6 +63,8 @@ async fn what_a_session_chooses_otherwise_is_never_dropped_in_silence() {
         );
         assert_eq!(metadata(&refused)["keys"], key);
         assert!(refused.message().contains("\n+"), "{}", refused.message());
+        let from = format!("\n{key} comes from {origin}\n");
+        assert!(refused.message().contains(&from), "{}", refused.message());
     }
     // What it chooses as the lock has it is no difference.
     let same = Session {

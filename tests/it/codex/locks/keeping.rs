@@ -100,6 +100,35 @@ async fn the_effort_of_a_prompt_is_in_the_lock_of_what_ran_with_it() {
     assert_eq!(request.body["reasoning"]["effort"], "high");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_were_changed_since_the_turn_are_named_beside_its_lock() {
+    let stage = Stage::new().await;
+    let instructions = stage.server.work().join("AGENTS.md");
+    fs::write(&instructions, "Answer in one word.").unwrap();
+    stage.model.script([Reply::new().message("done")]);
+    let session = stage.create("Go.").await;
+    let (session, _) = stage.rest(&session).await;
+    assert_eq!(stage.export(&session).await.notes, [""; 0]);
+    fs::write(&instructions, "Answer in two words.").unwrap();
+    let notes = stage.export(&session).await.notes;
+    let [note] = &notes[..] else { panic!("{notes:?}") };
+    assert!(note.starts_with("Changed since the latest turn began"), "{note}");
+    assert!(note.ends_with("/AGENTS.md.") && !note.contains("config.toml"), "{note}");
+    // Put in place of what was there, with the time that it had.
+    let config = stage.home.path().join("config.toml");
+    let other = stage.home.path().join("other.toml");
+    fs::write(&other, fs::read_to_string(&config).unwrap()).unwrap();
+    fs::rename(&other, &config).unwrap();
+    let notes = stage.export(&session).await.notes;
+    let both = notes[0].contains("/AGENTS.md") && notes[0].contains("/config.toml");
+    assert!(both && notes.len() == 1, "{notes:?}");
+    // The next turn runs with them.
+    stage.model.script([Reply::new().message("done")]);
+    stage.start_turn(&session.session_id, "Go on.").await;
+    stage.rest(&session).await;
+    assert_eq!(stage.export(&session).await.notes, [""; 0]);
+}
+
 /// A codex that thinks less in a turn than it is told to, and says nothing of it when
 /// it is asked.
 fn thoughtless(folder: &Path) -> PathBuf {

@@ -107,6 +107,7 @@ async fn the_same_over_json_rpc_and_rest() {
     assert_eq!(error["data"]["metadata"].get("drift"), None, "once is enough");
     let message = error["message"].as_str().unwrap();
     assert!(message.contains("\n-model = \"gpt-5.5\"\n+model = \"gpt-5.4\"\n"), "{message}");
+    assert!(message.ends_with("\nconfig.model comes from controls.model\n"), "{message}");
     let (status, refused) = rest.call("POST /v1/sessions", &create);
     assert_eq!((status, &refused["error"]["message"]), (409, &error["message"]), "{refused}");
     let metadata = &refused["error"]["metadata"];

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from . import session_pb2 as switchboard_dot_v1_dot_session__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n switchboard/v1/config_lock.proto\x12\x0eswitchboard.v1\x1a\x1cswitchboard/v1/session.proto\"\x8f\x01\n\x17\x45xportConfigLockRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x34\n\'save_fields_resolved_from_model_catalog\x18\x02 \x01(\x08H\x00\x88\x01\x01\x42*\n(_save_fields_resolved_from_model_catalog\"\\\n\x18\x45xportConfigLockResponse\x12\x13\n\x0b\x63onfig_lock\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\r\n\x05notes\x18\x04 \x03(\t\"\x92\x01\n\x17VerifyConfigLockRequest\x12\x13\n\x0b\x63onfig_lock\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12(\n\x07session\x18\x03 \x01(\x0b\x32\x17.switchboard.v1.Session\x12$\n\x1c\x61llow_codex_version_mismatch\x18\x04 \x01(\x08\"\xa9\x01\n\x18VerifyConfigLockResponse\x12\x0f\n\x07matches\x18\x01 \x01(\x08\x12*\n\x05\x64rift\x18\x02 \x03(\x0b\x32\x1b.switchboard.v1.ConfigDrift\x12\x0c\n\x04\x64iff\x18\x03 \x01(\t\x12\x1c\n\x14locked_codex_version\x18\x04 \x01(\t\x12\x15\n\rcodex_version\x18\x05 \x01(\t\x12\r\n\x05notes\x18\x06 \x03(\t\"J\n\x0b\x43onfigDrift\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06locked\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tual\x18\x03 \x01(\t\x12\x0e\n\x06origin\x18\x04 \x01(\t2\xe1\x01\n\x11\x43onfigLockService\x12\x65\n\x10\x45xportConfigLock\x12\'.switchboard.v1.ExportConfigLockRequest\x1a(.switchboard.v1.ExportConfigLockResponse\x12\x65\n\x10VerifyConfigLock\x12\'.switchboard.v1.VerifyConfigLockRequest\x1a(.switchboard.v1.VerifyConfigLockResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n switchboard/v1/config_lock.proto\x12\x0eswitchboard.v1\x1a\x1cswitchboard/v1/session.proto\"\x8f\x01\n\x17\x45xportConfigLockRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x34\n\'save_fields_resolved_from_model_catalog\x18\x02 \x01(\x08H\x00\x88\x01\x01\x42*\n(_save_fields_resolved_from_model_catalog\"\\\n\x18\x45xportConfigLockResponse\x12\x13\n\x0b\x63onfig_lock\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\r\n\x05notes\x18\x04 \x03(\t\"\x92\x01\n\x17VerifyConfigLockRequest\x12\x13\n\x0b\x63onfig_lock\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12(\n\x07session\x18\x03 \x01(\x0b\x32\x17.switchboard.v1.Session\x12$\n\x1c\x61llow_codex_version_mismatch\x18\x04 \x01(\x08\"\xc4\x01\n\x18VerifyConfigLockResponse\x12\x0f\n\x07matches\x18\x01 \x01(\x08\x12*\n\x05\x64rift\x18\x02 \x03(\x0b\x32\x1b.switchboard.v1.ConfigDrift\x12\x0c\n\x04\x64iff\x18\x03 \x01(\t\x12\x1c\n\x14locked_codex_version\x18\x04 \x01(\t\x12\x15\n\rcodex_version\x18\x05 \x01(\t\x12\r\n\x05notes\x18\x06 \x03(\t\x12\x19\n\x11working_directory\x18\x07 \x01(\t\"J\n\x0b\x43onfigDrift\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06locked\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tual\x18\x03 \x01(\t\x12\x0e\n\x06origin\x18\x04 \x01(\t2\xe1\x01\n\x11\x43onfigLockService\x12\x65\n\x10\x45xportConfigLock\x12\'.switchboard.v1.ExportConfigLockRequest\x1a(.switchboard.v1.ExportConfigLockResponse\x12\x65\n\x10VerifyConfigLock\x12\'.switchboard.v1.VerifyConfigLockRequest\x1a(.switchboard.v1.VerifyConfigLockResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,9 +39,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERIFYCONFIGLOCKREQUEST']._serialized_start=323
   _globals['_VERIFYCONFIGLOCKREQUEST']._serialized_end=469
   _globals['_VERIFYCONFIGLOCKRESPONSE']._serialized_start=472
-  _globals['_VERIFYCONFIGLOCKRESPONSE']._serialized_end=641
-  _globals['_CONFIGDRIFT']._serialized_start=643
-  _globals['_CONFIGDRIFT']._serialized_end=717
-  _globals['_CONFIGLOCKSERVICE']._serialized_start=720
-  _globals['_CONFIGLOCKSERVICE']._serialized_end=945
+  _globals['_VERIFYCONFIGLOCKRESPONSE']._serialized_end=668
+  _globals['_CONFIGDRIFT']._serialized_start=670
+  _globals['_CONFIGDRIFT']._serialized_end=744
+  _globals['_CONFIGLOCKSERVICE']._serialized_start=747
+  _globals['_CONFIGLOCKSERVICE']._serialized_end=972
 # @@protoc_insertion_point(module_scope)

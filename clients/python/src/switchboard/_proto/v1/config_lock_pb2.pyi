@@ -40,20 +40,22 @@ class VerifyConfigLockRequest(_message.Message):
     def __init__(self, config_lock: _Optional[str] = ..., session_id: _Optional[str] = ..., session: _Optional[_Union[_session_pb2.Session, _Mapping[str, object]]] = ..., allow_codex_version_mismatch: _Optional[bool] = ...) -> None: ...
 
 class VerifyConfigLockResponse(_message.Message):
-    __slots__ = ("matches", "drift", "diff", "locked_codex_version", "codex_version", "notes")
+    __slots__ = ("matches", "drift", "diff", "locked_codex_version", "codex_version", "notes", "working_directory")
     MATCHES_FIELD_NUMBER: _ClassVar[int]
     DRIFT_FIELD_NUMBER: _ClassVar[int]
     DIFF_FIELD_NUMBER: _ClassVar[int]
     LOCKED_CODEX_VERSION_FIELD_NUMBER: _ClassVar[int]
     CODEX_VERSION_FIELD_NUMBER: _ClassVar[int]
     NOTES_FIELD_NUMBER: _ClassVar[int]
+    WORKING_DIRECTORY_FIELD_NUMBER: _ClassVar[int]
     matches: bool
     drift: _containers.RepeatedCompositeFieldContainer[ConfigDrift]
     diff: str
     locked_codex_version: str
     codex_version: str
     notes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, matches: _Optional[bool] = ..., drift: _Optional[_Iterable[_Union[ConfigDrift, _Mapping[str, object]]]] = ..., diff: _Optional[str] = ..., locked_codex_version: _Optional[str] = ..., codex_version: _Optional[str] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
+    working_directory: str
+    def __init__(self, matches: _Optional[bool] = ..., drift: _Optional[_Iterable[_Union[ConfigDrift, _Mapping[str, object]]]] = ..., diff: _Optional[str] = ..., locked_codex_version: _Optional[str] = ..., codex_version: _Optional[str] = ..., notes: _Optional[_Iterable[str]] = ..., working_directory: _Optional[str] = ...) -> None: ...
 
 class ConfigDrift(_message.Message):
     __slots__ = ("key", "locked", "actual", "origin")
