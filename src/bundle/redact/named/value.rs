@@ -241,7 +241,7 @@ impl<'t> Finder<'t> {
         }
         match text.len() {
             0 => Value::none(secret.start),
-            length => Value { secret: vec![secret.start..secret.start + length], end: secret.end },
+            length => Value { end: secret.end, ..Value::one(secret.start..secret.start + length) },
         }
     }
 
