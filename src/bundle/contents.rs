@@ -11,7 +11,10 @@ use std::{
 
 use uuid::Uuid;
 
-use super::LeftOut;
+use super::{LeftOut, MANIFEST, pack::EVENTS, verify::MAX_NAME};
+
+/// What the directory that holds everything in a bundle takes of a path, and more.
+const MAX_ROOT: u64 = 128;
 
 /// Why a file is not packed that has more than one name.
 pub(super) const HARD_LINK: &str = "it is a hard link";
@@ -48,6 +51,21 @@ fn walk(
         let name = format!("{before}{}", entry.file_name().to_string_lossy());
         let mut leave_out =
             |why: &str| left_out.push(LeftOut { path: name.clone(), why: why.to_owned() });
+        // Whoever unpacks it somewhere without a difference of case has one file of both.
+        let is_own = [MANIFEST, EVENTS].iter().any(|own| name.eq_ignore_ascii_case(own));
+        if is_own {
+            leave_out("the bundle has one of its own");
+            continue;
+        }
+        if entry.file_name().to_str().is_none() {
+            // Others may be the same without what is none.
+            leave_out("its name is no UTF-8");
+            continue;
+        }
+        if name.len() as u64 > MAX_NAME - MAX_ROOT {
+            leave_out("its path is too long");
+            continue;
+        }
         // What vanishes meanwhile was never there.
         let Ok(kind) = entry.file_type() else { continue };
         if kind.is_dir() {
@@ -74,8 +92,8 @@ fn walk(
             leave_out("its events are in events.jsonl");
             continue;
         }
-        // Files on their way to their names.
         if entry.file_name().to_string_lossy().starts_with('.') || name.ends_with(".new") {
+            leave_out("it is on its way to its name");
             continue;
         }
         match entry.metadata() {
@@ -116,7 +134,7 @@ fn rollout(link: &Path) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::{ffi::OsStrExt as _, fs::symlink};
 
     use rustix::fs::{CWD, FileType, Mode, mknodat};
 
@@ -191,6 +209,36 @@ mod tests {
         let why: Vec<_> = left_out.iter().map(|file| file.why.as_str()).collect();
         assert_eq!(sources, []);
         assert_eq!(why, ["what it links to: it is a hard link", "it is a hard link"]);
+    }
+
+    #[test]
+    fn what_a_bundle_has_of_its_own_is_not_taken_from_the_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path();
+        fs::create_dir_all(place.join("Manifest.json")).unwrap();
+        fs::create_dir_all(place.join("turns")).unwrap();
+        let others = ["turns/events.jsonl", "turns/manifest.json"];
+        for name in ["Manifest.json/x", "events.jsonl", ".hidden", "log_size.new"] {
+            fs::write(place.join(name), "1").unwrap();
+        }
+        for name in others {
+            fs::write(place.join(name), "1").unwrap();
+        }
+        let lossy = std::ffi::OsStr::from_bytes(b"turns/x\xff");
+        fs::write(place.join(lossy), "1").unwrap();
+        let (sources, left_out) = list(place).unwrap();
+        let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
+        assert_eq!(names, others);
+        let left_out: Vec<_> =
+            left_out.iter().map(|it| (it.path.as_str(), it.why.as_str())).collect();
+        let expected = [
+            (".hidden", "it is on its way to its name"),
+            ("Manifest.json", "the bundle has one of its own"),
+            ("events.jsonl", "the bundle has one of its own"),
+            ("log_size.new", "it is on its way to its name"),
+            ("turns/x\u{fffd}", "its name is no UTF-8"),
+        ];
+        assert_eq!(left_out, expected);
     }
 
     #[test]

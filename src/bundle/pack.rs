@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Where the events are.
-const EVENTS: &str = "events.jsonl";
+pub(super) const EVENTS: &str = "events.jsonl";
 /// How much of the event log is read at once.
 const CHUNK: usize = 1 << 20;
 /// The largest file that is read to learn from it.

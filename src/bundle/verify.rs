@@ -16,11 +16,12 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{Error, FORMAT, MANIFEST, Manifest, VERSION, failed};
+use crate::plain_file;
 
 /// The largest manifest that is written and read.
 pub(super) const MAX_MANIFEST: u64 = 16 << 20;
 /// The longest name of a file, in bytes.
-const MAX_NAME: u64 = 4 << 10;
+pub(super) const MAX_NAME: u64 = 4 << 10;
 /// The most files that are looked at.
 const MAX_FILES: usize = 100_000;
 /// How many differences are told one by one.
@@ -74,7 +75,8 @@ struct Contents {
 ///
 /// # Errors
 ///
-/// Where it is not there or cannot be read. What is wrong with it is no error.
+/// Where it is not there, is neither a file nor a directory, or cannot be read. What is
+/// wrong with it is no error.
 pub fn verify(path: &Path) -> Result<Verified, Error> {
     let metadata = fs::metadata(path).map_err(failed("read", path))?;
     let contents = if metadata.is_dir() {
@@ -83,8 +85,9 @@ pub fn verify(path: &Path) -> Result<Verified, Error> {
         contents.walk(&root, "").map_err(failed("read", &root))?;
         contents
     } else {
-        let file = fs::File::open(path).map_err(failed("read", path))?;
-        Contents::unpack(file)
+        // Nobody may ever write into a pipe.
+        let file = fs::canonicalize(path).and_then(|path| plain_file::open(&path));
+        Contents::unpack(file.map_err(failed("read", path))?)
     };
     Ok(contents.compare())
 }
@@ -115,8 +118,7 @@ impl Contents {
             if kind.is_dir() {
                 self.walk(&entry.path(), &format!("{name}/"))?;
             } else if kind.is_file() {
-                let file = fs::File::open(entry.path())?;
-                self.add(name, file)?;
+                self.add(name, plain_file::open(&entry.path())?)?;
             } else {
                 self.differ(&name, "extra", "it is no plain file");
             }
@@ -166,11 +168,26 @@ impl Contents {
             }
             self.add(name, entry)?;
         }
-        Ok(())
+        // Other programs may unpack what is behind the end, too.
+        let mut behind = archive.into_inner();
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let read = read_some(&mut behind, &mut buffer)?;
+            if buffer[..read].iter().any(|byte| *byte != 0) {
+                self.differ("", "archive", "there is more behind its end");
+                return Ok(());
+            }
+            if read == 0 {
+                return Ok(());
+            }
+        }
     }
 
     fn add(&mut self, name: String, mut bytes: impl Read) -> io::Result<()> {
         if name == MANIFEST {
+            if self.manifest.is_some() {
+                self.differ(MANIFEST, "extra", "it is there twice");
+            }
             let mut text = Vec::new();
             bytes.take(MAX_MANIFEST + 1).read_to_end(&mut text)?;
             self.manifest = Some(text);
@@ -183,12 +200,10 @@ impl Contents {
         let mut buffer = vec![0; 64 << 10];
         let mut size = 0;
         loop {
-            let read = match bytes.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
+            let read = read_some(&mut bytes, &mut buffer)?;
+            if read == 0 {
+                break;
+            }
             hash.update(&buffer[..read]);
             size += read as u64;
         }
@@ -249,6 +264,16 @@ impl Contents {
 
     fn verified(self, manifest: Option<Manifest>) -> Verified {
         Verified { manifest, differences: self.differences, more: self.more }
+    }
+}
+
+/// Reads what is there next; nothing at the end.
+fn read_some(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match from.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
     }
 }
 

@@ -3,19 +3,21 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::{REDACTED, Redactor, tables::Place};
+use super::{REDACTED, Redactor, is_json, tables::Place};
 
 impl Redactor<'_> {
-    /// Walks over the tokens of valid JSON.
-    pub(super) fn json<'t>(&mut self, text: &'t [u8]) -> Cow<'t, [u8]> {
+    /// Walks over the tokens of valid JSON, which is the value in a place. What is JSON
+    /// in a string of it is one level down; each has twice the backslashes of the one
+    /// before, so that there are few.
+    pub(super) fn json<'t>(&mut self, text: &'t [u8], place: Place) -> Cow<'t, [u8]> {
         let mut new: Option<Vec<u8>> = None;
         let (mut at, mut copied) = (0, 0);
         // Whether the next string is the value of a secret name; after a name in an
         // array, as in a list of variables, too.
         let mut is_secret = false;
         // Where the next value stands, and the objects and arrays around it.
-        let mut place = Place::default();
-        let mut around: Vec<(Place, Option<(usize, Place)>)> = Vec::new();
+        let mut place = place;
+        let mut around: Vec<Around> = Vec::new();
         // The objects that say of a key what its value is.
         let changes = changes(text);
         while at < text.len() {
@@ -23,14 +25,24 @@ impl Redactor<'_> {
             if byte != b'"' {
                 match byte {
                     b'{' | b'[' => {
-                        let outer = around.last().and_then(|(_, key)| *key);
-                        around.push((place, changes.get(&at).copied().or(outer)));
+                        let outer = around.last().and_then(|outer| outer.key);
+                        // What a secret name is the name of may be several.
+                        is_secret &= byte == b'[';
+                        let key = changes.get(&at).copied().or(outer);
+                        around.push(Around { place, key, is_secret });
                     }
-                    b'}' | b']' => place = around.pop().unwrap_or_default().0,
-                    b',' => place = around.last().copied().unwrap_or_default().0,
-                    _ => {}
+                    b'}' | b']' => {
+                        place = around.pop().unwrap_or_default().place;
+                        is_secret = false;
+                    }
+                    b',' => {
+                        let around = around.last().copied().unwrap_or_default();
+                        place = around.place;
+                        is_secret |= around.is_secret;
+                    }
+                    b':' => {}
+                    _ => is_secret &= byte.is_ascii_whitespace(),
                 }
-                is_secret &= byte.is_ascii_whitespace() || byte == b':' || byte == b',';
                 at += 1;
                 continue;
             }
@@ -39,7 +51,7 @@ impl Redactor<'_> {
             let token = &text[at..end];
             let content = serde_json::from_slice::<String>(token).ok();
             let is_name = next == Some(&b':');
-            let key = around.last().and_then(|(_, key)| *key);
+            let key = around.last().and_then(|around| around.key);
             let set = key.filter(|(key, _)| *key != at).map(|(_, set)| set).unwrap_or_default();
             let stands = place.or(set);
             let is_of_table = place.is_secret || set.is_secret;
@@ -54,10 +66,18 @@ impl Redactor<'_> {
                     self.count_one("value-of-a-table");
                     Some(quoted(REDACTED.as_bytes()))
                 }
-                Some(content) => match self.plain(content.as_bytes(), stands) {
-                    Cow::Owned(clean) => Some(quoted(&clean)),
-                    Cow::Borrowed(_) => None,
-                },
+                Some(content) => {
+                    let content = content.as_bytes();
+                    let clean = if is_json(content) {
+                        self.nested(content, stands)
+                    } else {
+                        self.plain(content, stands)
+                    };
+                    match clean {
+                        Cow::Owned(clean) => Some(quoted(&clean)),
+                        Cow::Borrowed(_) => None,
+                    }
+                }
                 // Half a surrogate pair: as it is written.
                 None => match self.plain(&token[1..token.len() - 1], stands) {
                     Cow::Owned(_) => Some(quoted(REDACTED.as_bytes())),
@@ -65,7 +85,7 @@ impl Redactor<'_> {
                 },
             };
             if is_name {
-                let (outer, _) = around.last().copied().unwrap_or_default();
+                let outer = around.last().copied().unwrap_or_default().place;
                 place = outer.inside(content.as_deref().unwrap_or_default());
             }
             is_secret = content.is_some_and(|content| match next {
@@ -89,6 +109,16 @@ impl Redactor<'_> {
             None => Cow::Borrowed(text),
         }
     }
+}
+
+/// An object or an array.
+#[derive(Debug, Clone, Copy, Default)]
+struct Around {
+    place: Place,
+    /// Where the key stands that it says the value of, and what it is the place of.
+    key: Option<(usize, Place)>,
+    /// Whether it is an array of secrets.
+    is_secret: bool,
 }
 
 /// The objects in valid JSON that have what a `key` of a configuration is set to

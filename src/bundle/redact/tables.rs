@@ -6,8 +6,11 @@
 
 use regex::bytes::Regex;
 
-use super::{Error, compile};
-use crate::supervise::{SESSION_VARIABLE, TURN_VARIABLE};
+use super::rules::compile;
+use crate::{
+    bundle::Error,
+    supervise::{SESSION_VARIABLE, TURN_VARIABLE},
+};
 
 /// The ways to write the tables in a text, and what must be in it as well.
 const TABLES: [(&str, &str); 4] = [

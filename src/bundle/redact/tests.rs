@@ -3,6 +3,8 @@ use serde_json::Value;
 
 use super::*;
 
+mod named;
+
 const KEY: &str = "sk-proj-AbCdEf0123456789";
 
 fn rules() -> Rules {
@@ -32,7 +34,7 @@ fn what_is_secret_in_a_text_goes_and_the_rest_stays() {
         ("> Authorization: Bearer abc.def", "> Authorization: [redacted]"),
         ("curl -H 'authorization: Basic eA==' -v", "curl -H 'authorization: [redacted]' -v"),
         ("sent bearer abcdefgh12 twice", "sent bearer [redacted] twice"),
-        ("x-api-key: 42, then", "x-api-key: [redacted], then"),
+        ("sent x-api-key: 42, then", "sent x-api-key: [redacted], then"),
         (
             "export OPENAI_API_KEY=\"v1\"; X_TOKEN=v2",
             "export OPENAI_API_KEY=\"[redacted]\"; X_TOKEN=[redacted]",
@@ -156,7 +158,7 @@ fn the_values_of_tables_of_headers_and_variables_go_wherever_they_are_written() 
         ),
         (
             r#"{"key":"mcp_servers","valueJson":"{\"x\":{\"http_headers\":{\"X-A\":\"v\"},\"env\":{\"P\":\"w\"}}}"}"#,
-            r#"{"key":"mcp_servers","valueJson":"{\"x\":{\"http_headers\":{[redacted]},\"env\":{[redacted]}}}"}"#,
+            r#"{"key":"mcp_servers","valueJson":"{\"x\":{\"http_headers\":{\"X-A\":\"[redacted]\"},\"env\":{\"P\":\"[redacted]\"}}}"}"#,
         ),
         // As an agent's arguments have them.
         (

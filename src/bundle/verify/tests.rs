@@ -1,5 +1,7 @@
 use std::io::Write as _;
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
 use super::*;
 
 /// A bundle of these entries: a type of tar, a name, and how often a byte is there.
@@ -43,6 +45,48 @@ fn a_name_is_not_read_beyond_its_limit() {
 fn a_manifest_is_not_read_beyond_its_limit() {
     let found = problems(&[(tar::EntryType::Regular, "x/manifest.json", 64 << 20, b' ')]);
     assert_eq!(found, [("manifest", "it has more than 16777216 bytes".to_owned())]);
+}
+
+#[test]
+fn what_is_behind_the_end_is_found_and_zeros_are_not() {
+    let whole = fs::read(bundle(&[]).path()).unwrap();
+    let zeros = zstd::encode_all(&[0; 9000][..], 0).unwrap();
+    let another = fs::read(bundle(&[(tar::EntryType::Regular, "x/y", 1, b'1')]).path()).unwrap();
+    for (behind, expected) in [
+        (&b""[..], None),
+        (&zeros, None),
+        (&another, Some("there is more behind its end")),
+        (b"garbage", Some("it cannot be unpacked")),
+        (&[0; 100], Some("it cannot be unpacked")),
+    ] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), [&whole, behind].concat()).unwrap();
+        let found = verify(file.path()).unwrap().differences;
+        let archive = found.iter().find(|it| it.problem == "archive");
+        assert_eq!(archive.is_some(), expected.is_some(), "{found:?}");
+        assert!(archive.is_none_or(|it| it.detail.starts_with(expected.unwrap())), "{found:?}");
+    }
+}
+
+#[test]
+fn a_manifest_that_is_there_twice_is_told() {
+    let manifest = (tar::EntryType::Regular, "x/manifest.json", 1, b' ');
+    let found = problems(&[manifest, manifest]);
+    assert_eq!(found[0], ("extra", "it is there twice".to_owned()));
+}
+
+#[test]
+fn what_is_no_file_is_refused_and_not_waited_for() {
+    let place = tempfile::tempdir().unwrap();
+    let pipe = place.path().join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let refused = verify(&pipe).unwrap_err().to_string();
+    assert!(refused.ends_with("it is no plain file"), "{refused}");
+    // A link to a bundle is as good as the bundle.
+    let link = place.path().join("link");
+    let bundle = bundle(&[]);
+    std::os::unix::fs::symlink(bundle.path(), &link).unwrap();
+    assert_eq!(verify(&link).unwrap(), verify(bundle.path()).unwrap());
 }
 
 #[test]

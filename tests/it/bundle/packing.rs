@@ -233,13 +233,64 @@ async fn a_session_without_a_turn_is_packed_and_what_an_agent_planted_in_one_is_
     for name in links {
         std::os::unix::fs::symlink(&secret, directory.join(name)).unwrap();
     }
+    let own = ["manifest.json", "events.jsonl"];
+    for name in own {
+        fs::write(directory.join(name), "{}").unwrap();
+    }
     let files = pack(&server.home(), &id, &to, &[]);
     assert_eq!(files.keys().collect::<Vec<_>>(), expected);
+    assert_eq!(verified(&server.home(), &to).1, 0);
+    assert!(text(&files["events.jsonl"]).contains("sessionCreated"));
     let manifest = manifest(&files);
     let left_out = manifest["left_out"].as_array().unwrap();
+    for name in own {
+        let why = "the bundle has one of its own";
+        assert!(left_out.contains(&json!({"path": name, "why": why})), "{manifest:#}");
+    }
     for name in links {
         assert!(left_out.contains(&json!({"path": name, "why": "it is a link"})), "{manifest:#}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_in_what_an_agent_calls_goes_however_deep_it_is_quoted() {
+    let server = ledger::setup().start();
+    let clients = server.connect().await;
+    let id = pending(&clients, &server, CodexOptions::default()).await.session_id;
+    // As codex prints and keeps the call of a function: JSON in a string, which has
+    // JSON in a string itself.
+    let secret = "it's \"SECRET07\", and more";
+    let body = json!({"client_secret": secret, "scope": "kept-1"}).to_string();
+    let command = format!("export DB_PASSWORD={}; curl -d {} kept-2", json!(secret), json!(body));
+    let arguments = json!({"cmd": command, "headers": {"authorization": [secret]}}).to_string();
+    let item = json!({"id": "item_0", "type": "agent_message", "text": arguments});
+    let call = json!({"type": "item.completed", "item": item}).to_string();
+    let called = server.work().join("called");
+    fs::write(&called, format!("{call}\nnot JSON: {call}\n")).unwrap();
+    start(&clients, &id, &format!("thread,turn,cat:{},completed", called.display())).await;
+    rest(&clients, &id).await;
+    let raw = session_directory(&server, &id).join("session_oai_raw.log");
+    fs::write(raw, format!("{}\n", json!({"body": call}))).unwrap();
+
+    let to = server.work().join("report.tar.zst");
+    let files = pack(&server.home(), &id, &to, &[]);
+    for (name, bytes) in &files {
+        let text = String::from_utf8_lossy(bytes);
+        assert!(!text.contains("SECRET07"), "it is in {name}: {text}");
+        if name.ends_with(".json") {
+            serde_json::from_str::<Value>(&text).unwrap();
+        }
+    }
+    for name in ["events.jsonl", "turns/turn_1.jsonl", "session_oai_raw.log"] {
+        let text = text(&files[name]);
+        assert!(text.contains("kept-1") && text.contains("kept-2"), "{name}: {text}");
+    }
+    let raw = json_lines(&text(&files["session_oai_raw.log"]));
+    let inside = |text: &Value| serde_json::from_str::<Value>(text.as_str().unwrap()).unwrap();
+    let arguments = inside(&inside(&raw[0]["body"])["item"]["text"]);
+    assert_eq!(arguments["headers"], json!({"authorization": ["[redacted]"]}));
+    let command = arguments["cmd"].as_str().unwrap();
+    assert!(command.starts_with("export DB_PASSWORD=\"[redacted]\"; curl"), "{command}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,6 +309,9 @@ async fn what_was_changed_in_a_bundle_is_found_packed_and_unpacked() {
     let (said, exit) = verified(&home, &torn);
     assert_eq!(exit, 4);
     assert!(differences(&said).iter().any(|(problem, _)| problem == "archive"), "{said:#}");
+    fs::write(&torn, [whole.as_slice(), whole.as_slice()].concat()).unwrap();
+    let (said, exit) = verified(&home, &torn);
+    assert_eq!((differences(&said), exit), (vec![("archive".to_owned(), String::new())], 4));
     fs::write(&torn, "no archive").unwrap();
     assert_eq!(verified(&home, &torn).1, 4);
     assert_eq!(verified(&home, &server.work().join("nowhere")).1, 1);

@@ -92,8 +92,6 @@ fn refusal(error: &Value) -> Refusal {
     if let Some(drift) = error["data"].get("drift") {
         refusal.metadata["drift"] = drift.clone();
     }
-    // The default of this transport.
-    refusal.message = refusal.message.replace("0 for 524288", "0 for 3145728");
     refusal
 }
 

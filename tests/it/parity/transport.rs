@@ -33,10 +33,12 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// An error with its reason beside its metadata, as both JSON transports have it.
+    /// Their own default is put as gRPC's.
     pub(super) fn of(code: Option<String>, message: &Value, told: &Value) -> Self {
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let reason = text(&told["reason"]);
-        Self { code, reason, message: text(message), metadata: told["metadata"].clone() }
+        let message = text(message).replace("0 for 524288", "0 for 3145728");
+        Self { code, reason, message, metadata: told["metadata"].clone() }
     }
 }
 
