@@ -108,6 +108,12 @@ def test_the_example_runs_many_and_fails_where_one_failed(
     assert "== 5 of 5 completed, 500 tokens in (50 cached), 100 out" in done.stdout
     assert done.stderr.count(" completed\n") == 5
 
+    # A prompt has lines and tabs, and a title has none.
+    long = f"list:\n\tthe TODOs\n{good[0]}"
+    assert run(installed, example, "--cwd", own.work, long, env=own.environment()).returncode == 0
+    with Switchboard(f"unix:{own.socket}") as sb:
+        assert sb.sessions.list(limit=1)[0].title.startswith("list: the TODOs FAKE_AGENT=")
+
     bad = script("thread", "turn", "failed:the model said no")
     failed = run(
         installed, example, "--cwd", own.work, "--at-once", "1", good[0], bad, env=own.environment()
