@@ -267,8 +267,17 @@ class Event:
 
     @property
     def json(self) -> Any:
-        """The agent's line as the value that it is; None for the server's events."""
-        return json.loads(self.raw) if self.raw else None
+        """The agent's line as the value that it is; None where it has none.
+
+        That is so for the server's events, for an `invalid_line` and an `elided` event, and where
+        `json.loads` does not read the line: it is nested too deep, or a number in it is too long.
+        """
+        if self.kind == "invalid_line" or not self.raw:
+            return None
+        try:
+            return json.loads(self.raw)
+        except (ValueError, RecursionError):
+            return None
 
     @property
     def text(self) -> str | None:
