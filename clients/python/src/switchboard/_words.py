@@ -28,8 +28,11 @@ def _prefix(enum: EnumDescriptor) -> str:
     return str(enum.values[0].name).removesuffix("UNSPECIFIED")
 
 
-def word(enum: EnumDescriptor, number: int) -> str:
-    """The word of an enum's value; empty for none, and the number for a later server's."""
+def word(enum: EnumDescriptor, number: int) -> Any:
+    """The word of an enum's value, for a field of its type.
+
+    It is empty for none, and the number for a later server's.
+    """
     if number == 0:
         return ""
     value = enum.values_by_number.get(number)

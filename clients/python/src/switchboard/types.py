@@ -1,7 +1,8 @@
 """What calls are given and what they answer with: plain, immutable values.
 
 Words such as states and kinds are strings in lower case, as the command line shows them. What a
-later server adds comes as it is: a word that this version does not know is no error.
+later server adds comes as it is: a word that this version does not know is no error, although the
+types list those that it knows.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ class Turn:
     """One prompt and what became of it."""
 
     number: int
-    state: str
+    state: SessionState
     #: Why it failed, such as `"agent_error"`; empty in another state.
     state_reason: str
     #: What went wrong, in the agent's own words where it said any.
@@ -172,7 +173,7 @@ class Session:
     """A session as it was when the server answered."""
 
     id: str
-    state: str
+    state: SessionState
     #: Why it failed, such as `"agent_error"`; empty in another state.
     state_reason: str
     agent: str
@@ -183,9 +184,9 @@ class Session:
     #: None for the agent's own default.
     model: str | None
     #: None where nobody chose one, as for the two below.
-    approval_policy: str | None
-    network_access: str | None
-    filesystem_sandbox: str | None
+    approval_policy: ApprovalPolicy | None
+    network_access: NetworkAccess | None
+    filesystem_sandbox: FilesystemSandbox | None
     thread_id: str
     codex_version: str
     codex: Codex
@@ -348,9 +349,9 @@ class Controls:
 
     #: None for the agent's own default.
     model: str | None = None
-    approval_policy: str | None = None
-    network_access: str | None = None
-    filesystem_sandbox: str | None = None
+    approval_policy: ApprovalPolicy | None = None
+    network_access: NetworkAccess | None = None
+    filesystem_sandbox: FilesystemSandbox | None = None
 
 
 class ControlsDict(TypedDict, total=False):
@@ -389,7 +390,7 @@ class ControlsChange:
     """What there is after a write of controls."""
 
     outcome: Outcome
-    scope: str
+    scope: Scope
     #: What the scope has now.
     applied: ScopedControls
     #: The same on one line.
@@ -403,7 +404,7 @@ class SettingsChange:
     """What there is after a write of settings."""
 
     outcome: Outcome
-    scope: str
+    scope: Scope
     #: All settings of the scope.
     settings: dict[str, Any]
     etag: str
@@ -436,7 +437,7 @@ class AuditEntry:
     actor: str
     source: str
     transport: str
-    scope: str
+    scope: Scope
     session_id: str
     operation: str
     #: None where no control was changed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
+from typing import Self
 
 from switchboard._async.audit import AsyncAudit
 from switchboard._async.chat import AsyncChat
@@ -66,7 +67,7 @@ class AsyncSwitchboard:
         *,
         timeout: float = 30.0,
         connect_timeout: float = 5.0,
-    ) -> AsyncSwitchboard:
+    ) -> Self:
         """Return a client of the server that a profile names.
 
         Profiles are in `$XDG_CONFIG_HOME/switchboard/profiles.toml`, which the command line reads
@@ -107,7 +108,7 @@ class AsyncSwitchboard:
         """End the connection, with all that goes on there."""
         await self._driver.close()
 
-    async def __aenter__(self) -> AsyncSwitchboard:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

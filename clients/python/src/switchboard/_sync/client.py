@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
+from typing import Self
 
 from switchboard._operations import sessions as operations
 from switchboard._operations.call import Limits
@@ -67,7 +68,7 @@ class Switchboard:
         *,
         timeout: float = 30.0,
         connect_timeout: float = 5.0,
-    ) -> Switchboard:
+    ) -> Self:
         """Return a client of the server that a profile names.
 
         Profiles are in `$XDG_CONFIG_HOME/switchboard/profiles.toml`, which the command line reads
@@ -108,7 +109,7 @@ class Switchboard:
         """End the connection, with all that goes on there."""
         self._driver.close()
 
-    def __enter__(self) -> Switchboard:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
