@@ -6,6 +6,7 @@ import os
 from types import TracebackType
 from typing import Self
 
+from switchboard import _words as words
 from switchboard._async.audit import AsyncAudit
 from switchboard._async.chat import AsyncChat
 from switchboard._async.controls import AsyncControls
@@ -79,6 +80,8 @@ class AsyncSwitchboard:
         return client
 
     def _set_up(self, connection: Connection, timeout: float, connect_timeout: float) -> None:
+        words.seconds(timeout, "timeout")
+        words.seconds(connect_timeout, "connect_timeout")
         limits = Limits(timeout, connect_timeout)
         self._connection = connection
         self._driver = AsyncDriver(AsyncTransport(connection, connect_timeout), limits)

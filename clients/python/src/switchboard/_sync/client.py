@@ -7,6 +7,7 @@ import os
 from types import TracebackType
 from typing import Self
 
+from switchboard import _words as words
 from switchboard._operations import sessions as operations
 from switchboard._operations.call import Limits
 from switchboard._sync.audit import Audit
@@ -80,6 +81,8 @@ class Switchboard:
         return client
 
     def _set_up(self, connection: Connection, timeout: float, connect_timeout: float) -> None:
+        words.seconds(timeout, "timeout")
+        words.seconds(connect_timeout, "connect_timeout")
         limits = Limits(timeout, connect_timeout)
         self._connection = connection
         self._driver = Driver(Transport(connection, connect_timeout), limits)
