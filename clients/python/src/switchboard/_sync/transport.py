@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import threading
 import time
@@ -39,6 +40,11 @@ class _Stream:
         self._taken = 0
         threading.Thread(target=self._reading.read, name="switchboard-stream", daemon=True).start()
 
+    @property
+    def reading(self) -> _Reading:
+        """What goes on for it."""
+        return self._reading
+
     def next(self, within: float) -> Any:
         """Wait for the next message so many seconds; None at the end."""
         due = time.monotonic() + within
@@ -48,6 +54,7 @@ class _Stream:
                 told = self._reading.told.get(timeout=min(max(left, 0.0), _UNSEEN))
                 break
             except queue.Empty:
+                self._reading.say_forked()
                 if left <= 0:
                     raise TimeoutError from None
         if isinstance(told, BaseException):
@@ -78,6 +85,7 @@ class _Reading:
         for _ in range(2):
             self.wanted.put(True)
         self._begin = begin
+        self._process = os.getpid()
         self._call: Any = None
         self._is_over = False
         self._is_ended = False
@@ -109,7 +117,8 @@ class _Reading:
         self._is_over = True
         self.wanted.put(False)
         call = self._call
-        if call is not None:
+        # A process that was forked has no say in the calls of the other.
+        if call is not None and not self._is_forked():
             try:
                 # In a thread, which is not interrupted either.
                 threading.Thread(target=call.cancel, daemon=True).start()
@@ -118,31 +127,59 @@ class _Reading:
                 call.cancel()
         self._is_ended = True
 
+    def say_forked(self) -> None:
+        """Fail where the thread is in the process that this one was forked from."""
+        if self._is_forked():
+            raise SwitchboardError(
+                "the stream is that of another process", code=grpc.StatusCode.UNAVAILABLE
+            )
+
+    def _is_forked(self) -> bool:
+        return os.getpid() != self._process
+
+
+class _Held:
+    """What a process holds of a connection."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.channel: grpc.Channel | None = None
+        #: Those that were left, for whoever still uses them.
+        self.left: list[grpc.Channel] = []
+
 
 class Transport:
-    """One connection, made with the first call and again whenever it is lost."""
+    """One connection, made with the first call and again whenever it is lost.
+
+    A process that is forked from this one makes its own. The other's is of no use there, because
+    gRPC's threads are missing and a lock may be taken for ever; nor may it be closed.
+    """
 
     def __init__(self, connection: Connection, connect_timeout: float) -> None:
         self._connection = connection
         self._connect_timeout = connect_timeout
         self._metadata = _channel.metadata(connection)
         self._credentials = _channel.credentials(connection)
-        self._channel: grpc.Channel | None = None
-        self._left: list[grpc.Channel] = []
         self._is_closed = False
-        self._lock = threading.Lock()
+        self._by_process = {os.getpid(): _Held()}
+
+    @property
+    def _held(self) -> _Held:
+        # No two threads of a process get different ones.
+        return self._by_process.setdefault(os.getpid(), _Held())
 
     def _open(self) -> grpc.Channel:
-        with self._lock:
+        held = self._held
+        with held.lock:
             self._say_closed()
-            if self._channel is None:
+            if held.channel is None:
                 target = _channel.target(self._connection)
                 options = _channel.options(self._connection, self._connect_timeout)
                 if self._credentials is None:
-                    self._channel = grpc.insecure_channel(target, options)
+                    held.channel = grpc.insecure_channel(target, options)
                 else:
-                    self._channel = grpc.secure_channel(target, self._credentials, options)
-            return self._channel
+                    held.channel = grpc.secure_channel(target, self._credentials, options)
+            return held.channel
 
     def unary(self, request: Message, timeout: float) -> Message:
         """Make a call."""
@@ -198,11 +235,12 @@ class Transport:
 
     def close(self) -> None:
         """End the connection, with all that goes on there."""
-        with self._lock:
+        held = self._held
+        with held.lock:
             self._is_closed = True
-            if self._channel is not None:
-                self._channel.close()
-            left, self._left = self._left, []
+            if held.channel is not None:
+                held.channel.close()
+            left, held.left = held.left, []
         for channel in left:
             # Whoever was interrupted may hold its lock for ever, so that this may never end.
             threading.Thread(target=channel.close, daemon=True).start()
@@ -220,10 +258,11 @@ class Transport:
         except Exception:
             raise
         except BaseException:
-            with self._lock:
-                if self._channel is not None:
-                    self._left.append(self._channel)
-                    self._channel = None
+            held = self._held
+            with held.lock:
+                if held.channel is not None:
+                    held.left.append(held.channel)
+                    held.channel = None
             raise
 
     def _say_closed(self) -> None:
