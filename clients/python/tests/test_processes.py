@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import script
-from harness import GIVE_UP, Server
+from following import running
+from harness import GIVE_UP, Server, until
 
-from switchboard import Chat, Switchboard, SwitchboardError
+from switchboard import Chat, Reconnect, Switchboard, SwitchboardError
 from switchboard._status import lost
 from switchboard._sync.transport import _Stream
 
@@ -46,6 +49,59 @@ def talk(sb: Switchboard, shared: Server) -> Chat:
     chat.send(script("thread", "turn", "print:200", "sleep"))
     assert any(event.seq == 200 for event in chat.events())
     return chat
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        # The iterator goes at once, or with the program.
+        "for event in chat.events(): break",
+        "events = chat.events()\nfor event in events: break",
+        "events = chat.events()\nfor event in events:\n    if event.seq == 100: break",
+        "events = chat.events('now', kinds=['session_deleted'])\n"
+        "threading.Timer(0.1, os.kill, (os.getpid(), 2)).start()\n"
+        "try:\n    next(events)\nexcept KeyboardInterrupt: pass",
+        "with sb:\n    for event in chat.events(): break",
+        "with sb:\n    events = chat.events()\n    next(events)",
+        "for event in chat.events(): sys.exit()",
+        "def follow():\n    for event in chat.events(): told.set()\n"
+        "told = threading.Event()\n"
+        "threading.Thread(target=follow, daemon=True).start()\n"
+        "told.wait()",
+        "changes = sb.sessions.watch()\nnext(changes)",
+    ],
+)
+def test_a_program_that_reads_no_further_ends(talk: Chat, shared: Server, program: str) -> None:
+    done = run(program, shared, talk.id)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_client_that_is_closed_leaves_no_thread(talk: Chat, shared: Server) -> None:
+    def reading() -> int:
+        return [thread.name for thread in threading.enumerate()].count("switchboard-stream")
+
+    # Those of the tests before.
+    until("the end of each", lambda: not reading())
+    sb = Switchboard(f"unix:{shared.socket}")
+    chat = sb.session(talk.id)
+    # More is there than is read ahead, and of the last one nothing.
+    streams: list[Iterator[Any]] = [chat.events(), chat.events(since=20), sb.sessions.watch()]
+    for stream in streams:
+        next(stream)
+    news: list[Reconnect] = []
+
+    def idle() -> None:
+        with pytest.raises(RuntimeError, match="the client is closed"):
+            next(chat.events("now", on_reconnect=news.append))
+
+    with running(idle):
+        until("all of them", lambda: reading() == 4 and sb.info().open_watches >= 3)
+        sb.close()
+        until("their end", lambda: not reading())
+    assert not news
+    for stream in streams:
+        with pytest.raises(RuntimeError, match="the client is closed"):
+            list(stream)
 
 
 FORK = """

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,6 +40,7 @@ class _Stream:
     def __init__(self, begin: Callable[[], Any]) -> None:
         self._reading = _Reading(begin)
         self._taken = 0
+        # The program may end while it reads.
         threading.Thread(target=self._reading.read, name="switchboard-stream", daemon=True).start()
 
     @property
@@ -94,21 +97,27 @@ class _Reading:
         """Open the stream, and read it as far as it is wanted: what the thread does."""
         try:
             self._call = call = self._begin()
-            while self.wanted.get():
-                for _ in range(_BATCH):
-                    if self._is_over:
-                        # Whoever ended it may have had nothing to cancel yet.
-                        call.cancel()
-                        return
-                    message = next(call, None)
-                    self.told.put(message)
-                    if message is None:
-                        return
-            call.cancel()
+            if not self._read_on(call):
+                # Whoever ended it may have had nothing to cancel yet. Where it was the client
+                # that was closed, somebody may wait for more.
+                call.cancel()
+                self.told.put(ValueError("the stream was ended"))
         except BaseException as error:
             self.told.put(error)
         finally:
             self._call = None
+
+    def _read_on(self, call: Any) -> bool:
+        """Read until no more is wanted; whether it came to its end."""
+        while self.wanted.get():
+            for _ in range(_BATCH):
+                if self._is_over:
+                    return False
+                message = next(call, None)
+                self.told.put(message)
+                if message is None:
+                    return True
+        return False
 
     def end(self) -> None:
         """End both; again where that was interrupted."""
@@ -117,13 +126,14 @@ class _Reading:
         self._is_over = True
         self.wanted.put(False)
         call = self._call
-        # A process that was forked has no say in the calls of the other.
-        if call is not None and not self._is_forked():
+        # A program that ends waits for no thread, and its connections end with it. A process that
+        # was forked has no say in those of the other.
+        if call is not None and not sys.is_finalizing() and not self._is_forked():
             try:
                 # In a thread, which is not interrupted either.
                 threading.Thread(target=call.cancel, daemon=True).start()
             except RuntimeError:
-                # The program ends, and there are no more of them.
+                # There are no more of them.
                 call.cancel()
         self._is_ended = True
 
@@ -146,6 +156,8 @@ class _Held:
         self.channel: grpc.Channel | None = None
         #: Those that were left, for whoever still uses them.
         self.left: list[grpc.Channel] = []
+        #: What is read from all of them.
+        self.readings: weakref.WeakSet[_Reading] = weakref.WeakSet()
 
 
 class Transport:
@@ -208,7 +220,13 @@ class Transport:
             request_serializer=type(request).SerializeToString,
             response_deserializer=method.answer.FromString,
         )
-        return _Stream(lambda: multicallable(request, metadata=self._metadata))
+        stream = _Stream(lambda: multicallable(request, metadata=self._metadata))
+        held = self._held
+        with held.lock:
+            # Another thread may have closed it since.
+            self._say_closed()
+            held.readings.add(stream.reading)
+        return stream
 
     def read(self, stream: _Stream, within: float) -> Message | None:
         """The next message of a stream, where it comes within so many seconds; None at its end."""
@@ -217,6 +235,7 @@ class Transport:
         except TimeoutError:
             raise silent(within, self._connection.url) from None
         except grpc.RpcError as error:
+            self._say_closed()
             raise self._converted(error) from None
         except ValueError:
             # Another thread closed it since.
@@ -241,6 +260,10 @@ class Transport:
             if held.channel is not None:
                 held.channel.close()
             left, held.left = held.left, []
+            readings = list(held.readings)
+        for reading in readings:
+            # Those that wait until more is wanted would wait for ever.
+            reading.end()
         for channel in left:
             # Whoever was interrupted may hold its lock for ever, so that this may never end.
             threading.Thread(target=channel.close, daemon=True).start()
