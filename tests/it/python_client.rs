@@ -55,6 +55,11 @@ fn a_server_that_hangs_is_lost_and_costs_no_event() {
 }
 
 #[test]
+fn a_program_ends_when_it_wants_to_and_one_that_is_forked_has_a_connection_of_its_own() {
+    check("test_processes.py");
+}
+
+#[test]
 fn every_reason_is_an_exception_of_its_own() {
     check("test_errors.py");
 }

@@ -48,7 +48,8 @@ async def run(
             agent=options.agent,
             model=options.model,
             filesystem_sandbox=options.sandbox,
-            title=prompt[:80],
+            # A title is one line.
+            title=" ".join(prompt.split())[:80],
             labels={"run": "run_many"},
             source="run_many",
         )

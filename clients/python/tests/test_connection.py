@@ -283,13 +283,25 @@ def test_an_encrypted_connection_is_trusted_by_its_certificates(
             return (await sb.info()).home
 
     assert asyncio.run(info()) == str(shared.home)
-    with (
-        Switchboard(proxy.url, token=shared.token, connect_timeout=0.3) as sb,
-        pytest.raises(SwitchboardError, match="no server answers"),
-    ):
-        sb.info()
+    others = tmp_path / "others.pem"
+    trustme.CA().cert_pem.write_to_path(str(others))
+    for trusted in (None, others):
+        with (
+            Switchboard(proxy.url, token=shared.token, tls_ca=trusted, connect_timeout=0.3) as sb,
+            pytest.raises(SwitchboardError, match="is its certificate trusted") as raised,
+        ):
+            sb.info()
+        assert "no server answers" in str(raised.value)
     with pytest.raises(ProfileError, match="tls_ca"):
         Switchboard(proxy.url, tls_ca=tmp_path / "nothing.pem")
+    for text in ("", "no certificate", authority.private_key_pem.bytes().decode()):
+        others.write_text(text)
+        with pytest.raises(ProfileError, match=r"tls_ca: .*others\.pem: no certificates in PEM"):
+            Switchboard(proxy.url, tls_ca=others)
+    # What else the file says is nobody's business.
+    certificates.write_text(f"# Größe\n{certificates.read_text()}# 終\n")
+    with Switchboard(proxy.url, token=shared.token, tls_ca=certificates) as sb:
+        assert sb.info().home == str(shared.home)
     with pytest.raises(ProfileError, match="not encrypted"):
         Switchboard(shared.url, tls_ca=certificates)
     with pytest.raises(ProfileError, match="ASCII"):

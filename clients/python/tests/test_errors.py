@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from switchboard._proto.v1 import config_lock_pb2
 from switchboard.errors import BY_REASON
 
 TWICE = {"networkAccess": "enabled", "network_access": "restricted"}
+# Before the first that the contract can tell, wherever it is.
+FIRST = datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
@@ -85,7 +88,9 @@ def test_arguments(sb: Switchboard, chat: Chat, shared: Server) -> None:
     error = refused(errors.PayloadTooLarge, lambda: chat.send("x" * (1 << 20) + "x"))
     assert (error.size, error.limit, error.unit) == ((1 << 20) + 1, 1 << 20, "characters")
     error = refused(errors.PayloadTooLarge, lambda: chat.send("x" * (5 << 20)))
-    assert (error.size, error.limit, error.unit) == (None, None, "")
+    assert (error.limit, error.unit) == (5 << 20, "bytes")
+    assert error.size is not None
+    assert error.size > error.limit
 
 
 def test_sessions(sb: Switchboard, shared: Server) -> None:
@@ -145,6 +150,18 @@ def test_a_request_id_that_was_used(
         ("value", lambda chat, sb: chat.settings.set("a", "\ud800")),
         ("request", lambda chat, sb: chat.send("\udcff")),
         ("controls", lambda chat, sb: chat.controls.apply(TWICE)),
+        ("created_after", lambda chat, sb: sb.sessions.list(created_after=FIRST)),
+        ("created_before", lambda chat, sb: sb.sessions.list(created_before="today")),
+        ("written_after", lambda chat, sb: sb.audit.list(written_after=FIRST)),
+        ("archived", lambda chat, sb: sb.sessions.list(archived="x")),
+        ("older_than", lambda chat, sb: sb.sessions.cleanup(older_than=timedelta.max)),
+        ("older_than", lambda chat, sb: sb.sessions.cleanup(older_than=7)),
+        ("path", lambda chat, sb: chat.settings.namespace(".".join("a" * 3_000)).set(1)),
+        ("path", lambda chat, sb: chat.settings.namespace(".".join("a" * 3_000)).merge({"b": 1})),
+        ("timeout", lambda chat, sb: chat.wait(math.nan)),
+        ("timeout", lambda chat, sb: Switchboard(sb.url, timeout=math.nan)),
+        ("connect_timeout", lambda chat, sb: Switchboard(sb.url, connect_timeout=math.nan)),
+        ("patience", lambda chat, sb: next(chat.events(patience=math.nan))),
     ],
 )
 def test_what_cannot_be_sent_is_refused_as_what_the_server_refuses(

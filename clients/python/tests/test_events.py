@@ -199,6 +199,19 @@ def test_an_event_has_what_the_agent_printed(chat: Chat) -> None:
     assert by_kind["session_created"].json is None
 
 
+def test_a_line_that_cannot_be_read_as_json_is_no_value(chat: Chat, shared: Server) -> None:
+    lines = shared.base / "lines"
+    many = b'{"type":"x","n":' + b"9" * 5_000 + b"}"
+    deep = b'{"type":"x","n":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    unread = [b"no JSON", b"\xff\xfe", b'\xef\xbb\xbf{"type":"x"}', b"NaN", many, deep]
+    lines.write_bytes(b"".join(line + b"\n" for line in (*unread, b'{"type":"x","n":[1]}')))
+    chat.send(script("thread", "turn", f"cat:{lines}", "completed"))
+    chat.wait(GIVE_UP)
+    events = {event.raw: event for event in chat.events(follow=False)}
+    assert [events[line].json for line in unread] == [None] * len(unread)
+    assert events[b'{"type":"x","n":[1]}'].json == {"type": "x", "n": [1]}
+
+
 def test_a_large_event_says_where_its_whole_is(chat: Chat) -> None:
     chat.send(script("thread", "turn", "big:5000000", "completed"))
     chat.wait(GIVE_UP)

@@ -85,6 +85,29 @@ def test_what_is_installed_has_types(installed: Path, tmp_path: Path) -> None:
         "async def main() -> None:\n"
         "    reveal_type(await AsyncSwitchboard().session('x').wait())\n"
         "sb.session('x').settings.set(settings={}, mode='other')\n"
+        # A session like another, and others in its state.
+        "one = sb.sessions.get('x')\n"
+        "sb.sessions.create(\n"
+        "    one.working_directory,\n"
+        "    model=one.model,\n"
+        "    approval_policy=one.approval_policy,\n"
+        "    network_access=one.network_access,\n"
+        "    filesystem_sandbox=one.filesystem_sandbox,\n"
+        "    codex=one.codex,\n"
+        ")\n"
+        "sb.sessions.list(states=[one.state])\n"
+        "change = sb.session('x').controls.apply({'model': None})\n"
+        "sb.session('x').settings.get(scope=change.scope)\n"
+        "class Mine(Switchboard):\n"
+        "    pass\n"
+        "class AsyncMine(AsyncSwitchboard):\n"
+        "    pass\n"
+        "reveal_type(Mine.from_profile())\n"
+        "with Mine() as mine:\n"
+        "    reveal_type(mine)\n"
+        "async def entered() -> None:\n"
+        "    async with AsyncMine.from_profile() as mine:\n"
+        "        reveal_type(mine)\n"
     )
     # Its own: it is a database, and the one of the sources may be in use.
     cache = ROOT / "tests" / "generated" / "mypy-installed"
@@ -93,6 +116,8 @@ def test_what_is_installed_has_types(installed: Path, tmp_path: Path) -> None:
     assert 'type is "str"' in checked.stdout
     assert 'type is "switchboard.types.Event"' in checked.stdout
     assert 'type is "switchboard.types.Session"' in checked.stdout
+    assert checked.stdout.count('type is "typed.Mine"') == 2
+    assert checked.stdout.count('type is "typed.AsyncMine"') == 1
     assert "incompatible type \"Literal['other']\"" in checked.stdout
     assert checked.stdout.count("error:") == 1, checked.stdout
 
@@ -107,6 +132,12 @@ def test_the_example_runs_many_and_fails_where_one_failed(
     assert [f"answer {n}" in done.stdout for n in range(5)] == [True] * 5
     assert "== 5 of 5 completed, 500 tokens in (50 cached), 100 out" in done.stdout
     assert done.stderr.count(" completed\n") == 5
+
+    # A prompt has lines and tabs, and a title has none.
+    long = f"list:\n\tthe TODOs\n{good[0]}"
+    assert run(installed, example, "--cwd", own.work, long, env=own.environment()).returncode == 0
+    with Switchboard(f"unix:{own.socket}") as sb:
+        assert sb.sessions.list(limit=1)[0].title.startswith("list: the TODOs FAKE_AGENT=")
 
     bad = script("thread", "turn", "failed:the model said no")
     failed = run(

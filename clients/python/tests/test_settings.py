@@ -99,7 +99,16 @@ def test_what_is_in_the_way_of_a_namespace_is_named(chat: Chat) -> None:
     for path in ("", "a..b", "a.", '"a', '"a"b'):
         with pytest.raises(InvalidArgument):
             chat.settings.namespace(path)
+    chat.settings.set("list", [1, 2])
+    assert chat.settings.namespace("list.1").get() == 2
+    for index in ("2", "01", "-1", "9" * 5_000):
+        element = chat.settings.namespace(f"list.{index}")
+        assert element.get(default=None) is None
+        assert not element.unset().changed
+        with pytest.raises(InvalidArgument, match="list is an array"):
+            element.set(1)
     # Nothing was written.
+    assert chat.settings.get("list") == [1, 2]
     assert chat.settings.get("team") == {"review": "strict", "a.b": 1}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -89,9 +90,16 @@ def credentials(connection: Connection) -> grpc.ChannelCredentials | None:
     if connection.tls_ca is not None:
         try:
             roots = connection.tls_ca.read_bytes()
-        except OSError as error:
+            # gRPC would only say that nobody answers. What is said of a certificate beside it
+            # may be in any language.
+            text = roots.decode("ascii", "ignore")
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+        except (OSError, ValueError) as error:
+            # That of a file which cannot be read names it.
+            is_read = roots is not None
+            problem = f"{connection.tls_ca}: no certificates in PEM: {error}" if is_read else error
             raise ProfileError(
-                f"tls_ca: {error}",
+                f"tls_ca: {problem}",
                 reason="PROFILE_INVALID",
                 code=grpc.StatusCode.INVALID_ARGUMENT,
             ) from error

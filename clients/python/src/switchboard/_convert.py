@@ -191,14 +191,16 @@ def step(message: session_pb2.Step) -> types.Step:
     )
 
 
-def outcome(value: int) -> str:
+def outcome(value: int) -> types.Outcome:
     """Whether a write changed anything."""
-    return words.word(words.OUTCOME, value)
+    found: types.Outcome = words.word(words.OUTCOME, value)
+    return found
 
 
-def scope(value: int) -> str:
+def scope(value: int) -> types.Scope:
     """Whose settings and controls."""
-    return words.word(words.SCOPE, value)
+    found: types.Scope = words.word(words.SCOPE, value)
+    return found
 
 
 def controls(message: controls_pb2.Controls) -> types.Controls:

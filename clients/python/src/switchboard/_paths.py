@@ -80,17 +80,29 @@ def find(value: Any, below: tuple[str, ...]) -> Any | Absent:
     return value
 
 
-def put(value: Any | Absent, path: Path, leaf: Any, depth: int = 0) -> Any:
+def put(value: Any | Absent, path: Path, leaf: Any) -> Any:
     """The value with another put there. Objects that are missing on the way are made."""
+    try:
+        return _put(value, path, leaf, 0)
+    except RecursionError:
+        # Such a value is no JSON that anybody reads.
+        raise InvalidArgument(
+            f"path: it has {len(path.below) + 1:,} parts, which is too deep",
+            reason="INVALID_ARGUMENT",
+            metadata={"field": "path"},
+        ) from None
+
+
+def _put(value: Any | Absent, path: Path, leaf: Any, depth: int) -> Any:
     if depth == len(path.below):
         return leaf
     part = path.below[depth]
     if value is ABSENT:
-        return {part: put(ABSENT, path, leaf, depth + 1)}
+        return {part: _put(ABSENT, path, leaf, depth + 1)}
     if isinstance(value, dict):
-        return {**value, part: put(value.get(part, ABSENT), path, leaf, depth + 1)}
+        return {**value, part: _put(value.get(part, ABSENT), path, leaf, depth + 1)}
     if isinstance(value, list) and (at := _index(part, value)) is not None:
-        return [*value[:at], put(value[at], path, leaf, depth + 1), *value[at + 1 :]]
+        return [*value[:at], _put(value[at], path, leaf, depth + 1), *value[at + 1 :]]
     raise _blocked(Path(path.key, path.below[:depth]), value, _quoted(part))
 
 
@@ -154,6 +166,8 @@ _KINDS: Final[Mapping[type, str]] = {
 
 
 def _index(part: str, elements: list[Any]) -> int | None:
-    if not (part.isascii() and part.isdecimal()) or str(int(part)) != part:
+    is_number = part.isascii() and part.isdecimal() and (part == "0" or part[0] != "0")
+    # Python refuses to make a number of too many digits.
+    if not is_number or len(part) > len(str(len(elements))):
         return None
     return int(part) if int(part) < len(elements) else None

@@ -67,7 +67,10 @@ def _without_reason(code: grpc.StatusCode, text: str, url: str) -> SwitchboardEr
         message = f"no answer came from {url} in the time that the call had"
         return DeadlineExceeded(message, reason="DEADLINE_EXCEEDED", code=code)
     if code is grpc.StatusCode.UNAVAILABLE:
-        message = f"no server answers at {url}: {text} (is it running? `switchboard serve`)"
+        hint = "is it running? `switchboard serve`"
+        if url.startswith("https:"):
+            hint = "is it running, and is its certificate trusted?"
+        message = f"no server answers at {url}: {text} ({hint})"
     else:
         message = f"the call to {url} failed on its way, with {code.name}: {text}"
     return SwitchboardError(message, code=code)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf.descriptor import EnumDescriptor
@@ -28,8 +29,11 @@ def _prefix(enum: EnumDescriptor) -> str:
     return str(enum.values[0].name).removesuffix("UNSPECIFIED")
 
 
-def word(enum: EnumDescriptor, number: int) -> str:
-    """The word of an enum's value; empty for none, and the number for a later server's."""
+def word(enum: EnumDescriptor, number: int) -> Any:
+    """The word of an enum's value, for a field of its type.
+
+    It is empty for none, and the number for a later server's.
+    """
     if number == 0:
         return ""
     value = enum.values_by_number.get(number)
@@ -99,21 +103,38 @@ def count(value: int, field: str, bits: int = 64) -> int:
     return value
 
 
-def timestamp(time: datetime | None) -> Timestamp | None:
+def seconds(value: float | None, field: str) -> float | None:
+    """So many seconds. What is no number is never over."""
+    if value is not None and math.isnan(value):
+        raise invalid(field, f"{value}: expected a number of seconds")
+    return value
+
+
+def timestamp(time: datetime | None, field: str) -> Timestamp | None:
     """The instant, as the contract has it; one without a zone is local time."""
     if time is None:
         return None
+    if not isinstance(time, datetime):
+        raise invalid(field, f"{time!r}: expected a datetime")
     made = Timestamp()
-    made.FromDatetime(time.astimezone(UTC))
+    try:
+        made.FromDatetime(time.astimezone(UTC))
+    except (ValueError, OverflowError, OSError) as error:
+        raise invalid(field, f"{time!r}: {error}") from error
     return made
 
 
-def duration(seconds: float | None) -> Duration | None:
+def duration(span: timedelta | None, field: str) -> Duration | None:
     """The span, as the contract has it."""
-    if seconds is None:
+    if span is None:
         return None
+    if not isinstance(span, timedelta):
+        raise invalid(field, f"{span!r}: expected a timedelta")
     made = Duration()
-    made.FromNanoseconds(round(seconds * 1e9))
+    try:
+        made.FromTimedelta(span)
+    except ValueError as error:
+        raise invalid(field, f"{span!r}: {error}") from error
     return made
 
 

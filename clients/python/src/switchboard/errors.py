@@ -230,11 +230,12 @@ class DefaultsLocked(SwitchboardError):
         """The controls that new sessions begin with."""
         from switchboard.types import Controls
 
+        told: Mapping[str, Any] = self.metadata
         return Controls(
-            model=self.metadata.get("model") or None,
-            approval_policy=self.metadata.get("approval_policy") or None,
-            network_access=self.metadata.get("network_access") or None,
-            filesystem_sandbox=self.metadata.get("filesystem_sandbox") or None,
+            model=told.get("model") or None,
+            approval_policy=told.get("approval_policy") or None,
+            network_access=told.get("network_access") or None,
+            filesystem_sandbox=told.get("filesystem_sandbox") or None,
         )
 
     @property

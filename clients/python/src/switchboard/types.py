@@ -1,7 +1,8 @@
 """What calls are given and what they answer with: plain, immutable values.
 
 Words such as states and kinds are strings in lower case, as the command line shows them. What a
-later server adds comes as it is: a word that this version does not know is no error.
+later server adds comes as it is: a word that this version does not know is no error, although the
+types list those that it knows.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ class Turn:
     """One prompt and what became of it."""
 
     number: int
-    state: str
+    state: SessionState
     #: Why it failed, such as `"agent_error"`; empty in another state.
     state_reason: str
     #: What went wrong, in the agent's own words where it said any.
@@ -172,7 +173,7 @@ class Session:
     """A session as it was when the server answered."""
 
     id: str
-    state: str
+    state: SessionState
     #: Why it failed, such as `"agent_error"`; empty in another state.
     state_reason: str
     agent: str
@@ -183,9 +184,9 @@ class Session:
     #: None for the agent's own default.
     model: str | None
     #: None where nobody chose one, as for the two below.
-    approval_policy: str | None
-    network_access: str | None
-    filesystem_sandbox: str | None
+    approval_policy: ApprovalPolicy | None
+    network_access: NetworkAccess | None
+    filesystem_sandbox: FilesystemSandbox | None
     thread_id: str
     codex_version: str
     codex: Codex
@@ -267,8 +268,17 @@ class Event:
 
     @property
     def json(self) -> Any:
-        """The agent's line as the value that it is; None for the server's events."""
-        return json.loads(self.raw) if self.raw else None
+        """The agent's line as the value that it is; None where it has none.
+
+        That is so for the server's events, for an `invalid_line` and an `elided` event, and where
+        `json.loads` does not read the line: it is nested too deep, or a number in it is too long.
+        """
+        if self.kind == "invalid_line" or not self.raw:
+            return None
+        try:
+            return json.loads(self.raw)
+        except (ValueError, RecursionError):
+            return None
 
     @property
     def text(self) -> str | None:
@@ -339,9 +349,9 @@ class Controls:
 
     #: None for the agent's own default.
     model: str | None = None
-    approval_policy: str | None = None
-    network_access: str | None = None
-    filesystem_sandbox: str | None = None
+    approval_policy: ApprovalPolicy | None = None
+    network_access: NetworkAccess | None = None
+    filesystem_sandbox: FilesystemSandbox | None = None
 
 
 class ControlsDict(TypedDict, total=False):
@@ -380,7 +390,7 @@ class ControlsChange:
     """What there is after a write of controls."""
 
     outcome: Outcome
-    scope: str
+    scope: Scope
     #: What the scope has now.
     applied: ScopedControls
     #: The same on one line.
@@ -394,7 +404,7 @@ class SettingsChange:
     """What there is after a write of settings."""
 
     outcome: Outcome
-    scope: str
+    scope: Scope
     #: All settings of the scope.
     settings: dict[str, Any]
     etag: str
@@ -427,7 +437,7 @@ class AuditEntry:
     actor: str
     source: str
     transport: str
-    scope: str
+    scope: Scope
     session_id: str
     operation: str
     #: None where no control was changed.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
+from typing import Self
 
+from switchboard import _words as words
 from switchboard._async.audit import AsyncAudit
 from switchboard._async.chat import AsyncChat
 from switchboard._async.controls import AsyncControls
@@ -66,7 +68,7 @@ class AsyncSwitchboard:
         *,
         timeout: float = 30.0,
         connect_timeout: float = 5.0,
-    ) -> AsyncSwitchboard:
+    ) -> Self:
         """Return a client of the server that a profile names.
 
         Profiles are in `$XDG_CONFIG_HOME/switchboard/profiles.toml`, which the command line reads
@@ -78,6 +80,8 @@ class AsyncSwitchboard:
         return client
 
     def _set_up(self, connection: Connection, timeout: float, connect_timeout: float) -> None:
+        words.seconds(timeout, "timeout")
+        words.seconds(connect_timeout, "connect_timeout")
         limits = Limits(timeout, connect_timeout)
         self._connection = connection
         self._driver = AsyncDriver(AsyncTransport(connection, connect_timeout), limits)
@@ -107,7 +111,7 @@ class AsyncSwitchboard:
         """End the connection, with all that goes on there."""
         await self._driver.close()
 
-    async def __aenter__(self) -> AsyncSwitchboard:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -28,16 +29,19 @@ class AsyncTransport:
         self._credentials = _channel.credentials(connection)
         self._channel: grpc.aio.Channel | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process: int | None = None
         self._is_closed = False
 
     def _open(self) -> grpc.aio.Channel:
         # Only now, because it belongs to the event loop that runs then.
         if self._is_closed:
             raise RuntimeError("the client is closed")
+        if self._is_forked():
+            raise RuntimeError("the client belongs to another process; make one for each")
         loop = asyncio.get_running_loop()
         if self._loop not in (None, loop):
             raise RuntimeError("the client belongs to another event loop; make one for each")
-        self._loop = loop
+        self._loop, self._process = loop, os.getpid()
         if self._channel is None:
             target = _channel.target(self._connection)
             options = _channel.options(self._connection, self._connect_timeout)
@@ -104,8 +108,12 @@ class AsyncTransport:
     async def close(self) -> None:
         """End the connection, with all that goes on there."""
         self._is_closed = True
-        if self._channel is not None:
+        # A process that was forked has no say in the connection of the other.
+        if self._channel is not None and not self._is_forked():
             await self._channel.close()
+
+    def _is_forked(self) -> bool:
+        return self._process not in (None, os.getpid())
 
     def _say_closed(self) -> None:
         # Whoever closes the client cancels its calls, and not the tasks that wait for them. A

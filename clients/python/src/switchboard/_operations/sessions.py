@@ -67,6 +67,14 @@ def _states(states: Sequence[str] | None) -> list[Any]:
     return [words.number(words.STATE, state, "states") for state in states or ()]
 
 
+def _archived(archived: bool | None) -> pb.ArchivedFilter:
+    if archived is None:
+        return pb.ARCHIVED_FILTER_ALL
+    if not isinstance(archived, bool):
+        raise words.invalid("archived", f"{archived!r}: expected True, False or None")
+    return pb.ARCHIVED_FILTER_ONLY if archived else pb.ARCHIVED_FILTER_UNSPECIFIED
+
+
 def _turn(turn: int | None) -> int:
     return words.count(turn or 0, "turn", 32)
 
@@ -179,14 +187,10 @@ def list_sessions(
         states=_states(states),
         source=source,
         labels=labels or {},
-        archived={
-            False: pb.ARCHIVED_FILTER_UNSPECIFIED,
-            True: pb.ARCHIVED_FILTER_ONLY,
-            None: pb.ARCHIVED_FILTER_ALL,
-        }[archived],
+        archived=_archived(archived),
         working_directory="" if cwd is None else words.absolute(cwd),
-        created_after=words.timestamp(created_after),
-        created_before=words.timestamp(created_before),
+        created_after=words.timestamp(created_after, "created_after"),
+        created_before=words.timestamp(created_before, "created_before"),
         include_system_owned=include_system_owned,
     )
     found = yield from pages(
@@ -232,7 +236,7 @@ def cleanup(
     found: list[str] = []
     while True:
         request = pb.CleanupSessionsRequest(
-            older_than=words.duration(None if older_than is None else older_than.total_seconds()),
+            older_than=words.duration(older_than, "older_than"),
             dry_run=dry_run,
             states=_states(states),
             include_system_owned=include_system_owned,
@@ -272,6 +276,7 @@ def kill(limits: Limits, session_id: str) -> Operation[types.Session]:
 def wait(
     limits: Limits, session_id: str, states: Sequence[str] | None, timeout: float | None
 ) -> Operation[types.Session]:
+    words.seconds(timeout, "timeout")
     until = None if timeout is None else time.monotonic() + timeout
     request = pb.WaitSessionRequest(session_id=session_id, states=_states(states))
 

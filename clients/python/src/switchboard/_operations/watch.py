@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from typing import Any, Final, Literal, Protocol
 
 from google.protobuf.message import Message
@@ -110,7 +111,7 @@ class EventCursor:
             epoch=self._epoch,
             # The last of all is asked for too, so that the end is known for one.
             kinds=self._kinds | {_LAST} if self._kinds else (),
-            heartbeat=words.duration(_HEARTBEAT),
+            heartbeat=words.duration(timedelta(seconds=_HEARTBEAT), "heartbeat"),
             stop_at_end=self.ends_with_stream,
             max_event_bytes=self._max_event_bytes,
         )
@@ -171,7 +172,7 @@ class SessionsCursor:
         return session_pb2.WatchSessionsRequest(
             cursor=self._cursor,
             include_system_owned=self._include_system_owned,
-            heartbeat=words.duration(_HEARTBEAT),
+            heartbeat=words.duration(timedelta(seconds=_HEARTBEAT), "heartbeat"),
         )
 
     def take(self, message: session_pb2.WatchSessionsResponse) -> Iterable[types.SessionChange]:
@@ -197,6 +198,7 @@ def follow(
     patience: float | None,
 ) -> Operation[None]:
     """Emit everything from the cursor on, each once and in order."""
+    words.seconds(patience, "patience")
     pauses, attempt = Pauses(), 0
     usual = float("inf") if patience is None else patience
     # A server that never answered is waited for from now on.

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
+from typing import Self
 
+from switchboard import _words as words
 from switchboard._operations import sessions as operations
 from switchboard._operations.call import Limits
 from switchboard._sync.audit import Audit
@@ -67,7 +69,7 @@ class Switchboard:
         *,
         timeout: float = 30.0,
         connect_timeout: float = 5.0,
-    ) -> Switchboard:
+    ) -> Self:
         """Return a client of the server that a profile names.
 
         Profiles are in `$XDG_CONFIG_HOME/switchboard/profiles.toml`, which the command line reads
@@ -79,6 +81,8 @@ class Switchboard:
         return client
 
     def _set_up(self, connection: Connection, timeout: float, connect_timeout: float) -> None:
+        words.seconds(timeout, "timeout")
+        words.seconds(connect_timeout, "connect_timeout")
         limits = Limits(timeout, connect_timeout)
         self._connection = connection
         self._driver = Driver(Transport(connection, connect_timeout), limits)
@@ -108,7 +112,7 @@ class Switchboard:
         """End the connection, with all that goes on there."""
         self._driver.close()
 
-    def __enter__(self) -> Switchboard:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
+import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,7 +40,13 @@ class _Stream:
     def __init__(self, begin: Callable[[], Any]) -> None:
         self._reading = _Reading(begin)
         self._taken = 0
+        # The program may end while it reads.
         threading.Thread(target=self._reading.read, name="switchboard-stream", daemon=True).start()
+
+    @property
+    def reading(self) -> _Reading:
+        """What goes on for it."""
+        return self._reading
 
     def next(self, within: float) -> Any:
         """Wait for the next message so many seconds; None at the end."""
@@ -48,6 +57,7 @@ class _Stream:
                 told = self._reading.told.get(timeout=min(max(left, 0.0), _UNSEEN))
                 break
             except queue.Empty:
+                self._reading.say_forked()
                 if left <= 0:
                     raise TimeoutError from None
         if isinstance(told, BaseException):
@@ -78,6 +88,7 @@ class _Reading:
         for _ in range(2):
             self.wanted.put(True)
         self._begin = begin
+        self._process = os.getpid()
         self._call: Any = None
         self._is_over = False
         self._is_ended = False
@@ -86,21 +97,27 @@ class _Reading:
         """Open the stream, and read it as far as it is wanted: what the thread does."""
         try:
             self._call = call = self._begin()
-            while self.wanted.get():
-                for _ in range(_BATCH):
-                    if self._is_over:
-                        # Whoever ended it may have had nothing to cancel yet.
-                        call.cancel()
-                        return
-                    message = next(call, None)
-                    self.told.put(message)
-                    if message is None:
-                        return
-            call.cancel()
+            if not self._read_on(call):
+                # Whoever ended it may have had nothing to cancel yet. Where it was the client
+                # that was closed, somebody may wait for more.
+                call.cancel()
+                self.told.put(ValueError("the stream was ended"))
         except BaseException as error:
             self.told.put(error)
         finally:
             self._call = None
+
+    def _read_on(self, call: Any) -> bool:
+        """Read until no more is wanted; whether it came to its end."""
+        while self.wanted.get():
+            for _ in range(_BATCH):
+                if self._is_over:
+                    return False
+                message = next(call, None)
+                self.told.put(message)
+                if message is None:
+                    return True
+        return False
 
     def end(self) -> None:
         """End both; again where that was interrupted."""
@@ -109,40 +126,72 @@ class _Reading:
         self._is_over = True
         self.wanted.put(False)
         call = self._call
-        if call is not None:
+        # A program that ends waits for no thread, and its connections end with it. A process that
+        # was forked has no say in those of the other.
+        if call is not None and not sys.is_finalizing() and not self._is_forked():
             try:
                 # In a thread, which is not interrupted either.
                 threading.Thread(target=call.cancel, daemon=True).start()
             except RuntimeError:
-                # The program ends, and there are no more of them.
+                # There are no more of them.
                 call.cancel()
         self._is_ended = True
 
+    def say_forked(self) -> None:
+        """Fail where the thread is in the process that this one was forked from."""
+        if self._is_forked():
+            raise SwitchboardError(
+                "the stream is that of another process", code=grpc.StatusCode.UNAVAILABLE
+            )
+
+    def _is_forked(self) -> bool:
+        return os.getpid() != self._process
+
+
+class _Held:
+    """What a process holds of a connection."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.channel: grpc.Channel | None = None
+        #: Those that were left, for whoever still uses them.
+        self.left: list[grpc.Channel] = []
+        #: What is read from all of them.
+        self.readings: weakref.WeakSet[_Reading] = weakref.WeakSet()
+
 
 class Transport:
-    """One connection, made with the first call and again whenever it is lost."""
+    """One connection, made with the first call and again whenever it is lost.
+
+    A process that is forked from this one makes its own. The other's is of no use there, because
+    gRPC's threads are missing and a lock may be taken for ever; nor may it be closed.
+    """
 
     def __init__(self, connection: Connection, connect_timeout: float) -> None:
         self._connection = connection
         self._connect_timeout = connect_timeout
         self._metadata = _channel.metadata(connection)
         self._credentials = _channel.credentials(connection)
-        self._channel: grpc.Channel | None = None
-        self._left: list[grpc.Channel] = []
         self._is_closed = False
-        self._lock = threading.Lock()
+        self._by_process = {os.getpid(): _Held()}
+
+    @property
+    def _held(self) -> _Held:
+        # No two threads of a process get different ones.
+        return self._by_process.setdefault(os.getpid(), _Held())
 
     def _open(self) -> grpc.Channel:
-        with self._lock:
+        held = self._held
+        with held.lock:
             self._say_closed()
-            if self._channel is None:
+            if held.channel is None:
                 target = _channel.target(self._connection)
                 options = _channel.options(self._connection, self._connect_timeout)
                 if self._credentials is None:
-                    self._channel = grpc.insecure_channel(target, options)
+                    held.channel = grpc.insecure_channel(target, options)
                 else:
-                    self._channel = grpc.secure_channel(target, self._credentials, options)
-            return self._channel
+                    held.channel = grpc.secure_channel(target, self._credentials, options)
+            return held.channel
 
     def unary(self, request: Message, timeout: float) -> Message:
         """Make a call."""
@@ -171,7 +220,13 @@ class Transport:
             request_serializer=type(request).SerializeToString,
             response_deserializer=method.answer.FromString,
         )
-        return _Stream(lambda: multicallable(request, metadata=self._metadata))
+        stream = _Stream(lambda: multicallable(request, metadata=self._metadata))
+        held = self._held
+        with held.lock:
+            # Another thread may have closed it since.
+            self._say_closed()
+            held.readings.add(stream.reading)
+        return stream
 
     def read(self, stream: _Stream, within: float) -> Message | None:
         """The next message of a stream, where it comes within so many seconds; None at its end."""
@@ -180,6 +235,7 @@ class Transport:
         except TimeoutError:
             raise silent(within, self._connection.url) from None
         except grpc.RpcError as error:
+            self._say_closed()
             raise self._converted(error) from None
         except ValueError:
             # Another thread closed it since.
@@ -198,11 +254,16 @@ class Transport:
 
     def close(self) -> None:
         """End the connection, with all that goes on there."""
-        with self._lock:
+        held = self._held
+        with held.lock:
             self._is_closed = True
-            if self._channel is not None:
-                self._channel.close()
-            left, self._left = self._left, []
+            if held.channel is not None:
+                held.channel.close()
+            left, held.left = held.left, []
+            readings = list(held.readings)
+        for reading in readings:
+            # Those that wait until more is wanted would wait for ever.
+            reading.end()
         for channel in left:
             # Whoever was interrupted may hold its lock for ever, so that this may never end.
             threading.Thread(target=channel.close, daemon=True).start()
@@ -220,10 +281,11 @@ class Transport:
         except Exception:
             raise
         except BaseException:
-            with self._lock:
-                if self._channel is not None:
-                    self._left.append(self._channel)
-                    self._channel = None
+            held = self._held
+            with held.lock:
+                if held.channel is not None:
+                    held.left.append(held.channel)
+                    held.channel = None
             raise
 
     def _say_closed(self) -> None:
