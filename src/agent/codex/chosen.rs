@@ -5,7 +5,7 @@ use toml::{Table, Value};
 
 use super::{
     command::{FULL_DANGER, network_access, sandbox_mode, says_sandbox},
-    options,
+    directories, options,
     resolve::left_out,
     tree::{get, leaves, put},
 };
@@ -21,7 +21,7 @@ const DEFAULT_PERMISSIONS: &str = "default_permissions";
 const NETWORK: [&str; 2] = [TABLE, "network_access"];
 
 /// Where the directories are that commands may write to.
-const ROOTS: [&str; 2] = [TABLE, "writable_roots"];
+pub(super) const ROOTS: [&str; 2] = [TABLE, "writable_roots"];
 
 /// One value that was chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,19 +95,19 @@ pub(super) fn choices(
         .effort
         .map(|effort| choice(&["model_reasoning_effort"], effort.as_str().into(), "prompt.effort"));
     choices.extend(network.into_iter().chain(web_search).chain(effort));
-    choices.extend(directories(turn, locked));
+    choices.extend(added_directories(turn, locked));
     Ok(choices)
 }
 
 /// The directories to write to. A lock that says no sandbox leaves them to the turn.
-fn directories(turn: &TurnRequest<'_>, locked: &Table) -> Option<Choice> {
+fn added_directories(turn: &TurnRequest<'_>, locked: &Table) -> Option<Choice> {
     let chosen = &turn.options.add_directories;
     if chosen.is_empty() || !says_sandbox(locked) {
         return None;
     }
     Some(Choice {
         path: ROOTS.map(str::to_owned).to_vec(),
-        value: chosen.clone().into(),
+        value: directories::all_named(&chosen.clone().into()),
         origin: "codex_options.add_directories".to_owned(),
         over: Over::Adds,
     })
@@ -184,8 +184,8 @@ pub(super) fn added(to: Option<&Value>, values: &Value) -> Value {
 pub(super) fn of_table(table: &Table, origin: impl Fn(&str) -> String) -> Vec<Choice> {
     let choice = |(path, value): (Vec<String>, &Value)| Choice {
         origin: origin(&path.join(".")),
+        value: if path == ROOTS { directories::all_named(value) } else { value.clone() },
         path: left_out::renamed(&path),
-        value: value.clone(),
         over: Over::Replaces,
     };
     leaves(table).into_iter().map(choice).collect()
