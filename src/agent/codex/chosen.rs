@@ -7,7 +7,7 @@ use super::{
     command::{FULL_DANGER, network_access, sandbox_mode, says_sandbox},
     directories, options,
     resolve::left_out,
-    tree::{get, leaves, put},
+    tree::{leaves, put},
 };
 use crate::{agent::TurnRequest, error::Result};
 
@@ -70,13 +70,7 @@ pub(super) fn choices(
     };
     let mut choices = Vec::new();
     if let Some((table, file)) = profile {
-        // It says for many turns how a sandbox would be, which this one may not have.
-        let is_inert = |choice: &Choice| {
-            choice.path.first().is_some_and(|key| key == TABLE)
-                && get(locked, &choice.path).is_none()
-        };
-        let of_profile = of_table(table, |_| file.to_owned()).into_iter();
-        choices.extend(of_profile.filter(|choice| !is_inert(choice)));
+        choices.extend(of_table(table, |_| file.to_owned()));
     }
     let settings = options::settings(turn.options)?;
     choices.extend(of_table(settings.table(), |key| format!("codex_options.config.{key}")));

@@ -237,3 +237,18 @@ fn a_directory_may_be_said_in_many_ways() {
     table.insert("writable_roots".to_owned(), roots.into());
     bench.check(&asked, &lock, &[]);
 }
+
+#[test]
+fn what_a_profile_says_of_a_sandbox_that_the_turn_would_have_is_not_lost() {
+    let bench =
+        Files { profile: "[sandbox_workspace_write]\nnetwork_access = true\n", ..Files::default() }
+            .bench();
+    let read_only = Asked { sandbox: FilesystemSandbox::ReadOnly, ..options("deep", []) };
+    let lock = check(&bench, &read_only);
+    // Whoever trusts the directory has a sandbox that writes by default.
+    let file = bench.home.path().join("deep.config.toml");
+    let expected =
+        format!("config.sandbox_workspace_write.network_access:  -> true, {}", file.display());
+    bench.check(&options("deep", []), &lock, &[&expected]);
+    assert!(bench.resolve(&options("deep", [])).config.contains_key("sandbox_workspace_write"));
+}
