@@ -10,6 +10,7 @@ use toml::{Table, Value};
 use crate::toml_text::dotted;
 
 mod commands;
+mod prose;
 mod shapes;
 mod spans;
 #[cfg(test)]

@@ -5,9 +5,9 @@ use toml::{Table, Value};
 
 use super::{
     command::{FULL_DANGER, network_access, sandbox_mode, says_sandbox},
-    options,
+    directories, options,
     resolve::left_out,
-    tree::{get, leaves, put},
+    tree::{leaves, put},
 };
 use crate::{agent::TurnRequest, error::Result};
 
@@ -21,7 +21,7 @@ const DEFAULT_PERMISSIONS: &str = "default_permissions";
 const NETWORK: [&str; 2] = [TABLE, "network_access"];
 
 /// Where the directories are that commands may write to.
-const ROOTS: [&str; 2] = [TABLE, "writable_roots"];
+pub(super) const ROOTS: [&str; 2] = [TABLE, "writable_roots"];
 
 /// One value that was chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,13 +70,7 @@ pub(super) fn choices(
     };
     let mut choices = Vec::new();
     if let Some((table, file)) = profile {
-        // It says for many turns how a sandbox would be, which this one may not have.
-        let is_inert = |choice: &Choice| {
-            choice.path.first().is_some_and(|key| key == TABLE)
-                && get(locked, &choice.path).is_none()
-        };
-        let of_profile = of_table(table, |_| file.to_owned()).into_iter();
-        choices.extend(of_profile.filter(|choice| !is_inert(choice)));
+        choices.extend(of_table(table, |_| file.to_owned()));
     }
     let settings = options::settings(turn.options)?;
     choices.extend(of_table(settings.table(), |key| format!("codex_options.config.{key}")));
@@ -95,19 +89,19 @@ pub(super) fn choices(
         .effort
         .map(|effort| choice(&["model_reasoning_effort"], effort.as_str().into(), "prompt.effort"));
     choices.extend(network.into_iter().chain(web_search).chain(effort));
-    choices.extend(directories(turn, locked));
+    choices.extend(added_directories(turn, locked));
     Ok(choices)
 }
 
 /// The directories to write to. A lock that says no sandbox leaves them to the turn.
-fn directories(turn: &TurnRequest<'_>, locked: &Table) -> Option<Choice> {
+fn added_directories(turn: &TurnRequest<'_>, locked: &Table) -> Option<Choice> {
     let chosen = &turn.options.add_directories;
     if chosen.is_empty() || !says_sandbox(locked) {
         return None;
     }
     Some(Choice {
         path: ROOTS.map(str::to_owned).to_vec(),
-        value: chosen.clone().into(),
+        value: directories::all_named(&chosen.clone().into()),
         origin: "codex_options.add_directories".to_owned(),
         over: Over::Adds,
     })
@@ -184,8 +178,8 @@ pub(super) fn added(to: Option<&Value>, values: &Value) -> Value {
 pub(super) fn of_table(table: &Table, origin: impl Fn(&str) -> String) -> Vec<Choice> {
     let choice = |(path, value): (Vec<String>, &Value)| Choice {
         origin: origin(&path.join(".")),
+        value: if path == ROOTS { directories::all_named(value) } else { value.clone() },
         path: left_out::renamed(&path),
-        value: value.clone(),
         over: Over::Replaces,
     };
     leaves(table).into_iter().map(choice).collect()

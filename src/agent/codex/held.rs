@@ -9,8 +9,9 @@
 use toml::{Table, Value};
 
 use super::{
-    chosen::{Choice, Over, added, folded},
+    chosen::{Choice, Over, ROOTS, added, folded},
     command::{UNBOUNDED_RETRIES, says_sandbox},
+    directories,
     lost::{Held, is_of_sandbox, is_real},
     resolve::{
         Picture, catalogue,
@@ -59,6 +60,11 @@ fn is_of_codex(lock: &Lock) -> bool {
 pub(super) fn fit(lock: &Lock, features: Option<&Features>) -> Fitted {
     let mut config = lock.effective.config.clone();
     let mut notes = Vec::new();
+    // Whoever wrote it may have other names for them.
+    let roots = ROOTS.map(str::to_owned);
+    if let Some(named) = get(&config, &roots).map(directories::all_named) {
+        put(&mut config, &roots, named);
+    }
     // `codex exec` has its own, whatever it is told.
     if let Some(policy) = config.remove(POLICY).filter(|policy| !is_never(policy)) {
         notes.push(format!(

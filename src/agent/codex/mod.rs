@@ -8,8 +8,9 @@
 //!
 //! What it would run with is found out by [`resolve`]; turns that are held to a
 //! config lock are compared with it by [`held`], and with what they [`chosen`];
-//! [`untrusted`] is what no lock may have, [`locking`] is where all of that meets,
-//! and [`questions`] how often that may be at once.
+//! [`directories`] says by which names directories are compared, [`untrusted`] what no
+//! lock may have, [`locking`] is where all of that meets, and [`questions`] how often
+//! that may be at once.
 
 use std::{
     ffi::OsString,
@@ -32,6 +33,7 @@ mod binary;
 mod chosen;
 mod command;
 mod config;
+mod directories;
 mod held;
 mod locking;
 mod lost;

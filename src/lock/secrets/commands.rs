@@ -22,6 +22,7 @@ fn has_secret(words: &[&str], nested: usize) -> bool {
     before.zip(words.iter().copied()).any(|(before, word)| {
         let (flag, value) = flag_of(before, word);
         is_pair(word)
+            || is_connection(word)
             || flag.is_some_and(|flag| is_secret_of(flag, value))
             || has_secret_json(value)
             || (nested > 0 && is_script(before) && {
@@ -85,6 +86,13 @@ fn is_pair(word: &str) -> bool {
         && tells(name, value)
         && is_literal(value)
         && !value.starts_with("//")
+}
+
+/// Whether a word is `NAME=VALUE` more than once, with spaces between, as databases
+/// are connected to, and has a secret in it.
+fn is_connection(word: &str) -> bool {
+    let pairs = || word.split_whitespace();
+    pairs().count() > 1 && pairs().all(|pair| pair.contains('=')) && pairs().any(is_pair)
 }
 
 /// Whether a text is JSON with a secret that its name tells.

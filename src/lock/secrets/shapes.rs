@@ -1,6 +1,8 @@
 //! Secrets that are told by their own form, wherever they are.
 
-use super::{commands::has_secret_json, is_variable, spans::spans, variable};
+use super::{
+    commands::has_secret_json, is_variable, prose::names_secret_value, spans::spans, variable,
+};
 
 /// Whether a text says something itself, and not where to find it.
 pub(super) fn is_literal(text: &str) -> bool {
@@ -12,7 +14,7 @@ pub(super) fn is_literal(text: &str) -> bool {
 pub(super) fn is_secret(text: &str) -> bool {
     let value = without_scheme(text);
     let is_credential = value.len() != text.len() && is_literal(value) && is_one_word(value);
-    is_credential || !spans(text).is_empty() || has_secret_json(text)
+    is_credential || !spans(text).is_empty() || has_secret_json(text) || names_secret_value(text)
 }
 
 /// Whether a text is the path of a file.

@@ -149,6 +149,14 @@ fn a_form_tells_of_a_secret_wherever_it_is() {
         "https://T0KEN@host.example/",
         "https://0a1b2c3d:@host.example/",
         "https://host.example/?k=x1y2z3w4",
+        "Call curl -H \"Authorization: Bearer q9Zx81qP0rAbCdEf\" host.example.",
+        "Send 'Authorization: token q9Zx81qP'.",
+        "First run `export OPENAI_API_KEY=q9Zx81qP0r`.",
+        "Don't forget:\nexport DB_PASSWORD=\"Hunter2x9\"\n",
+        "The header X-Api-Key: q9Zx81qP0r, always.",
+        "In JSON it is {\"client_secret\": \"q9Zx81qP0r\"}.",
+        "dop_v1_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        "SG.0123456789abcdefghijkl.0123456789abcdefghijklmnopqrstuvwxyz01234567890",
     ] {
         let table = Table::from_iter([("x".to_owned(), value.into())]);
         assert_eq!(find(&table), ["x"], "{value}");
@@ -168,6 +176,11 @@ fn a_form_tells_of_a_secret_wherever_it_is() {
         "Bearer of good news",
         "Token budgets are small.",
         "-----BEGIN PUBLIC KEY-----",
+        "Say export API_KEY=your-key-here, or API_KEY=$KEY, or API_KEY=<key-0123456789>.",
+        "The token: a word. The password: 2026-01-31. A secret=http://host.example/a1b2c3",
+        "In Python: token = os.environ[\"TOKEN9\"], key(token=f1(x)), token=next_token2()",
+        "At most max_tokens=128000, in utf-8, by api_key_file=a1b2c3d4e5.",
+        "é: pássword: ünï",
     ] {
         let table = Table::from_iter([("x".to_owned(), value.into())]);
         assert_eq!(find(&table), NONE, "{value}");
@@ -205,6 +218,12 @@ fn words_of_commands_are_looked_into() {
         ("args = ['-c', 'export API_KEY=x && npx tool']", &["args"]),
         ("args = ['-lc', 'npx tool --token x']", &["args"]),
         ("args = ['-c', \"curl -H 'X-Auth: x' https://host.example\"]", &["args"]),
+        ("args = ['host=db user=app password=hunter dbname=x']", &["args"]),
+        ("args = ['host=db user=app password=$PASSWORD dbname=x', 'a = b']", NONE),
+        ("args = ['--connection-string', 'Server=h;User Id=sa;Password=Hunter2x9;']", &["args"]),
+        ("args = ['--user', 'bob:Hunter2x9']", &["args"]),
+        ("args = ['-H', 'X-Custom: abc123x']", &["args"]),
+        ("args = ['-c', 'export GITHUB_TOKEN=q9Zx81qP0rAbCdEf && exec npx srv']", &["args"]),
         ("args = ['--url', 'https://hooks.slack.com/services/T01/B02/abc']", &["args"]),
         (
             "args = ['--header', 'Accept: text/html', '--header=X-Region: eu', '-H', 'X-Auth: $AUTH']",

@@ -123,9 +123,15 @@ pub(super) fn is_said(text: &str) -> bool {
 /// digits that are mixed.
 pub(super) fn is_opaque(text: &str) -> bool {
     const SHORTEST: usize = 16;
+    is_mixed(text, SHORTEST)
+}
+
+/// Whether a text is so long at least, of letters and digits, and no words or numbers
+/// as people have them.
+pub(super) fn is_mixed(text: &str, shortest: usize) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~+/=".contains(&byte);
     let has = |is: fn(&u8) -> bool| text.bytes().any(|byte| is(&byte));
-    text.len() >= SHORTEST
+    text.len() >= shortest
         && text.bytes().all(is_part)
         && has(u8::is_ascii_digit)
         && has(u8::is_ascii_alphabetic)

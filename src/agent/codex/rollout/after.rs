@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use toml::Value;
 
 use crate::{
-    agent::file::open_regular,
+    agent::{codex::directories, file::open_regular},
     lock::{DriftedValue, Effective},
     toml_text::line,
 };
@@ -72,11 +72,12 @@ fn compared(resolved: &Effective, ran: &Json) -> Vec<(&'static str, Value, Optio
             locked.get("network_access").cloned(),
             Some(sandbox["network_access"].as_bool().unwrap_or_default().into()),
         ));
+        let directory = resolved.working_directory.as_deref();
         let roots = sandbox["writable_roots"].as_array().into_iter().flatten();
         found.push((
             "config.sandbox_workspace_write.writable_roots",
-            locked.get("writable_roots").cloned().map(sorted),
-            Some(sorted(roots.filter_map(text).collect::<Vec<_>>().into())),
+            locked.get("writable_roots").map(|locked| beside(directory, locked)),
+            Some(beside(directory, &roots.filter_map(text).collect::<Vec<_>>().into())),
         ));
     }
     found.into_iter().filter_map(|(key, locked, ran)| Some((key, locked?, ran))).collect()
@@ -88,20 +89,15 @@ fn real(path: &Path) -> Value {
     real.as_deref().unwrap_or(path).display().to_string().into()
 }
 
-/// The values of an array in an order that does not depend on who said them first.
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Array(mut values) => {
-            values.sort_by_key(line);
-            values.into()
-        }
-        Value::String(_)
-        | Value::Integer(_)
-        | Value::Float(_)
-        | Value::Boolean(_)
-        | Value::Datetime(_)
-        | Value::Table(_) => value,
-    }
+/// The directories of a turn that it may write to beside the one that it works in,
+/// which it always may, in an order that does not depend on who said them first.
+fn beside(directory: Option<&Path>, roots: &Value) -> Value {
+    let named = directories::all_named(roots);
+    let directory = directory.and_then(Path::to_str).map(directories::named);
+    let roots = named.as_array().into_iter().flatten();
+    let mut roots: Vec<_> = roots.filter(|root| root.as_str() != directory.as_deref()).collect();
+    roots.sort_by_key(|root| line(root));
+    roots.into_iter().cloned().collect::<Vec<_>>().into()
 }
 
 /// The last `turn_context` of a rollout; more of its end is read as long as there
@@ -196,6 +192,9 @@ mod tests {
                 r#"config.sandbox_workspace_write.writable_roots: [] -> ["/a","/b"]"#,
             ],
         );
+        // However they are said, and where codex leaves one out that is there anyhow.
+        let twice = same.replace("'/b'", "'/b/', '/c/../b', '/', '/a'");
+        check(&lines, &resolved(&twice), &[]);
         let elsewhere = Effective { working_directory: Some("/nowhere".into()), ..resolved("") };
         check(&lines, &elsewhere, &[r#"working_directory: "/nowhere" -> "/""#]);
         check(

@@ -119,6 +119,50 @@ async fn controls_that_change_later_are_refused_at_the_next_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_chosen_beside_a_lock_and_has_no_effect_is_told() {
+    let stage = Stage::new().await;
+    let (session, lock) = stage.locked().await;
+    let chosen = Session {
+        working_directory: session.working_directory,
+        codex_options: options("nobody_has_this", "1"),
+        ..Session::default()
+    };
+    let note = "Without effect, with the lock as without it: nobody_has_this.";
+    let question = VerifyConfigLockRequest {
+        session: Some(chosen.clone()),
+        config_lock: lock.clone(),
+        ..Default::default()
+    };
+    let verified = stage.try_verify(question).await.unwrap();
+    assert!(verified.matches && verified.notes == [note], "{verified:?}");
+    stage.model.script([Reply::new().message("done")]);
+    let session = stage.try_replay(&lock, chosen).await.unwrap();
+    stage.rest(&session).await;
+    let events = crate::ledger::events(&stage.clients, &session.session_id).await;
+    let warnings = crate::codex::warnings(&events);
+    assert!(warnings.contains(&("CONFIG_LOCK_NOT_WHOLE", note)), "{warnings:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_holds_for_its_session_that_asks_for_more_than_its_sandbox_does() {
+    let stage = Stage::new().await;
+    let (session, lock) = stage
+        .locked_as(Session {
+            filesystem_sandbox: FilesystemSandbox::ReadOnly.into(),
+            network_access: NetworkAccess::Enabled.into(),
+            ..stage.session()
+        })
+        .await;
+    let question = VerifyConfigLockRequest {
+        session_id: session.session_id,
+        config_lock: lock,
+        ..Default::default()
+    };
+    let verified = stage.try_verify(question).await.unwrap();
+    assert!(verified.matches, "{verified:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lock_of_another_version_of_codex_is_refused_unless_that_is_allowed() {
     let stage = Stage::new().await;
     let (_, lock) = stage.locked().await;

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use super::Question;
-use crate::agent::codex::command::FULL_DANGER;
+use crate::agent::codex::{chosen::is_default, command::FULL_DANGER, directories};
 
 /// The table of the sandbox that writes.
 const TABLE: &str = "sandbox_workspace_write";
@@ -50,9 +50,9 @@ pub(super) fn put(question: &Question<'_>, config: &mut Table, thread: &Json, co
         // takes one or the other.
         config.remove("sandbox_mode");
         config.insert(PROFILE.to_owned(), wanted);
-        let roots = with_added(Vec::new(), question.add_directories);
-        if !roots.is_empty() {
-            let table = Table::from_iter([("writable_roots".to_owned(), roots.into())]);
+        if !question.add_directories.is_empty() {
+            let roots = with_added(Vec::new(), question.add_directories);
+            let table = Table::from_iter([("writable_roots".to_owned(), roots)]);
             config.insert(TABLE.to_owned(), table.into());
         }
         return;
@@ -75,8 +75,8 @@ pub(super) fn put(question: &Question<'_>, config: &mut Table, thread: &Json, co
     let said = said.filter_map(Value::as_str).map(str::to_owned).collect();
     let roots = if is_writing { roots.unwrap_or_default() } else { said };
     let roots = with_added(roots, question.add_directories);
-    if is_writing || !roots.is_empty() {
-        table.insert("writable_roots".to_owned(), roots.into());
+    if is_writing || !is_default(&roots) {
+        table.insert("writable_roots".to_owned(), roots);
     }
     if !table.is_empty() {
         config.insert(TABLE.to_owned(), table.into());
@@ -84,13 +84,9 @@ pub(super) fn put(question: &Question<'_>, config: &mut Table, thread: &Json, co
 }
 
 /// Directories, with those that are added.
-fn with_added(mut roots: Vec<String>, add: &[String]) -> Vec<String> {
-    for directory in add {
-        if !roots.contains(directory) {
-            roots.push(directory.clone());
-        }
-    }
-    roots
+fn with_added(mut roots: Vec<String>, add: &[String]) -> Value {
+    roots.extend_from_slice(add);
+    directories::all_named(&roots.into())
 }
 
 /// What the sandbox of a thread comes to, in the settings of sandboxes; without the

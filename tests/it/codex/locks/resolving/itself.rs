@@ -198,3 +198,57 @@ fn what_codex_takes_no_notice_of_is_told() {
         "Without effect, with the lock as without it: features.nor_this, nobody_has_this.";
     assert_eq!(notes, [expected]);
 }
+
+#[test]
+fn a_directory_may_be_said_in_many_ways() {
+    let bench = Bench::new();
+    let (work, other) = (bench.work(), bench.work().with_file_name("other"));
+    fs::create_dir(&other).unwrap();
+    let said = |path: &Path, more: &str| format!("{}{more}", path.display());
+    let add_directories =
+        vec![said(&work, "/../other"), said(&other, "/"), said(&work, ""), "/opt/./".to_owned()];
+    let plain = [said(&other, ""), said(&work, ""), "/opt".to_owned()];
+    let roots = |lock: &Lock| {
+        let roots = lock.effective.config["sandbox_workspace_write"]["writable_roots"].as_array();
+        roots.unwrap().iter().map(|root| root.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for (sandbox, settings) in [
+        (FilesystemSandbox::WorkspaceWrite, told([])),
+        (FilesystemSandbox::ReadOnly, told([])),
+        (FilesystemSandbox::Unspecified, told([("default_permissions", "':workspace'")])),
+    ] {
+        let options = |directories: &[String]| CodexOptions {
+            add_directories: directories.to_vec(),
+            ..settings.clone()
+        };
+        let asked = Asked { sandbox, options: options(&add_directories), ..Asked::default() };
+        let lock = check(&bench, &asked);
+        assert_eq!(roots(&lock), plain);
+        bench.check(&Asked { options: options(&plain), ..asked.clone() }, &lock, &[]);
+        let ran = bench.run(&asked, Some(&lock));
+        let differs = bench.agents.check_after(&Kind::Codex, &ran.thread, &lock.effective).unwrap();
+        assert_eq!(differs, []);
+    }
+    // Somebody may have written it otherwise.
+    let asked = Asked { sandbox: FilesystemSandbox::WorkspaceWrite, ..Asked::default() };
+    let mut lock = bench.lock(&asked);
+    let roots = Vec::from_iter(add_directories.iter().map(|root| toml::Value::from(root.as_str())));
+    let table = lock.effective.config["sandbox_workspace_write"].as_table_mut().unwrap();
+    table.insert("writable_roots".to_owned(), roots.into());
+    bench.check(&asked, &lock, &[]);
+}
+
+#[test]
+fn what_a_profile_says_of_a_sandbox_that_the_turn_would_have_is_not_lost() {
+    let bench =
+        Files { profile: "[sandbox_workspace_write]\nnetwork_access = true\n", ..Files::default() }
+            .bench();
+    let read_only = Asked { sandbox: FilesystemSandbox::ReadOnly, ..options("deep", []) };
+    let lock = check(&bench, &read_only);
+    // Whoever trusts the directory has a sandbox that writes by default.
+    let file = bench.home.path().join("deep.config.toml");
+    let expected =
+        format!("config.sandbox_workspace_write.network_access:  -> true, {}", file.display());
+    bench.check(&options("deep", []), &lock, &[&expected]);
+    assert!(bench.resolve(&options("deep", [])).config.contains_key("sandbox_workspace_write"));
+}
