@@ -146,11 +146,18 @@ impl App {
         ticket: &Ticket,
     ) -> Result<proto::Session> {
         let prompt = new.prompt.take();
-        let Planned { kind, session, lock, settings } = self.plan(new, history).await?;
+        let Planned { kind, session, lock, settings, chosen } = self.plan(new, history).await?;
         let (lock_text, lock) = lock.unzip();
         // What can be known before anything is made.
         let (agents, planned) = (self.agents().clone(), session.clone());
         let planned = blocking(move || {
+            if let Some(controls) = chosen {
+                agent::check_working_directory(&planned.working_directory)?;
+                let asked = Session { controls, ..planned.clone() };
+                let prompt = prompt.clone().unwrap_or_default();
+                let turn = turn::request(&asked, lock.as_ref(), TurnNumber(1), &prompt);
+                agents.check(&kind, &turn)?;
+            }
             let Some(prompt) = prompt else {
                 agent::check_working_directory(&planned.working_directory)?;
                 if lock.is_some() {
@@ -184,7 +191,10 @@ impl App {
     pub(super) async fn plan(&self, new: NewSession, history: Option<History>) -> Result<Planned> {
         let (kind, mut session) = admit(&new)?;
         let lock = self.lock_for(&kind, new.lock).await?;
+        let mut chosen = None;
         if let Some((given, lock)) = &lock {
+            let has_options = session.options != proto::CodexOptions::default();
+            chosen = has_options.then(|| session.controls.clone());
             locks::adopt(&mut session.working_directory, &mut session.controls, lock);
             session.lock = Some(locks::of(&given.text, lock, given.any_version));
         }
@@ -211,7 +221,7 @@ impl App {
             session.controls = session.controls.over(&self.policy().shown());
         }
         let lock = lock.map(|(given, lock)| (given.text, lock));
-        Ok(Planned { kind, session, lock, settings })
+        Ok(Planned { kind, session, lock, settings, chosen })
     }
 }
 
@@ -226,6 +236,9 @@ pub(super) struct Planned {
     pub(super) lock: Option<(String, Lock)>,
     /// Its settings.
     settings: Settings,
+    /// The controls that were chosen for it, before it took those of its lock, where it
+    /// has a lock and options beside: they would hide what the options say otherwise.
+    pub(super) chosen: Option<Controls>,
 }
 
 /// What a fork begins with.

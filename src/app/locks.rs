@@ -99,7 +99,8 @@ impl App {
             Verified::New(_) if given.is_none() => return Err(no_lock()),
             Verified::New(new) => {
                 let new = NewSession { lock: given.take(), ..*new };
-                let Planned { session, lock, .. } = self.plan(new, None).await?;
+                let Planned { mut session, lock, chosen, .. } = self.plan(new, None).await?;
+                session.controls = chosen.unwrap_or(session.controls);
                 (session, lock.map(|(_, lock)| lock))
             }
         };

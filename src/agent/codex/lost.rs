@@ -51,8 +51,8 @@ impl Held<'_> {
 
     /// Whether the sandbox of the lock does by itself what was chosen, which the lock
     /// has no setting for. What only reads has no network, what has no sandbox has
-    /// all and can be kept from nothing, and profiles of codex itself are the modes
-    /// by another name.
+    /// all, so that it is no more than was chosen only where nothing shall be kept
+    /// from it, and profiles of codex itself are the modes by another name.
     fn is_granted(&self, choice: &Choice) -> bool {
         let text = |table: &Table, key: &str| Some(table.get(key)?.as_str()?.to_owned());
         let locked = text(self.locked, "sandbox_mode");
@@ -67,7 +67,9 @@ impl Held<'_> {
                 let is_of_codex = profile.is_some_and(|profile| profile.starts_with(':'));
                 !is_mode && is_of_codex && value.as_str() == Some(&mode)
             }
-            ["sandbox_workspace_write", _] if mode == FULL_DANGER => true,
+            ["sandbox_workspace_write", key] if mode == FULL_DANGER => {
+                !(key.starts_with("exclude_") && value.as_bool() == Some(true))
+            }
             ["sandbox_workspace_write", _] if !is_mode && mode != "read-only" => {
                 get(self.sandbox, &choice.path) == Some(value)
             }
