@@ -95,6 +95,7 @@ fn hostile_parameters_are_refused_by_what_is_wrong_with_them() {
         (r#"{"scope":"SCOPE_DEFAULT","settings":{"a":[1,1e999]}}"#, "settings: the value at /a/1"),
         (&long, "value: the value is a number that not every program can read"),
         (r#"{"scope":"SCOPE_DEFAULT","settings":{"a":1},"nope":1}"#, "no such field"),
+        (r#"{"settings_json":"{}"}"#, "settings_json: UpdateSettingsRequest has no such field"),
         (r#"["SCOPE_DEFAULT"]"#, "by their names"),
         (r#""SCOPE_DEFAULT""#, "by their names"),
         (r#"{"scope":"NOPE","settings":{}}"#, "expected one of"),
