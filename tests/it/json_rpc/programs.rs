@@ -145,3 +145,24 @@ fn the_program_of_the_page_sees_all_of_a_session_though_the_server_is_killed() {
     assert_eq!(seqs, (1..=events.len()).collect::<Vec<_>>(), "none is missing, none twice");
     assert!(events.iter().any(|line| line.contains("'text': 'two'")));
 }
+
+#[test]
+fn the_program_of_the_page_leaves_the_defaults_as_they_were() {
+    let server = ledger::setup().start();
+    let rpc = Rpc::new(&server);
+    let kept = json!({"scope": "SCOPE_DEFAULT", "settings": {"team": "own"}});
+    rpc.ok("settings/update", &kept);
+    let said = said(
+        Command::new(toolchain::python())
+            .args(["-c", &block("python")])
+            .arg(server.work())
+            .arg("FAKE_AGENT=thread,turn,completed")
+            .env("SWITCHBOARD_HOME", server.home()),
+    );
+    assert!(said.ends_with("closed: END\n") && !said.contains("operator"), "{said}");
+    let defaults = rpc.ok("settings/get", &json!({"scope": "SCOPE_DEFAULT"}));
+    assert_eq!(defaults["settings"], json!({"team": "own"}));
+    let of_defaults = json!({"filter": {"scope": "SCOPE_DEFAULT"}});
+    let entries = rpc.ok("audit/list", &of_defaults)["entries"].as_array().unwrap().len();
+    assert_eq!(entries, 3, "one before, and it wrote one and took it away");
+}
