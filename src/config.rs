@@ -196,8 +196,9 @@ impl JsonRpcConfig {
     pub const MAX_UNSENT_OF_SUBSCRIPTION: u32 = 4;
     /// The bytes of answers after which no more calls of a batch are carried out.
     pub const MAX_BATCH_ANSWER_BYTES: u32 = 64 << 20;
-    /// The most bytes of output in one answer of `session/readOutput`.
-    pub const MAX_CHUNK_BYTES: u32 = 1 << 20;
+    /// The most bytes of output in one answer of `session/readOutput`: in base64 they
+    /// stay below the 1 MiB that many a client takes by default.
+    pub const MAX_CHUNK_BYTES: u32 = 512 << 10;
     /// How many pings a client may not answer, and how many intervals take nothing.
     pub(crate) const PINGS: u32 = 3;
 

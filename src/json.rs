@@ -14,7 +14,8 @@ mod write;
 
 use std::collections::HashMap;
 
-pub use number::Number;
+pub(crate) use number::is_readable;
+pub use number::{MAX_NUMBER_CHARACTERS, Number};
 pub use parse::{DEEPEST, Error, MAX_DEPTH, Position};
 pub(crate) use write::write_string;
 
@@ -57,6 +58,27 @@ impl Json {
     /// See [`Error`].
     pub fn parse_within(text: &str, depth: usize) -> Result<Self, Error> {
         parse::parse(text, depth.min(DEEPEST))
+    }
+
+    /// Whether every program can read the numbers in it: none is longer than
+    /// [`MAX_NUMBER_CHARACTERS`], or beyond what a double can hold. Digits that a double
+    /// would lose may be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnreadableNumber`] says where one is that not every program can read.
+    pub fn check_numbers(&self) -> Result<(), Error> {
+        match self {
+            Self::Null | Self::Bool(_) | Self::String(_) => Ok(()),
+            Self::Number(number) if is_readable(number.as_str()) => Ok(()),
+            Self::Number(_) => Err(Error::UnreadableNumber { path: String::new() }),
+            Self::Array(elements) => elements.iter().enumerate().try_for_each(|(at, element)| {
+                element.check_numbers().map_err(|error| error.under(&at.to_string()))
+            }),
+            Self::Object(members) => members.iter().try_for_each(|(key, value)| {
+                value.check_numbers().map_err(|error| error.under(key))
+            }),
+        }
     }
 
     /// An object of these members.

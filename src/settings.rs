@@ -41,6 +41,18 @@ impl Value {
         Ok(Self::from(&json))
     }
 
+    /// Reads a value that is to be written: as [`Value::parse`], which also takes what is
+    /// kept already, and every client can read its numbers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Value::parse`].
+    pub fn parse_new(field: &'static str, text: &str) -> Result<Self> {
+        let value = Self::parse(field, text)?;
+        check_numbers(field, &value.to_json())?;
+        Ok(value)
+    }
+
     /// The text.
     #[must_use]
     pub fn as_text(&self) -> &str {
@@ -102,6 +114,18 @@ impl Settings {
                 Err(Error::invalid(field, "expected a JSON object"))
             }
         }
+    }
+
+    /// Reads a map that is to be written, as [`Value::parse_new`] reads a value.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::parse`].
+    pub fn parse_new(field: &'static str, text: &str) -> Result<Self> {
+        let settings = Self::parse(field, text)?;
+        let pairs = settings.iter().map(|(key, value)| (key, value.to_json()));
+        check_numbers(field, &Json::object(pairs))?;
+        Ok(settings)
     }
 
     /// The members of a JSON object.
@@ -279,6 +303,12 @@ fn check_given(text: &str, json: &Json) -> Result<()> {
     check_size(json.to_string().len())
 }
 
+/// Whether every client can read the numbers in what is to be written: one that cannot
+/// could read neither the map nor its events nor its audit any more.
+fn check_numbers(field: &'static str, json: &Json) -> Result<()> {
+    json.check_numbers().map_err(|error| Error::invalid(field, error.to_string()))
+}
+
 fn check_size(size: usize) -> Result<()> {
     if size <= MAX_SETTINGS_BYTES {
         return Ok(());
@@ -312,6 +342,22 @@ mod tests {
         );
         assert_ne!(settings(r#"{"b":9007199254740993}"#), settings(r#"{"b":9007199254740992}"#));
         assert_ne!(settings(r#"{"d":[1,2]}"#), settings(r#"{"d":[2,1]}"#));
+    }
+
+    #[test]
+    fn a_number_that_not_every_client_can_read_is_kept_and_not_written_anew() {
+        let long = "9".repeat(5_000);
+        for number in [long.as_str(), "1e999"] {
+            assert_eq!(Value::parse("value", number).unwrap().as_text(), number);
+            let refused = |map: &str| Settings::parse_new("settings", map).unwrap_err().to_string();
+            let told = refused(&format!(r#"{{"a":1,"b":[0,{number}]}}"#));
+            assert!(told.starts_with("settings: the value at /b/1 is a number"), "{told}");
+            let told = Value::parse_new("value", number).unwrap_err().to_string();
+            assert!(told.starts_with("value: the value is a number"), "{told}");
+        }
+        let usual = r#"{"a":123456789012345678901234567890,"b":0.10}"#;
+        assert_eq!(Settings::parse_new("settings", usual).unwrap().to_string(), usual);
+        assert_eq!(Value::parse_new("value", "1E+2").unwrap().as_text(), "1E+2");
     }
 
     #[test]

@@ -6,14 +6,18 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::proto::{self, watch_events_response::Message};
+use crate::{
+    json::is_readable,
+    proto::{self, watch_events_response::Message},
+};
 
 /// The deepest nesting of a line that is embedded. Parsers give up at 128 and
 /// up; an event sits at most a few levels down in what is sent.
 const MAX_EMBEDDED_DEPTH: usize = 100;
 
 /// An agent's line as JSON, if it is exactly one JSON value that any client can
-/// parse: valid UTF-8, nested at most 100 deep, and without lone surrogates.
+/// parse: valid UTF-8, nested at most 100 deep, without lone surrogates, and without
+/// numbers over 1,000 characters or beyond what a double can hold.
 ///
 /// The text is the line's own, so that numbers and duplicate keys keep their
 /// spelling; only white space around the value is left out.
@@ -121,6 +125,15 @@ fn is_embeddable(json: &str) -> bool {
                 }
             }
             b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            b'-' | b'0'..=b'9' if !in_string => {
+                let start = at - 1;
+                let is_within =
+                    |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
+                at += bytes[at..].iter().take_while(|byte| is_within(byte)).count();
+                if !is_readable(&json[start..at]) {
+                    return false;
+                }
+            }
             _ => {}
         }
     }

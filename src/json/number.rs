@@ -55,6 +55,24 @@ impl Number {
     }
 }
 
+/// The most characters of a number that every program can read: Python, for one, reads
+/// no integer of more than 4,300 digits.
+pub const MAX_NUMBER_CHARACTERS: usize = 1_000;
+
+/// So many digits and signs are below what a double can hold, where none of them is an
+/// exponent's.
+const SHORT: usize = 300;
+
+/// Whether the text of a number is one that every program can read: not longer than
+/// [`MAX_NUMBER_CHARACTERS`], and not beyond what a double can hold, where some see an
+/// error and some infinity. Its digits may be more than a double has.
+pub(crate) fn is_readable(number: &str) -> bool {
+    let is_plain = || !number.bytes().any(|byte| matches!(byte, b'e' | b'E'));
+    (number.len() <= SHORT && is_plain())
+        || (number.len() <= MAX_NUMBER_CHARACTERS
+            && number.parse::<f64>().is_ok_and(f64::is_finite))
+}
+
 impl From<i64> for Number {
     fn from(value: i64) -> Self {
         Self(value.to_string().into())

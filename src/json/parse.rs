@@ -4,7 +4,7 @@ use std::{collections::HashSet, fmt};
 
 use super::{
     Json,
-    number::{self, Number},
+    number::{self, MAX_NUMBER_CHARACTERS, Number},
 };
 
 /// How many arrays and objects may be in each other, where nobody says otherwise.
@@ -72,6 +72,16 @@ pub enum Error {
         /// Where the object is, as a JSON pointer (RFC 6901), its keys cut where long.
         path: String,
     },
+    /// A number is one that not every program can read; [`Json::check_numbers`] says so,
+    /// and no parser does.
+    #[error(
+        "{} is a number that not every program can read: it may have up to {MAX_NUMBER_CHARACTERS} characters, and be up to 1.7976931348623157e308",
+        value_at(.path)
+    )]
+    UnreadableNumber {
+        /// Where the number is, as a JSON pointer (RFC 6901), its keys cut where long.
+        path: String,
+    },
     /// An escape is half of a surrogate pair, which is no character.
     #[error(
         "half of a surrogate pair: {at}: a character beyond U+FFFF takes two \\u escapes, the first of D800 to DBFF and the second of DC00 to DFFF"
@@ -90,11 +100,15 @@ fn object_at(path: &str) -> String {
     }
 }
 
+fn value_at(path: &str) -> String {
+    if path.is_empty() { "the value".to_owned() } else { format!("the value at {path}") }
+}
+
 impl Error {
     /// The same error, seen from the value around the one in which it is.
-    fn under(mut self, step: &str) -> Self {
+    pub(super) fn under(mut self, step: &str) -> Self {
         match &mut self {
-            Self::DuplicateKey { path, .. } => {
+            Self::DuplicateKey { path, .. } | Self::UnreadableNumber { path } => {
                 let step = shown(step).replace('~', "~0").replace('/', "~1");
                 path.insert_str(0, &format!("/{step}"));
             }

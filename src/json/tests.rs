@@ -204,6 +204,25 @@ fn numbers_are_equal_by_their_value_whatever_their_size() {
 }
 
 #[test]
+fn numbers_that_not_every_program_can_read_are_said_with_their_place() {
+    let digits = |count: usize| "9".repeat(count);
+    for text in ["[1,-0.5e-999]", "1e308", &digits(308), &format!("0.{}", digits(998))] {
+        json(text).check_numbers().unwrap();
+    }
+    let check = |text: &str, place: &str| {
+        let told = json(text).check_numbers().unwrap_err().to_string();
+        let expected = format!(
+            "{place} is a number that not every program can read: it may have up to 1000 characters, and be up to 1.7976931348623157e308"
+        );
+        assert_eq!(told, expected, "{text:.80}");
+    };
+    check("1e999", "the value");
+    check(r#"{"a/b":[0,{"c":-2e308}]}"#, "the value at /a~1b/1/c");
+    check(&format!("[{}]", digits(5_000)), "the value at /0");
+    check(&format!("[0.{}]", digits(999)), "the value at /0");
+}
+
+#[test]
 fn integers_are_had_by_value_if_they_fit() {
     let cases = [
         ("9223372036854775807", Some(i64::MAX)),
@@ -317,6 +336,7 @@ proptest! {
         let text: String = text.into_iter().collect();
         match Json::parse(&text) {
             Ok(_) | Err(Error::DuplicateKey { .. } | Error::LoneSurrogate { .. }) => {}
+            Err(error @ Error::UnreadableNumber { .. }) => prop_assert!(false, "{}", error),
             Err(error @ (Error::Syntax { .. } | Error::TooDeep { .. } | Error::TooMany { .. })) => {
                 prop_assert!(!serde_takes(&text), "{}: {}", error, text);
             }

@@ -40,7 +40,7 @@ pub(crate) fn most_bytes(message: &Message) -> usize {
 }
 
 pub(crate) use self::{
-    read::{of_text, read, renamed},
+    read::{UNKNOWN, of_text, read, renamed},
     write::{event_within, members, page, write},
 };
 

@@ -31,8 +31,8 @@ fn check(raw: &[u8], expected: &str) {
 #[test]
 fn a_line_that_is_json_is_embedded_as_it_is_spelled() {
     check(
-        br#" {"id":1,"id":2, "n":1e400,"big":123456789012345678901.50,"u":"\u00e9\ud83e\udd80"}  "#,
-        r#","raw":{"id":1,"id":2, "n":1e400,"big":123456789012345678901.50,"u":"\u00e9\ud83e\udd80"}"#,
+        br#" {"id":1,"id":2, "n":1e300,"big":123456789012345678901.50,"u":"\u00e9\ud83e\udd80"}  "#,
+        r#","raw":{"id":1,"id":2, "n":1e300,"big":123456789012345678901.50,"u":"\u00e9\ud83e\udd80"}"#,
     );
     check(b"null", r#","raw":null"#);
     check("\"\u{2028}\"".as_bytes(), ",\"raw\":\"\u{2028}\"");
@@ -49,6 +49,30 @@ fn a_line_that_not_every_client_can_parse_is_base64() {
     check(b"\"\xff\"", r#","rawBase64":"Iv8i""#);
     check(br#""\ud800""#, r#","rawBase64":"Ilx1ZDgwMCI=""#);
     check(br#""\udc00 \ud800\u0041""#, r#","rawBase64":"Ilx1ZGMwMCBcdWQ4MDBcdTAwNDEi""#);
+}
+
+#[test]
+fn a_line_with_a_number_that_not_every_client_can_parse_is_base64() {
+    let is_embedded = |line: &str| raw_json(line.as_bytes()).is_some();
+    let digits = |count: usize| "9".repeat(count);
+    for number in [
+        "123456789012345678901234567890",
+        "-1.7976931348623157e308",
+        "1e-999",
+        &digits(300),
+        &format!("0.{}", digits(998)),
+    ] {
+        assert!(is_embedded(number), "{number}");
+        assert!(is_embedded(&format!(r#"{{"a":[0,{number},""],"b":{number}}}"#)), "{number}");
+    }
+    for number in ["1e999", "-1.8E+308", &digits(310), &digits(6000), &format!("0.{}", digits(999))]
+    {
+        assert!(!is_embedded(number), "{number}");
+        assert!(!is_embedded(&format!(r#"{{"a":[0,{number},""]}}"#)), "{number}");
+        // In a text it is none.
+        assert!(is_embedded(&format!(r#"{{"a":"{number}\\","{number}":0}}"#)), "{number}");
+    }
+    check(b"1e999", r#","rawBase64":"MWU5OTk=""#);
 }
 
 #[test]

@@ -111,6 +111,7 @@ fn parse(bytes: &[u8]) -> Result<Json, Failure> {
             error @ (json::Error::TooDeep { .. }
             | json::Error::TooMany { .. }
             | json::Error::DuplicateKey { .. }
+            | json::Error::UnreadableNumber { .. }
             | json::Error::LoneSurrogate { .. }),
         ) => Err(refused(error.to_string())),
     }

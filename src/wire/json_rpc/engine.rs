@@ -252,21 +252,40 @@ impl Engine {
         message: Json,
         link: Option<&Arc<Link>>,
     ) -> Result<Outcome> {
-        let app = || self.app.clone();
-        let (Some(link), true) = (link, method.is_page()) else {
-            return Ok(call(app(), method.rpc, message).await?.into());
+        if !method.is_page() {
+            return Ok(call(self.app.clone(), method.rpc, message).await?.into());
+        }
+        let Some(link) = link else {
+            return Ok(self.page(method, call, message).await?.into());
         };
         // Whoever waits for the first event of a page holds no room meanwhile.
         let message = match page::split(method, &message)? {
             Some((wait, page)) => {
-                call(app(), method.rpc, wait).await?;
+                call(self.app.clone(), method.rpc, wait).await?;
                 page
             }
             None => message,
         };
         let room = link.room().take(usize::MAX).await?;
-        let result = call(app(), method.rpc, message).await?;
+        let result = self.page(method, call, message).await?;
         Ok(Outcome::Result(result, Some(room)))
+    }
+
+    /// Reads a page, no larger than clients take by default unless one asks for more.
+    async fn page(
+        &self,
+        method: &'static Method,
+        call: methods::Answers<String>,
+        message: Json,
+    ) -> Result<String> {
+        let mut smaller = page::smaller(method, &message);
+        let mut result = call(self.app.clone(), method.rpc, message).await?;
+        while result.len() > page::MOST_TEXT_BYTES
+            && let Some(message) = smaller.next()
+        {
+            result = call(self.app.clone(), method.rpc, message).await?;
+        }
+        Ok(result)
     }
 }
 

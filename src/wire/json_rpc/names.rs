@@ -11,6 +11,7 @@ use crate::{
     wire::{
         schema::{Kind, Message, Shape, schema},
         schemas::reachable,
+        transcode::UNKNOWN,
     },
 };
 
@@ -20,17 +21,20 @@ pub(super) fn renamed(input: &Message, error: Error) -> Error {
     // The paths of a mask are quoted as they were read, in the names of proto files.
     let is_mask = input.proto_field(&field).is_some_and(|field| field.kind == Kind::FieldMask);
     let problem = if is_mask { words(input, &problem) } else { own_words(input, &problem) };
-    let field = path(input, &field);
+    let field = path(input, &field, problem.ends_with(UNKNOWN));
     Error::InvalidArgument { field: field.into(), problem }
 }
 
-/// A path of fields, as far as it is one.
-fn path(input: &Message, path: &str) -> String {
+/// A path of fields, as far as it is one. One that ends with what is unknown has that
+/// as it was sent, which may be how the proto files call a field that is here under
+/// another name, and before it what parameters are called.
+fn path(input: &Message, path: &str, is_unknown: bool) -> String {
     let mut message = Some(input);
     let steps = path.split('.').map(|step| {
         let (name, index) = step.split_at(step.find('[').unwrap_or(step.len()));
-        let field =
-            message.and_then(|message| message.proto_field(name).or_else(|| message.field(name)));
+        let field = message
+            .and_then(|message| message.proto_field(name).or_else(|| message.field(name)))
+            .filter(|field| !is_unknown || field.called() == name);
         let Some(field) = field else {
             message = None;
             return step.to_owned();
@@ -127,6 +131,13 @@ mod tests {
         assert_eq!(told, "startSeqs[0].x_y: use startSeq, not x_y");
         let told = names("UpdateSettingsRequest", "settings_json", "not beside value_json");
         assert_eq!(told, "settings: not beside value");
+        for sent in ["settings_json", "settingsJson", "no_such"] {
+            let told = names("UpdateSettingsRequest", sent, "X has no such field");
+            assert_eq!(told, format!("{sent}: X has no such field"));
+        }
+        let told =
+            names("CreateSessionRequest", "session.codex_options.a_b", "X has no such field");
+        assert_eq!(told, "session.codexOptions.a_b: X has no such field");
         let told = names("UpdateSessionRequest", "update_mask", "\"turn_count\" cannot be changed");
         assert_eq!(told, "updateMask: \"turnCount\" cannot be changed");
     }

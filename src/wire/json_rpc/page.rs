@@ -1,19 +1,30 @@
 //! Answers that may be large: pages of what there is, and chunks of output.
 
-use super::methods::{Call, Method};
+use super::{
+    CALLER,
+    methods::{Call, Method},
+};
 use crate::{
     Result,
     json::Json,
     proto,
     wire::{
-        operations::event::waits,
+        operations::event::{DEFAULT_MAX_EVENT_BYTES_IN_JSON, waits},
         schema::{Kind, Shape, schema},
         transcode,
     },
 };
 
 /// The bounds of what is only waited for: one event, however it is cut.
-const LEAST: [(&str, u32); 2] = [("pageSize", 1), ("maxBytes", 64 << 10)];
+const LEAST: [(&str, u32); 2] = [("pageSize", 1), ("maxBytes", LEAST_BYTES)];
+
+/// The least that `maxBytes` may be.
+const LEAST_BYTES: u32 = 64 << 10;
+
+/// The largest page for a client that does not say what it can take, as the text that
+/// it is: below the 1 MiB of a message that many a client takes by default, with room
+/// for what is around it.
+pub(super) const MOST_TEXT_BYTES: usize = (1 << 20) - (16 << 10);
 
 impl Method {
     /// Whether codex itself is asked first: that takes its time, for which no room is
@@ -45,7 +56,7 @@ pub(super) fn split(method: &Method, message: &Json) -> Result<Option<(Json, Jso
     }
     let input = schema().message(&method.rpc.input);
     let request: proto::ListEventsRequest = transcode::read(input, message.clone())?;
-    if !waits(request)? {
+    if !waits(&CALLER, request)? {
         return Ok(None);
     }
     let without = |names: &[&str]| {
@@ -57,6 +68,26 @@ pub(super) fn split(method: &Method, message: &Json) -> Result<Option<(Json, Jso
     let mut wait = without(&LEAST.map(|(name, _)| name));
     wait.extend(LEAST.map(|(name, least)| (name.to_owned(), least.into())));
     Ok(Some((Json::Object(wait), Json::Object(without(&["wait"])))))
+}
+
+/// The calls that read a page again, each time a smaller one: for a page whose text is
+/// larger than [`MOST_TEXT_BYTES`], since escapes and names take more in JSON. None
+/// where the client says what it can take, or the page is bounded otherwise.
+pub(super) fn smaller(method: &Method, message: &Json) -> impl Iterator<Item = Json> + use<> {
+    let input = schema().message(&method.rpc.input);
+    let is_bound = |name: &str| input.field(name).is_some_and(|field| field.name == "max_bytes");
+    let is_none =
+        |value: &Json| value.as_number().map_or(value.is_null(), |n| n.as_u64() == Some(0));
+    let members = message.as_object().unwrap_or_default();
+    let is_open = is_bound("maxBytes")
+        && members.iter().all(|(name, value)| !is_bound(name) || is_none(value));
+    let others: Vec<_> = members.iter().filter(|(name, _)| !is_bound(name)).cloned().collect();
+    let halves = std::iter::successors(Some(DEFAULT_MAX_EVENT_BYTES_IN_JSON / 2), |n| Some(n / 2));
+    halves.take_while(move |bytes| is_open && *bytes >= LEAST_BYTES).map(move |bytes| {
+        let mut members = others.clone();
+        members.push(("maxBytes".to_owned(), bytes.into()));
+        Json::Object(members)
+    })
 }
 
 #[cfg(test)]
@@ -80,6 +111,28 @@ mod tests {
         ] {
             assert_eq!(find(name).unwrap().is_page(), is_page, "{name}");
         }
+    }
+
+    #[test]
+    fn a_page_is_read_again_smaller_where_its_client_does_not_say_what_it_can_take() {
+        let again = |name: &str, message: &str| -> Vec<String> {
+            let message = Json::parse(message).unwrap();
+            let calls = smaller(find(name).unwrap(), &message);
+            calls.map(|call| call.to_string()).collect()
+        };
+        let all = [
+            r#"{"turn":1,"maxBytes":262144}"#,
+            r#"{"turn":1,"maxBytes":131072}"#,
+            r#"{"turn":1,"maxBytes":65536}"#,
+        ];
+        for name in ["session/listMessages", "session/getTrajectory"] {
+            for message in [r#"{"turn":1}"#, r#"{"maxBytes":0,"turn":1}"#] {
+                assert_eq!(again(name, message), all, "{name} {message}");
+            }
+        }
+        assert_eq!(again("events/list", r#"{"max_bytes":null}"#).len(), 3);
+        assert!(again("events/list", r#"{"max_bytes":1000000}"#).is_empty());
+        assert!(again("session/list", "{}").is_empty());
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(crate) async fn apply_controls(
     let parse = || -> Result<_> {
         let scope = parse_scope(&session_id, scope, Unsaid::IsRefused)?;
         let controls = parse_controls(controls.unwrap_or_default())?;
-        let settings = settings_json.map(|text| Settings::parse("settings_json", &text));
+        let settings = settings_json.map(|text| Settings::parse_new("settings_json", &text));
         let edit = Edit::Apply(controls, settings.transpose()?);
         Ok((scope, edit, parse_origin(actor, source, caller)?))
     };

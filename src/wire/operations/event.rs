@@ -8,7 +8,7 @@ use std::{
 use futures_util::{Stream, StreamExt as _, stream};
 
 use super::{
-    Caller,
+    Caller, Transport,
     fields::{parse_duration, parse_heartbeat, parse_id},
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The largest event that a client of a JSON transport gets that does not say
-/// what it can take.
+/// what it can take; on JSON-RPC, where an answer is one message, a page too.
 pub(crate) const DEFAULT_MAX_EVENT_BYTES_IN_JSON: u32 = 512 << 10;
 /// The most sessions that one watch may name.
 const MAX_SESSIONS: usize = 1_000;
@@ -64,10 +64,10 @@ pub(crate) async fn watch_events(
 /// As `ListEvents` of the contract lists.
 pub(crate) async fn list_events(
     app: &App,
-    _caller: &Caller,
+    caller: &Caller,
     request: proto::ListEventsRequest,
 ) -> Result<proto::ListEventsResponse> {
-    let query = parse_query(request)?;
+    let query = parse_query(caller, request)?;
     let EventPage { events, next_after, oldest, latest, epoch } = app.list_events(query).await?;
     Ok(proto::ListEventsResponse {
         events,
@@ -119,6 +119,19 @@ pub(crate) fn parse_limit(bytes: u32) -> Result<usize> {
 pub(crate) fn parse_limit_in_json(bytes: u32) -> Result<usize> {
     let default = DEFAULT_MAX_EVENT_BYTES_IN_JSON as usize;
     event::parse_bytes("max_event_bytes", bytes, default)
+}
+
+/// The field `max_bytes` of a page.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT outside its bounds.
+pub(crate) fn parse_page_bytes(caller: &Caller, bytes: u32) -> Result<usize> {
+    let default = match caller.transport {
+        Transport::JsonRpc => DEFAULT_MAX_EVENT_BYTES_IN_JSON as usize,
+        Transport::Grpc | Transport::Rest | Transport::Contract => event::DEFAULT_MAX_EVENT_BYTES,
+    };
+    event::parse_bytes("max_bytes", bytes, default)
 }
 
 /// A delivery that is no event as a message.
@@ -236,11 +249,11 @@ fn parse_starts(
 /// # Errors
 ///
 /// INVALID_ARGUMENT names the field.
-pub(crate) fn waits(request: proto::ListEventsRequest) -> Result<bool> {
-    Ok(!parse_query(request)?.wait.is_zero())
+pub(crate) fn waits(caller: &Caller, request: proto::ListEventsRequest) -> Result<bool> {
+    Ok(!parse_query(caller, request)?.wait.is_zero())
 }
 
-fn parse_query(request: proto::ListEventsRequest) -> Result<EventQuery> {
+fn parse_query(caller: &Caller, request: proto::ListEventsRequest) -> Result<EventQuery> {
     let proto::ListEventsRequest {
         session_id,
         after_seq,
@@ -259,7 +272,7 @@ fn parse_query(request: proto::ListEventsRequest) -> Result<EventQuery> {
         session: parse_id("session_id", &session_id)?,
         after: Seq(after_seq),
         count: count as usize,
-        bytes: event::parse_max_event_bytes("max_bytes", max_bytes)?,
+        bytes: parse_page_bytes(caller, max_bytes)?,
         wait: parse_duration("wait", wait, Duration::ZERO, MAX_WAIT)?.unwrap_or_default(),
         kinds: Kinds::parse(&kinds)?,
         epoch: (!epoch.is_empty()).then_some(epoch),

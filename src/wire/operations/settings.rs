@@ -197,7 +197,7 @@ fn parse_edit(
 ) -> Result<Edit> {
     match (settings_json, key, value_json) {
         (Some(text), None, None) => {
-            let settings = Settings::parse("settings_json", &text)?;
+            let settings = Settings::parse_new("settings_json", &text)?;
             Ok(match mode {
                 proto::UpdateMode::Unspecified | proto::UpdateMode::Merge => Edit::Merge(settings),
                 proto::UpdateMode::Replace => Edit::Replace(settings),
@@ -205,7 +205,7 @@ fn parse_edit(
         }
         (None, Some(key), Some(text)) => {
             let key = settings::parse_key(&key)?.to_owned();
-            Ok(Edit::Set(key, Value::parse("value_json", &text)?))
+            Ok(Edit::Set(key, Value::parse_new("value_json", &text)?))
         }
         (Some(_), _, _) => Err(Error::invalid(
             "settings_json",

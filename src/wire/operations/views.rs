@@ -2,13 +2,13 @@
 
 use super::{
     Caller,
+    event::parse_page_bytes,
     fields::parse_id,
     token::{sealed, unsealed},
 };
 use crate::{
     Error, Result,
     app::{App, TurnPage},
-    event,
     id::{Seq, SessionId, TurnNumber},
     proto,
     session::transcript::{Page, Place, Query},
@@ -48,10 +48,10 @@ pub(crate) async fn list_turns(
 /// As `ListMessages` of the contract lists.
 pub(crate) async fn list_messages(
     app: &App,
-    _caller: &Caller,
+    caller: &Caller,
     request: proto::ListMessagesRequest,
 ) -> Result<proto::ListMessagesResponse> {
-    let query = parse_messages(&request)?;
+    let query = parse_messages(caller, &request)?;
     let page = app.messages(&query).await?;
     Ok(messages(&query, page))
 }
@@ -63,10 +63,10 @@ pub(crate) async fn list_messages(
 /// As `GetTrajectory` of the contract lists.
 pub(crate) async fn get_trajectory(
     app: &App,
-    _caller: &Caller,
+    caller: &Caller,
     request: proto::GetTrajectoryRequest,
 ) -> Result<proto::GetTrajectoryResponse> {
-    let query = parse_trajectory(&request)?;
+    let query = parse_trajectory(caller, &request)?;
     let page = app.trajectory(&query).await?;
     Ok(trajectory(&query, page))
 }
@@ -112,7 +112,7 @@ impl TurnListing {
 /// # Errors
 ///
 /// INVALID_ARGUMENT.
-fn parse_messages(request: &proto::ListMessagesRequest) -> Result<Query> {
+fn parse_messages(caller: &Caller, request: &proto::ListMessagesRequest) -> Result<Query> {
     let proto::ListMessagesRequest { session_id, turn, page_size, page_token, max_bytes } = request;
     let session = parse_id("session_id", session_id)?;
     let turn = (*turn != 0).then_some(TurnNumber(*turn));
@@ -120,7 +120,7 @@ fn parse_messages(request: &proto::ListMessagesRequest) -> Result<Query> {
         session,
         turn,
         count: parse_page_size(*page_size, "messages")? as usize,
-        bytes: event::parse_max_event_bytes("max_bytes", *max_bytes)?,
+        bytes: parse_page_bytes(caller, *max_bytes)?,
         place: parse_place(page_token, &purpose(MESSAGES, session, turn))?,
         characters: None,
     })
@@ -141,7 +141,7 @@ fn messages(query: &Query, page: Page<proto::SessionMessage>) -> proto::ListMess
 /// # Errors
 ///
 /// INVALID_ARGUMENT.
-fn parse_trajectory(request: &proto::GetTrajectoryRequest) -> Result<Query> {
+fn parse_trajectory(caller: &Caller, request: &proto::GetTrajectoryRequest) -> Result<Query> {
     let proto::GetTrajectoryRequest {
         session_id,
         turn,
@@ -162,7 +162,7 @@ fn parse_trajectory(request: &proto::GetTrajectoryRequest) -> Result<Query> {
         session,
         turn,
         count: parse_page_size(*page_size, "steps")? as usize,
-        bytes: event::parse_max_event_bytes("max_bytes", *max_bytes)?,
+        bytes: parse_page_bytes(caller, *max_bytes)?,
         place: parse_place(page_token, &purpose(STEPS, session, turn))?,
         characters: (!full).then_some(characters as usize),
     })

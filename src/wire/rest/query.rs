@@ -64,7 +64,7 @@ fn put_in(
     let end = name.find(['.', '[']).unwrap_or(name.len());
     let (head, rest) = name.split_at(end);
     let Some(field) = message.field(head) else {
-        return invalid(format!("{} has no such field", message.name));
+        return invalid(format!("{} {}", message.name, transcode::UNKNOWN));
     };
     let of_key = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     match (field.shape, &field.kind, of_key, rest.strip_prefix('.')) {

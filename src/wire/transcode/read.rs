@@ -53,10 +53,15 @@ pub(crate) fn of_text(field: &Field, path: &str, text: String) -> Result<Json> {
     }
 }
 
+/// What is said of a member that its message does not have.
+pub(crate) const UNKNOWN: &str = "has no such field";
+
 /// An error of an operation that took this message, with the name of the field
-/// that our JSON has for it: of JSON that is itself in it, not that of a text.
+/// that our JSON has for it: of JSON that is itself in it, not that of a text. A
+/// member that the message does not have keeps the name by which it was sent.
 pub(crate) fn renamed(message: &Message, mut error: Error) -> Error {
-    if let Error::InvalidArgument { field, problem: _ } = &mut error
+    if let Error::InvalidArgument { field, problem } = &mut error
+        && !problem.ends_with(UNKNOWN)
         && let Some(known) = message.proto_field(field)
     {
         *field = known.called().to_owned().into();
@@ -74,7 +79,7 @@ fn object(message: &Message, json: Json, path: &str) -> Result<Json> {
     for (name, value) in members {
         let Some(field) = message.field(&name) else {
             let path = join(path, &shown(&name));
-            return Err(invalid(&path, format!("{} has no such field", message.name)));
+            return Err(invalid(&path, format!("{} {UNKNOWN}", message.name)));
         };
         let path = join(path, field.called());
         // Null is how proto3 JSON says that a field is not set; but it is JSON.

@@ -106,7 +106,7 @@ fn output_is_read_in_chunks_that_say_how_much_there_is() {
         let data = chunk["data"].as_str().unwrap_or_default();
         let data = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, data);
         let data = data.unwrap();
-        assert!(data.len() <= 1 << 20);
+        assert!(data.len() <= 512 << 10);
         if data.is_empty() {
             break;
         }
@@ -139,7 +139,7 @@ fn the_server_tells_what_it_is_and_what_it_allows() {
         "maxUnsentNotifications": 8,
         "maxUnsentOfSubscription": 4,
         "maxBatchAnswerBytes": 64 << 20,
-        "maxChunkBytes": 1 << 20,
+        "maxChunkBytes": 512 << 10,
     });
     assert_eq!(info["limits"]["jsonRpc"], expected);
 }

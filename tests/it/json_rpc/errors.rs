@@ -86,11 +86,16 @@ fn hostile_parameters_are_refused_by_what_is_wrong_with_them() {
     let server = ledger::setup().start();
     let rpc = Rpc::new(&server);
     let deep = format!("{{\"settings\":{{\"a\":{}1{}}}}}", "[".repeat(200), "]".repeat(200));
+    let digits = "9".repeat(5_000);
+    let long = format!(r#"{{"scope":"SCOPE_DEFAULT","key":"k","value":{digits}}}"#);
     for (params, wanted) in [
         (r#"{"scope":"SCOPE_DEFAULT","settings":{"a":1,"a":2}}"#, "twice"),
         (r#"{"scope":"SCOPE_DEFAULT","settings":{"a":"\ud800"}}"#, "surrogate"),
         (&deep, "deep"),
+        (r#"{"scope":"SCOPE_DEFAULT","settings":{"a":[1,1e999]}}"#, "settings: the value at /a/1"),
+        (&long, "value: the value is a number that not every program can read"),
         (r#"{"scope":"SCOPE_DEFAULT","settings":{"a":1},"nope":1}"#, "no such field"),
+        (r#"{"settings_json":"{}"}"#, "settings_json: UpdateSettingsRequest has no such field"),
         (r#"["SCOPE_DEFAULT"]"#, "by their names"),
         (r#""SCOPE_DEFAULT""#, "by their names"),
         (r#"{"scope":"NOPE","settings":{}}"#, "expected one of"),

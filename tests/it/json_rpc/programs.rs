@@ -31,15 +31,27 @@ fn block(language: &str) -> String {
 fn after_a_turn() -> (Server, Rpc, String, Vec<u64>) {
     let server = ledger::setup().start();
     let rpc = Rpc::new(&server);
-    let id = rpc.create(&server, "thread,turn,big:2000000,message,completed");
+    // Texts of nothing but escapes take six times as much in JSON.
+    let escapes = server.work().join("escapes");
+    let text = "\\u001b".repeat(10_000);
+    let line = format!(
+        r#"{{"type":"item.completed","item":{{"id":"c","type":"agent_message","text":"{text}"}}}}"#
+    );
+    fs::write(&escapes, format!("{line}\n").repeat(60)).unwrap();
+    let script = format!(
+        "thread,turn,big:2000000,print:40:60000,cat:{},message,completed",
+        escapes.display()
+    );
+    let id = rpc.create(&server, &script);
     rpc.rest(&id);
-    let latest = rpc.ok("events/list", &json!({"sessionId": id}))["latestSeq"].clone();
+    let one = json!({"sessionId": id, "pageSize": 1});
+    let latest = rpc.ok("events/list", &one)["latestSeq"].clone();
     let latest: u64 = latest.as_str().unwrap().parse().unwrap();
     (server, rpc, id, (1..=latest).collect())
 }
 
 #[test]
-fn a_program_in_python_calls_by_post_and_watches_over_websockets() {
+fn a_program_in_python_calls_by_post_and_reads_all_over_websockets_with_their_defaults() {
     let (server, _, id, seqs) = after_a_turn();
     let url = format!("http://{}/rpc", server.tcp());
     let script = toolchain::tests_dir().join("clients/python/json_rpc.py");
@@ -56,6 +68,12 @@ fn a_program_in_python_calls_by_post_and_watches_over_websockets() {
         "reasons": ["UNIMPLEMENTED", "SESSION_NOT_FOUND"],
         "seqs": seqs,
         "closed": "END",
+        "listed": seqs,
+        // The prompt, and what the agent said: big, 40, 60 and one.
+        "messages": 103,
+        "steps": 103,
+        // Beside those the lines of the thread and of the turn's beginning and end.
+        "lines": 105,
     });
     assert_eq!(serde_json::from_str::<Value>(&said).unwrap(), expected);
 }
@@ -126,4 +144,25 @@ fn the_program_of_the_page_sees_all_of_a_session_though_the_server_is_killed() {
         events.iter().map(|line| line.split(' ').next().unwrap().parse().unwrap()).collect();
     assert_eq!(seqs, (1..=events.len()).collect::<Vec<_>>(), "none is missing, none twice");
     assert!(events.iter().any(|line| line.contains("'text': 'two'")));
+}
+
+#[test]
+fn the_program_of_the_page_leaves_the_defaults_as_they_were() {
+    let server = ledger::setup().start();
+    let rpc = Rpc::new(&server);
+    let kept = json!({"scope": "SCOPE_DEFAULT", "settings": {"team": "own"}});
+    rpc.ok("settings/update", &kept);
+    let said = said(
+        Command::new(toolchain::python())
+            .args(["-c", &block("python")])
+            .arg(server.work())
+            .arg("FAKE_AGENT=thread,turn,completed")
+            .env("SWITCHBOARD_HOME", server.home()),
+    );
+    assert!(said.ends_with("closed: END\n") && !said.contains("operator"), "{said}");
+    let defaults = rpc.ok("settings/get", &json!({"scope": "SCOPE_DEFAULT"}));
+    assert_eq!(defaults["settings"], json!({"team": "own"}));
+    let of_defaults = json!({"filter": {"scope": "SCOPE_DEFAULT"}});
+    let entries = rpc.ok("audit/list", &of_defaults)["entries"].as_array().unwrap().len();
+    assert_eq!(entries, 3, "one before, and it wrote one and took it away");
 }

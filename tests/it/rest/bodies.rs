@@ -61,6 +61,9 @@ fn a_body_is_json_and_says_so_and_has_its_bounds() {
     assert_eq!(send(&[], b""), (200, None), "nothing is an empty object");
     let large = format!("{{\"requestId\":\"{}\"}}", "x".repeat(1 << 20));
     assert_eq!(send(&[JSON], large.as_bytes()), (413, Some("PAYLOAD_TOO_LARGE".to_owned())));
+    let unknown = br#"{"settings_json":"{}"}"#;
+    let said = refused(&rest, "PATCH /v1/defaults/settings", &[JSON], unknown);
+    assert_eq!(said, "settings_json: UpdateSettingsRequest has no such field");
     let said = refused(&rest, "GET /v1/sessions", &[JSON], b"{}");
     assert_eq!(said, "body: GET takes none: use the query");
 }

@@ -10,11 +10,12 @@ fn nested(depth: usize) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn texts_that_could_be_read_in_two_ways_are_refused_and_change_nothing() {
+async fn texts_that_could_be_read_in_two_ways_or_not_by_all_are_refused_and_change_nothing() {
     let server = ledger::setup().start();
     let clients = server.connect_to_socket().await;
     let id = pending(&clients, &server).await;
     let too_deep = nested(65);
+    let long_number = "9".repeat(5_000);
     for value in [
         "",
         " ",
@@ -38,6 +39,9 @@ async fn texts_that_could_be_read_in_two_ways_are_refused_and_change_nothing() {
         r#"{"a":1,"a":1}"#,
         r#"{"a":1,"\u0061":2}"#,
         r#"[[{"x":{"b":1,"c":{},"b":1}}]]"#,
+        "1e400",
+        r#"{"a":[-1e309]}"#,
+        &long_number,
         &too_deep,
         &"[".repeat(500_000),
     ] {
@@ -63,7 +67,7 @@ async fn what_is_odd_and_has_one_meaning_comes_back_as_it_was_written_also_after
     let id = pending(&clients, &server).await;
     let deepest = nested(64);
     let values = [
-        "1e400",
+        "1e300",
         "-0",
         "0.10",
         "1E+2",
@@ -89,7 +93,7 @@ async fn what_is_odd_and_has_one_meaning_comes_back_as_it_was_written_also_after
     assert_eq!(get(&clients, &id).await, expected);
     // Numbers are compared by their value, and to the last digit.
     for (key, same, other) in [
-        ("k00", "10e399", "1e401"),
+        ("k00", "10e299", "1e301"),
         ("k01", "0.0e9", "-1"),
         ("k02", "1e-1", "0.1000000000000000000001"),
         ("k04", "9007199254740993.0", "9007199254740992"),
