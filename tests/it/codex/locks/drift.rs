@@ -300,3 +300,27 @@ async fn controls_that_come_to_what_a_profile_of_permissions_has_are_no_drift() 
     let contexts = stage.turn_contexts(&session.thread_id);
     assert_eq!(context(contexts[0].clone()), context(contexts[1].clone()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_profile_says_is_not_hidden_by_what_a_session_takes_from_its_lock() {
+    let stage = Stage::new().await;
+    let (_, lock) = stage.locked().await;
+    fs::write(stage.home.path().join("deep.config.toml"), "model = \"gpt-5.4\"\n").unwrap();
+    let deep = || Session {
+        codex_options: Some(CodexOptions { profile: "deep".to_owned(), ..CodexOptions::default() }),
+        ..Session::default()
+    };
+    let drift = stage.drift(&lock, deep()).await;
+    let found: Vec<_> = drift.iter().map(|value| (&*value.key, &*value.actual)).collect();
+    assert_eq!(found, [("config.model", "\"gpt-5.4\"")]);
+    let refused = stage.try_replay(&lock, deep()).await.unwrap_err();
+    assert_eq!(metadata(&refused)["keys"], "config.model");
+    // The lock's sandbox keeps nothing from anybody.
+    let narrower = Session {
+        codex_options: options("sandbox_workspace_write.exclude_slash_tmp", "true"),
+        ..Session::default()
+    };
+    let drift = stage.drift(&lock, narrower).await;
+    let keys: Vec<_> = drift.iter().map(|value| &*value.key).collect();
+    assert_eq!(keys, ["config.sandbox_workspace_write.exclude_slash_tmp"]);
+}
