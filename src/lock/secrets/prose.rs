@@ -9,12 +9,41 @@ use super::{names_secret, urls::is_mixed};
 /// A value that is shorter may be any word.
 const SHORTEST: usize = 8;
 
+/// The same where the name before a colon is one word, as people write it too, and no
+/// scheme of HTTP follows.
+const SHORTEST_BEHIND_WORDS: usize = 20;
+
+/// How many characters behind a sign are looked at: a secret that is longer has begun by then.
+const LONGEST: usize = 512;
+
 /// Whether a text has a name of a secret somewhere, and a value of one behind it.
 pub(super) fn names_secret_value(text: &str) -> bool {
     text.match_indices(['=', ':']).any(|(at, sign)| {
         let name = name_before(&text[..at]);
-        names_secret(name) && is_mixed(value_behind(&text[at + sign.len()..]), SHORTEST)
+        let behind = &text[at + sign.len()..];
+        names_secret(name) && !is_many(name) && {
+            let end = behind.char_indices().nth(LONGEST).map_or(behind.len(), |(at, _)| at);
+            let (value, has_scheme) = value_behind(&behind[..end]);
+            let is_word = sign == ":" && !name.contains(['_', '-']) && !has_scheme;
+            let shortest = if is_word { SHORTEST_BEHIND_WORDS } else { SHORTEST };
+            !is_file(value) && is_mixed(value, shortest)
+        }
     })
+}
+
+/// Whether a name is of several: `tokens: cl100k_base` counts or describes.
+fn is_many(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["tokens", "secrets", "passwords"].iter().any(|many| name.ends_with(many))
+}
+
+/// Whether a value is the path of a file, which no secret has the form of.
+fn is_file(value: &str) -> bool {
+    let extension = value.rsplit_once('.').map(|(_, extension)| extension);
+    value.contains('/')
+        && extension.is_some_and(|it| {
+            (1..=5).contains(&it.len()) && it.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
 }
 
 /// The name that a text ends with.
@@ -24,8 +53,9 @@ fn name_before(text: &str) -> &str {
     &text[text.trim_end_matches(is_part).len()..]
 }
 
-/// The value that a text begins with, without its quotes and the scheme of HTTP.
-fn value_behind(text: &str) -> &str {
+/// The value that a text begins with, without its quotes and the scheme of HTTP, and
+/// whether it had one.
+fn value_behind(text: &str) -> (&str, bool) {
     let is_around = |c: char| matches!(c, ' ' | '"' | '\'' | '`');
     let text = text.trim_start_matches(is_around);
     let scheme = ["bearer ", "basic ", "token "].into_iter().find(|scheme| {
@@ -36,5 +66,5 @@ fn value_behind(text: &str) -> &str {
         c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ';' | ',' | '&' | '|' | ')' | '}' | ']')
     };
     // A sentence may end behind it.
-    text.split(is_end).next().unwrap_or_default().trim_end_matches('.')
+    (text.split(is_end).next().unwrap_or_default().trim_end_matches('.'), scheme.is_some())
 }

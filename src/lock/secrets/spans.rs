@@ -66,11 +66,11 @@ fn private_keys(text: &str) -> Vec<Range<usize>> {
         if found.last().is_some_and(|last| at < last.end) {
             continue;
         }
-        let Some(head) = text[at..].find(KEY_END).map(|length| at + length + KEY_END.len()) else {
-            break;
-        };
-        // The mark of a public key may stand before that of a private one.
-        if text[at + begin.len()..head].contains("-----B") || text[at..head].contains(end) {
+        // The label ends with the next hyphens: whatever it is of, not further.
+        let label = at + begin.len();
+        let Some(rest) = text[label..].find("-----") else { break };
+        let head = label + rest + "-----".len();
+        if !text[..head].ends_with(KEY_END) {
             continue;
         }
         let tail = text[head..].find(end).map(|length| head + length + end.len());

@@ -181,6 +181,10 @@ fn a_form_tells_of_a_secret_wherever_it_is() {
         "In Python: token = os.environ[\"TOKEN9\"], key(token=f1(x)), token=next_token2()",
         "At most max_tokens=128000, in utf-8, by api_key_file=a1b2c3d4e5.",
         "é: pássword: ünï",
+        "Report `PASS: tests/it/test_session42.py` for each. PASS: src/session42.rs",
+        "First pass: step1Parser. tokens: cl100k_base. Model tokens: gpt-4o-128k.",
+        "token: Int32Literal. Authorization: OAuth2.0 with PKCE. CSRF token: X-CSRF-Token2",
+        "Passwords: bcrypt-12rounds. design-tokens: tokens/v2/colors2.json",
     ] {
         let table = Table::from_iter([("x".to_owned(), value.into())]);
         assert_eq!(find(&table), NONE, "{value}");

@@ -278,12 +278,16 @@ impl Engine {
         call: methods::Answers<String>,
         message: Json,
     ) -> Result<String> {
-        let mut smaller = page::smaller(method, &message);
-        let mut result = call(self.app.clone(), method.rpc, message).await?;
+        if !page::is_by_default(method, &message) {
+            return call(self.app.clone(), method.rpc, message).await;
+        }
+        let mut message = message;
+        let mut result = call(self.app.clone(), method.rpc, message.clone()).await?;
         while result.len() > page::MOST_TEXT_BYTES
-            && let Some(message) = smaller.next()
+            && let Some(smaller) = page::smaller(method, &message, &result)
         {
-            result = call(self.app.clone(), method.rpc, message).await?;
+            message = smaller;
+            result = call(self.app.clone(), method.rpc, message.clone()).await?;
         }
         Ok(result)
     }

@@ -70,24 +70,43 @@ pub(super) fn split(method: &Method, message: &Json) -> Result<Option<(Json, Jso
     Ok(Some((Json::Object(wait), Json::Object(without(&["wait"])))))
 }
 
-/// The calls that read a page again, each time a smaller one: for a page whose text is
-/// larger than [`MOST_TEXT_BYTES`], since escapes and names take more in JSON. None
-/// where the client says what it can take, or the page is bounded otherwise.
-pub(super) fn smaller(method: &Method, message: &Json) -> impl Iterator<Item = Json> + use<> {
+/// Whether a page may be as large as it is by default: its client does not say what it
+/// can take.
+pub(super) fn is_by_default(method: &Method, message: &Json) -> bool {
     let input = schema().message(&method.rpc.input);
-    let is_bound = |name: &str| input.field(name).is_some_and(|field| field.name == "max_bytes");
-    let is_none =
-        |value: &Json| value.as_number().map_or(value.is_null(), |n| n.as_u64() == Some(0));
+    let is_none = |value: &Json| match (value.as_number(), value.as_str()) {
+        (Some(number), _) => number.as_u64() == Some(0),
+        (None, Some(text)) => text == "0",
+        (None, None) => value.is_null(),
+    };
+    let is_bound = |name: &str| input.field(name).is_some_and(|field| field.json == "maxBytes");
     let members = message.as_object().unwrap_or_default();
-    let is_open = is_bound("maxBytes")
-        && members.iter().all(|(name, value)| !is_bound(name) || is_none(value));
-    let others: Vec<_> = members.iter().filter(|(name, _)| !is_bound(name)).cloned().collect();
-    let halves = std::iter::successors(Some(DEFAULT_MAX_EVENT_BYTES_IN_JSON / 2), |n| Some(n / 2));
-    halves.take_while(move |bytes| is_open && *bytes >= LEAST_BYTES).map(move |bytes| {
-        let mut members = others.clone();
-        members.push(("maxBytes".to_owned(), bytes.into()));
-        Json::Object(members)
-    })
+    is_bound("maxBytes") && members.iter().all(|(name, value)| !is_bound(name) || is_none(value))
+}
+
+/// The call that reads a page again where its text is larger than [`MOST_TEXT_BYTES`],
+/// since escapes and names take more in JSON: with fewer entries, and where there is one
+/// with fewer bytes of it. None where it cannot be smaller.
+pub(super) fn smaller(method: &Method, message: &Json, page: &str) -> Option<Json> {
+    let entries = Json::parse(page).ok()?;
+    let entries = entries.as_object()?.iter().find_map(|(_, value)| value.as_array())?.len();
+    if entries > 1 {
+        let fitting = entries * MOST_TEXT_BYTES / page.len();
+        return Some(with(method, message, "pageSize", fitting.clamp(1, entries - 1) as u64));
+    }
+    let bytes = message.get("maxBytes").and_then(|bytes| bytes.as_number()?.as_u64());
+    let bytes = bytes.filter(|bytes| *bytes > 0).unwrap_or(DEFAULT_MAX_EVENT_BYTES_IN_JSON.into());
+    let half = bytes / 2;
+    (half >= LEAST_BYTES.into()).then(|| with(method, message, "maxBytes", half))
+}
+
+/// A request with another value of a number, by whichever name it was given.
+fn with(method: &Method, message: &Json, name: &str, value: u64) -> Json {
+    let input = schema().message(&method.rpc.input);
+    let is_it = |given: &str| input.field(given).is_some_and(|field| field.json == name);
+    let members = message.as_object().unwrap_or_default();
+    let others = members.iter().filter(|(given, _)| !is_it(given)).cloned();
+    Json::Object(others.chain([(name.to_owned(), value.into())]).collect())
 }
 
 #[cfg(test)]
@@ -115,24 +134,41 @@ mod tests {
 
     #[test]
     fn a_page_is_read_again_smaller_where_its_client_does_not_say_what_it_can_take() {
-        let again = |name: &str, message: &str| -> Vec<String> {
-            let message = Json::parse(message).unwrap();
-            let calls = smaller(find(name).unwrap(), &message);
-            calls.map(|call| call.to_string()).collect()
+        let is_by_default = |name: &str, message: &str| {
+            super::is_by_default(find(name).unwrap(), &Json::parse(message).unwrap())
         };
-        let all = [
-            r#"{"turn":1,"maxBytes":262144}"#,
-            r#"{"turn":1,"maxBytes":131072}"#,
-            r#"{"turn":1,"maxBytes":65536}"#,
-        ];
-        for name in ["session/listMessages", "session/getTrajectory"] {
-            for message in [r#"{"turn":1}"#, r#"{"maxBytes":0,"turn":1}"#] {
-                assert_eq!(again(name, message), all, "{name} {message}");
+        for message in
+            [r#"{"turn":1}"#, r#"{"maxBytes":0}"#, r#"{"max_bytes":null}"#, r#"{"maxBytes":"0"}"#]
+        {
+            for name in ["session/listMessages", "session/getTrajectory", "events/list"] {
+                assert!(is_by_default(name, message), "{name} {message}");
             }
         }
-        assert_eq!(again("events/list", r#"{"max_bytes":null}"#).len(), 3);
-        assert!(again("events/list", r#"{"max_bytes":1000000}"#).is_empty());
-        assert!(again("session/list", "{}").is_empty());
+        assert!(!is_by_default("events/list", r#"{"max_bytes":1000000}"#));
+        assert!(!is_by_default("events/list", r#"{"maxBytes":"1000000"}"#));
+        assert!(!is_by_default("session/list", "{}"));
+    }
+
+    #[test]
+    fn fewer_entries_come_before_fewer_bytes_of_one() {
+        let again = |message: &str, entries: usize, bytes: usize| {
+            let page = format!(r#"{{"messages":[{}]}}"#, vec!["0"; entries].join(","));
+            let page = page.clone() + &" ".repeat(bytes - page.len());
+            let message = Json::parse(message).unwrap();
+            let call = smaller(find("session/listMessages").unwrap(), &message, &page);
+            call.map(|call| call.to_string())
+        };
+        let told = |text: &str| Some(text.to_owned());
+        let large = 4 * MOST_TEXT_BYTES;
+        let request = r#"{"turn":1,"page_size":500}"#;
+        assert_eq!(again(request, 100, large), told(r#"{"turn":1,"pageSize":25}"#));
+        assert_eq!(again(request, 100, MOST_TEXT_BYTES + 1), told(r#"{"turn":1,"pageSize":99}"#));
+        assert_eq!(again(request, 2, large), told(r#"{"turn":1,"pageSize":1}"#));
+        let one = r#"{"pageSize":1,"max_bytes":0}"#;
+        assert_eq!(again(one, 1, large), told(r#"{"pageSize":1,"maxBytes":262144}"#));
+        let less = r#"{"pageSize":1,"maxBytes":131072}"#;
+        assert_eq!(again(less, 1, large), told(r#"{"pageSize":1,"maxBytes":65536}"#));
+        assert_eq!(again(r#"{"pageSize":1,"maxBytes":65536}"#, 1, large), None);
     }
 
     #[test]

@@ -270,7 +270,10 @@ class Transport:
 
     @contextlib.contextmanager
     def _left_if_interrupted(self) -> Iterator[None]:
-        """Make a connection anew after Ctrl-C, and let streams of other threads keep the old one.
+        """Make a connection anew after an interrupt; streams of other threads keep the old one.
+
+        Such as Ctrl-C, or whatever the handler of another signal raises: all that this client
+        and grpcio do not raise themselves.
 
         grpcio (1.85) guards a channel by a `threading.Condition`, which Python code takes and
         releases, so that an interrupt at the wrong moment leaves it taken: no stream over that
@@ -278,7 +281,7 @@ class Transport:
         """
         try:
             yield
-        except Exception:
+        except (SwitchboardError, grpc.RpcError, ValueError, RuntimeError):
             raise
         except BaseException:
             held = self._held
