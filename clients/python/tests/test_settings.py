@@ -115,7 +115,7 @@ def test_what_is_in_the_way_of_a_namespace_is_named(chat: Chat) -> None:
 def test_numbers_beside_what_is_merged_keep_their_text(chat: Chat, sb: Switchboard) -> None:
     from switchboard import _json
 
-    text = '{"a":1.00,"b":[1e2,-0,123456789012345678901234567890],"c":1e400}'
+    text = '{"a":1.00,"b":[1e2,-0,123456789012345678901234567890],"c":1e300}'
     chat.settings.set("n", _json.loads(text))
     chat.settings.namespace("n.d").set(0.5)
     assert _json.dumps(chat.settings.get("n"), "n") == text[:-1] + ',"d":0.5}'
@@ -125,6 +125,9 @@ def test_numbers_beside_what_is_merged_keep_their_text(chat: Chat, sb: Switchboa
     with pytest.raises(InvalidArgument, match="value") as raised:
         chat.settings.set("n", float("nan"))
     assert raised.value.field == "value"
+    # One that no double can hold is for few to read.
+    with pytest.raises(InvalidArgument, match="number"):
+        chat.settings.set("n", _json.loads("1e400"))
 
 
 def test_two_that_merge_at_once_lose_nothing(shared: Server, chat: Chat) -> None:

@@ -2,7 +2,7 @@
 //! programs, whole.
 
 use super::*;
-use crate::ledger;
+use crate::ledger::{self, Watcher};
 
 /// What a command that is refused says to people.
 fn shown(home: &Path, arguments: &[&str]) -> String {
@@ -15,8 +15,10 @@ async fn a_refusal_keeps_its_reason_and_all_that_one_needs_to_act() {
     let (home, work) = (server.home(), server.work());
     let other = "aaaa2222-0000-4000-8000-000000000000";
     make(&server, other).await;
-    let wait = format!("FAKE_AGENT=thread,turn,wait:{}", work.join("gate").display());
+    let wait = format!("FAKE_AGENT=thread,turn,message:ready,wait:{}", work.join("gate").display());
     said(&home, &["send", "--detach", &ID[..8], &wait]);
+    // From here on nothing happens in it: each command is refused twice with the same words.
+    Watcher::start(&server.connect().await, ID).message("ready").await;
     let cases: [(&[&str], &str, &str, Value); 6] = [
         (
             &["sessions", "show", "aaaa"],
