@@ -122,8 +122,16 @@ async fn stuck_clients(server: &Server) -> impl Sized + use<> {
         max_event_bytes: 16 << 20,
         ..WatchEventsRequest::default()
     };
-    let unread = unread.events.clone().watch_events(request).await.unwrap().into_inner();
-    ledger::open_watches(&clients, 1).await;
+    let mut unread = unread.events.clone().max_decoding_message_size(usize::MAX);
+    let mut unread = unread.watch_events(request).await.unwrap().into_inner();
+    // With the first large event the server is on its way with the next, for which there
+    // is no room.
+    loop {
+        let message = unread.message().await.unwrap().unwrap().message;
+        if matches!(message, Some(Message::Event(event)) if event.raw.len() > 1_000_000) {
+            break;
+        }
+    }
     let mut unfinished = TcpStream::connect(server.tcp()).unwrap();
     unfinished.write_all(b"POST /healthz HTTP/1.1\r\nhost: localhost\r\n").unwrap();
     (clients, unread, unfinished)
