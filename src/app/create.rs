@@ -193,9 +193,10 @@ impl App {
         let lock = self.lock_for(&kind, new.lock).await?;
         let mut chosen = None;
         if let Some((given, lock)) = &lock {
-            let has_options = session.options != proto::CodexOptions::default();
-            chosen = has_options.then(|| session.controls.clone());
+            let before = session.controls.clone();
             locks::adopt(&mut session.working_directory, &mut session.controls, lock);
+            let has_options = session.options != proto::CodexOptions::default();
+            chosen = Some(before).filter(|before| has_options && *before != session.controls);
             session.lock = Some(locks::of(&given.text, lock, given.any_version));
         }
         session.persist |= self.sessions.persists_all();
@@ -236,8 +237,8 @@ pub(super) struct Planned {
     pub(super) lock: Option<(String, Lock)>,
     /// Its settings.
     settings: Settings,
-    /// The controls that were chosen for it, before it took those of its lock, where it
-    /// has a lock and options beside: they would hide what the options say otherwise.
+    /// The controls that were chosen for it, where it took others of its lock and has
+    /// options beside, which those would hide.
     pub(super) chosen: Option<Controls>,
 }
 

@@ -211,6 +211,11 @@ impl Message {
 }
 
 impl Field {
+    /// The name of the message that a value of it is, or that a value of its map is.
+    pub(crate) fn message(&self) -> Option<&str> {
+        if let Kind::Message(name) = &self.kind { Some(name) } else { None }
+    }
+
     /// The name in the manner of the proto file; that of the JSON itself where it
     /// is embedded.
     pub(crate) fn called(&self) -> &str {

@@ -55,9 +55,7 @@ where
     let (mut seen, mut open) = (BTreeSet::new(), names.collect::<Vec<_>>());
     while let Some(name) = open.pop() {
         if seen.insert(name) {
-            open.extend(schema().message(name).fields.iter().filter_map(|field| {
-                if let Kind::Message(inner) = &field.kind { Some(inner.as_str()) } else { None }
-            }));
+            open.extend(schema().message(name).fields.iter().filter_map(Field::message));
         }
     }
     seen

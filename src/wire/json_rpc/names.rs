@@ -39,24 +39,8 @@ fn path(input: &Message, path: &str, is_unknown: bool) -> String {
             message = None;
             return step.to_owned();
         };
-        message = match &field.kind {
-            Kind::Message(inner) if field.shape != Shape::Map => Some(schema().message(inner)),
-            Kind::Message(_)
-            | Kind::Bool
-            | Kind::Int32
-            | Kind::Uint32
-            | Kind::Int64
-            | Kind::Uint64
-            | Kind::Double
-            | Kind::String
-            | Kind::Bytes
-            | Kind::Timestamp
-            | Kind::Duration
-            | Kind::FieldMask
-            | Kind::Json
-            | Kind::Line
-            | Kind::Enum(_) => None,
-        };
+        let inner = field.message().filter(|_| field.shape != Shape::Map);
+        message = inner.map(|name| schema().message(name));
         format!("{}{index}", field.json)
     });
     steps.collect::<Vec<_>>().join(".")

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Result,
-    wire::schema::{Kind, Message, Shape, schema},
+    wire::schema::{Field, Kind, Message, Shape, schema},
 };
 
 /// The most bytes of what no client can make large: numbers, ids, short texts.
@@ -110,23 +110,8 @@ fn most_bytes(message: &Message) -> usize {
     } else {
         0
     };
-    let inner = message.fields.iter().filter_map(|field| match &field.kind {
-        Kind::Message(name) => Some(most_bytes(schema().message(name))),
-        Kind::Bool
-        | Kind::Int32
-        | Kind::Uint32
-        | Kind::Int64
-        | Kind::Uint64
-        | Kind::Double
-        | Kind::String
-        | Kind::Bytes
-        | Kind::Timestamp
-        | Kind::Duration
-        | Kind::FieldMask
-        | Kind::Json
-        | Kind::Line
-        | Kind::Enum(_) => None,
-    });
+    let inner = message.fields.iter().filter_map(Field::message);
+    let inner = inner.map(|name| most_bytes(schema().message(name)));
     LITTLE + own + inner.sum::<usize>()
 }
 
